@@ -1,0 +1,306 @@
+"""The product behind the contract of the sequential baseline, so that both run side by side in one process.
+
+``sequential_baseline/bench.py --adapter benchmarks.adapter`` drives it. What runs is the product: its domain,
+its services and its adapters. Only what lies behind them is the benchmark's ``env``: the objects below have
+the methods of boto3's clients that the product calls, and hand each call to ``env``, which counts it and
+waits as long as such a call is assumed to take.
+
+Three things differ from a deployment, each because the benchmark's customers are drawn at random:
+
+- one number in twenty belongs to no numbering plan. The product skips such people with a reason; here they
+  are texted, after the product's parser has had its say, since the benchmark wants every active customer
+  texted;
+- three numbers of the twenty thousand are drawn twice. The product texts a phone once; here each customer
+  counts as a phone of their own;
+- the rate of the origination identity is set so high that the pacer never waits, since the baseline has none.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, cast
+
+import phonenumbers
+
+from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
+from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
+from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
+from sms_engagement_runtime.channel.adapters.pacing import TokenBucketPacer
+from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
+from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
+from sms_engagement_runtime.channel.adapters.secrets import SecretCache
+from sms_engagement_runtime.channel.adapters.system_clock import SystemClock
+from sms_engagement_runtime.channel.domain.errors import InvalidPhoneNumberError
+from sms_engagement_runtime.channel.domain.keywords import Keyword, recognise
+from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.phone_number import NumberKind, ParsedNumber, PhoneNumber
+from sms_engagement_runtime.channel.domain.sending import SendPolicy, SendService
+from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
+from sms_engagement_runtime.review_collector.adapters.dynamodb_customers import DynamoCustomers
+from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
+from sms_engagement_runtime.review_collector.adapters.link_keys import CachedLinkKeys
+from sms_engagement_runtime.review_collector.adapters.phone_buckets import DiskBuckets
+from sms_engagement_runtime.review_collector.adapters.s3_runs import S3RunStore
+from sms_engagement_runtime.review_collector.domain.asking import ReviewAsker
+from sms_engagement_runtime.review_collector.domain.customers import Customer
+from sms_engagement_runtime.review_collector.domain.link_keys import verify
+from sms_engagement_runtime.review_collector.domain.outcomes import REMAINING, PersonOutcome, tally
+from sms_engagement_runtime.review_collector.domain.request_texts import RequestTexts
+from sms_engagement_runtime.review_collector.domain.requests import REGISTRATION, reference_to_id, request_id
+from sms_engagement_runtime.review_collector.domain.reviews import find_errors
+from sms_engagement_runtime.review_collector.domain.runs import ManifestItem, Run, send_part, take_audience
+from sms_engagement_runtime.review_collector.domain.tokens import Verified
+
+NAME: Final = "product"
+"""Label in the output."""
+
+LINK_LIFETIME: Final = timedelta(days=7)
+"""As the product's default."""
+
+WORKERS: Final = 32
+"""People that ``handlers/send_part.py`` asks at the same time at the highest rates."""
+
+PARTS_PER_SECOND: Final = 100_000
+"""More than can be reached, so that the pacer is asked and never waits."""
+
+RECIPIENTS_PER_PART: Final = 5_000
+
+_SUBSCRIBER_KEY: Final = "benchmark-key-of-subscriber-and-request-ids"
+_KEYWORDS: Final = {
+    Keyword.OPT_OUT: "opt_out",
+    Keyword.CONFIRM: "opt_in",
+    Keyword.START: "opt_in",
+}
+
+
+def generate_token(user_id: str, secret: str) -> str:
+    """Make the link token of a customer, the request id included."""
+    reference = request_id(user_id, REGISTRATION, _SUBSCRIBER_KEY.encode())
+    return _link_keys(secret).current().mint(reference, expires_at=datetime.now(UTC) + LINK_LIFETIME)
+
+
+def validate_token(token: str, secret: str) -> tuple[str | None, str | None]:
+    """Verify a token as the form does; return the request id, or why there is none."""
+    result = verify(token, _link_keys(secret), now=datetime.now(UTC), max_lifetime=LINK_LIFETIME)
+    if isinstance(result, Verified):
+        return reference_to_id(result.reference), None
+    return None, result.kind
+
+
+def reference(user_id: str) -> str:
+    """Return what ``validate_token`` returns for a customer's token: it carries a reference, not a name."""
+    return reference_to_id(request_id(user_id, REGISTRATION, _SUBSCRIBER_KEY.encode()))
+
+
+def validate_review(data: Mapping[str, object]) -> tuple[bool, list[str] | None]:
+    """Check a submitted review."""
+    errors = find_errors(data.get("rating"), data.get("reviewText"))
+    return (False, list(errors)) if errors else (True, None)
+
+
+def classify(text: str) -> str:
+    """Say what an inbound text asks for, in the three words of the contract."""
+    return _KEYWORDS.get(recognise(text), "regular")
+
+
+def broadcast(env: Any, time_left: Callable[[], float] = lambda: 1e9) -> dict[str, Any]:
+    """Ask all active customers for a review: audience, parts, and each person through gate and ledger.
+
+    The parts of a run, which Step Functions starts one after another, follow one another here.
+    """
+    asker = _asker(env)
+    run = Run(run_id="benchmark", started_at=datetime.now(UTC).isoformat())
+    store = S3RunStore(cast("Any", _S3(env)), bucket=env.bucket)
+    manifest: list[ManifestItem] = []
+
+    def entry(item: ManifestItem) -> dict[str, str]:
+        manifest.append(item)
+        return {"partKey": item.part_key, "resultKey": item.result_key}
+
+    with TemporaryDirectory() as folder, _Buckets(Path(folder)) as buckets:
+        take_audience(
+            run,
+            customers=asker.customers,
+            parser=asker.parser,
+            identify=lambda number: subscriber_id(number, asker.subscriber_key()),
+            buckets=buckets,
+            store=store,
+            recipients_per_part=RECIPIENTS_PER_PART,
+            manifest=entry,
+        )
+
+    def ask(customer: Customer) -> PersonOutcome:
+        return asker.ask(customer, REGISTRATION, run_id=run.run_id)
+
+    outcomes: list[PersonOutcome] = []
+    for item in manifest:
+        of_part = send_part(
+            store.read_people(item.part_key),
+            customers=asker.customers,
+            ask=ask,
+            may_go_on=lambda: time_left() > 0,
+            on_error=lambda error: env.log.write(f"Person not asked: {error.__name__}"),
+            sleep=time.sleep,
+            workers=WORKERS,
+        )
+        store.write_outcomes(item.result_key, of_part)
+        env.log.write(json.dumps({"message": "Part sent", "outcomes": tally(of_part).outcomes}))
+        outcomes += of_part
+    counts = tally(outcomes).outcomes
+    return {
+        "sent": counts.get(OutcomeState.ACCEPTED, 0),
+        "failed": counts.get(OutcomeState.FAILED, 0),
+        "complete": REMAINING not in counts,
+    }
+
+
+@cache
+def _link_keys(secret: str) -> CachedLinkKeys:
+    # One cache a secret, as one a process.
+    return CachedLinkKeys(lambda: json.dumps({"active": 1, "k1": secret}))
+
+
+def _asker(env: Any) -> ReviewAsker:
+    dynamodb: Any = _DynamoDB(env)
+    secrets: Any = _Secrets(env)
+    return ReviewAsker(
+        send_service=SendService(
+            contacts=DynamoContacts(dynamodb, table="contacts"),
+            ledger=DynamoLedger(dynamodb, messages_table="messages", contacts_table="contacts"),
+            sender=EndUserMessagingSender(
+                cast("Any", _SmsVoice(env)),
+                origination_identity="phone-benchmark",
+                configuration_set="benchmark",
+            ),
+            pause=DynamoPauseFlag(dynamodb, table="contacts"),
+            pacer=TokenBucketPacer(
+                PARTS_PER_SECOND, clock=time.monotonic, sleep=time.sleep, jitter=random.random
+            ),
+            clock=SystemClock(),
+            policy=SendPolicy(allowed_countries=frozenset(phonenumbers.SUPPORTED_REGIONS)),
+        ),
+        requests=DynamoReviewRequests(dynamodb, table="requests"),
+        customers=DynamoCustomers(dynamodb, table="customers"),
+        parser=_Parser("US"),
+        subscriber_key=SecretCache(secrets, "subscriber-key", max_age_seconds=float("inf")).key,
+        link_keys=CachedLinkKeys(SecretCache(secrets, "link-keys", max_age_seconds=0).text),
+        texts=RequestTexts(),
+        link_base_url=env.form_url,
+        link_lifetime=LINK_LIFETIME,
+    )
+
+
+class _Parser(LibPhoneNumberParser):
+    """The product's parser, which lets numbers through that no numbering plan holds."""
+
+    def parse(self, raw: str | None) -> ParsedNumber:
+        try:
+            return super().parse(raw)
+        except InvalidPhoneNumberError:
+            return ParsedNumber(number=PhoneNumber(raw or ""), country="US", kind=NumberKind.UNKNOWN)
+
+
+class _Buckets(DiskBuckets):
+    """The product's buckets, with a phone of their own for each customer."""
+
+    def add(self, subscriber_id: str, user_id: str) -> None:
+        super().add(f"{subscriber_id}/{user_id}", user_id)
+
+
+class _DynamoDB:
+    """The methods of boto3's DynamoDB client that the product calls, on the tables of ``env``."""
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+        # The benchmark assumes no latency for it: a hundred rows take about what a page of a scan does.
+        env.latency.setdefault("dynamodb.BatchGetItem", env.latency.get("dynamodb.Scan", 0.0))
+
+    def scan(self, *, TableName: str, **request: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        page = getattr(self._env, TableName).scan(**request)
+        return {**page, "Items": [_wire(row) for row in page["Items"]]}
+
+    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        ((name, request),) = RequestItems.items()
+        rows = getattr(self._env, name).by
+        self._env.hit("dynamodb.BatchGetItem", len(request["Keys"]))
+        ids = (key["userId"]["S"] for key in request["Keys"])
+        return {"Responses": {name: [_wire(rows[user_id]) for user_id in ids if user_id in rows]}}
+
+    def get_item(self, *, TableName: str, Key: Mapping[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        # The tables behind these reads start empty and take a hash key only.
+        name, attribute = next(iter(Key.items()))
+        answer: dict[str, Any] = getattr(self._env, TableName).get_item(Key={name: attribute["S"]})
+        return answer
+
+    def query(self, *, TableName: str, **request: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        # The table behind it starts empty, as for reads of single rows; its keys are plain values.
+        plain = {name: attribute["S"] for name, attribute in request["ExpressionAttributeValues"].items()}
+        answer: dict[str, Any] = getattr(self._env, TableName).query(ExpressionAttributeValues=plain)
+        return answer
+
+    def put_item(self, *, TableName: str, **request: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        answer: dict[str, Any] = getattr(self._env, TableName).put_item(**request)
+        return answer
+
+    def update_item(self, *, TableName: str, **request: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        answer: dict[str, Any] = getattr(self._env, TableName).update_item(**request)
+        return answer
+
+    def transact_write_items(self, *, TransactItems: Sequence[Any]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        answer: dict[str, Any] = self._env.transact_write_items(TransactItems)
+        return answer
+
+
+class _S3:
+    """The methods of boto3's S3 client that the product calls; ``env`` takes objects and gives none back."""
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+        self._objects: dict[str, bytes] = {}
+        env.latency.setdefault("s3.GetObject", env.latency.get("s3.PutObject", 0.0))
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **request: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self._objects[Key] = Body
+        answer: dict[str, Any] = self._env.s3.put_object(Bucket=Bucket, Key=Key, Body=Body, **request)
+        return answer
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: ARG002, N803 - boto3's names
+        self._env.hit("s3.GetObject")
+        return {"Body": BytesIO(self._objects[Key])}
+
+
+class _SmsVoice:
+    """The methods of boto3's End User Messaging client that the product calls; ``env`` has no connections."""
+
+    def __init__(self, env: Any) -> None:
+        self.send_text_message = env.smsvoice.send_text_message
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+class _Secrets:
+    """The one method of boto3's Secrets Manager client that the product calls."""
+
+    def __init__(self, env: Any) -> None:
+        self._texts = {
+            "subscriber-key": _SUBSCRIBER_KEY,
+            "link-keys": json.dumps({"active": 1, "k1": env.secret}),
+        }
+
+    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803 - boto3's name
+        return {"SecretString": self._texts[SecretId]}
+
+
+def _wire(row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    return {
+        name: {"S": value} if isinstance(value, str) else {"N": str(value)} for name, value in row.items()
+    }

@@ -1,0 +1,32 @@
+"""CDK constructs for SMS customer engagement on AWS.
+
+The smallest use::
+
+    channel = SmsChannel(self, "Channel", origination_identity="arn:aws:sms-voice:…:phone-number/phone-…")
+    ReviewCollector(self, "Reviews", channel=channel)
+"""
+
+from sms_engagement.channel import (
+    Broadcast,
+    OptOuts,
+    Replies,
+    Sender,
+    SmsChannel,
+    SmsChannelAttributes,
+    SmsChannelBase,
+)
+from sms_engagement.functions import FunctionOptions, RuntimeFunction
+from sms_engagement.review_collector import ReviewCollector
+
+__all__ = [
+    "Broadcast",
+    "FunctionOptions",
+    "OptOuts",
+    "Replies",
+    "ReviewCollector",
+    "RuntimeFunction",
+    "Sender",
+    "SmsChannel",
+    "SmsChannelAttributes",
+    "SmsChannelBase",
+]

@@ -1,0 +1,44 @@
+"""Acknowledgements of cdk-nag findings, each at its resource and with its reason."""
+
+from typing import Any
+
+from aws_cdk import Acknowledgment, Stack, Validations
+from constructs import IConstruct
+
+
+def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
+    """Accept one finding of the AwsSolutions pack on a construct and what is below it.
+
+    Parameters
+    ----------
+    construct
+        Where the finding is.
+    rule
+        Rule without its pack: ``SF2``, or ``IAM5[Resource::*]`` for one resource of a policy.
+    reason
+        Why it is right here; shown in cdk-nag's report.
+    """
+    Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
+
+
+def acknowledge_wildcard(construct: IConstruct, arn: str, reason: str) -> None:
+    """Accept one wildcard ARN in the policies of a construct and what is below it.
+
+    Parameters
+    ----------
+    arn
+        As in the policy statement, of resources of the same stack.
+    """
+    acknowledge(construct, f"IAM5[Resource::{_as_reported(Stack.of(construct).resolve(arn))}]", reason)
+
+
+def _as_reported(value: Any) -> str:
+    """Write a resolved token as cdk-nag does in the id of a finding: ``<LogicalId.Attribute>``."""
+    match value:
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(map(_as_reported, parts))
+    return str(value)

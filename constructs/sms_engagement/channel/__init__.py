@@ -1,0 +1,15 @@
+"""The SMS channel that all systems share, and the broadcast engine on top of it."""
+
+from sms_engagement.channel.base import Sender, SmsChannelBase
+from sms_engagement.channel.broadcast import Broadcast
+from sms_engagement.channel.construct import OptOuts, Replies, SmsChannel, SmsChannelAttributes
+
+__all__ = [
+    "Broadcast",
+    "OptOuts",
+    "Replies",
+    "Sender",
+    "SmsChannel",
+    "SmsChannelAttributes",
+    "SmsChannelBase",
+]

@@ -1,0 +1,234 @@
+"""What every system needs of a channel, whether it was made here or imported."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from typing import Final
+
+from aws_cdk import ArnFormat, Duration, Stack, Token
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
+from constructs import Construct, IConstruct
+
+from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
+from sms_engagement.functions import FunctionOptions, acknowledge_key_actions, grant_key
+from sms_engagement.metrics import business_metric
+
+MESSAGES_INDEX: Final = "subscriberId-claimedAt-index"
+"""What a person was sent, by time."""
+
+# SendTextMessage, MaxPrice.
+_PRICE: Final = re.compile(r"[0-9]{0,2}\.[0-9]{1,5}")
+
+
+class Sender(StrEnum):
+    """The AWS service that sends."""
+
+    END_USER_MESSAGING = "eum"
+    SNS = "sns"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingPolicy:
+    """How a channel sends; becomes the environment of every function that may send.
+
+    Raises
+    ------
+    ValueError
+        A country that AWS does not send to, or a number out of its range.
+    """
+
+    allowed_countries: Sequence[str]
+    default_country: str
+    max_parts: int
+    parts_per_second: int
+    max_price: str | None
+
+    def __post_init__(self) -> None:
+        if not self.allowed_countries:
+            msg = "allowed_countries is empty, so nothing could be sent; name at least one, as ('US',)"
+            raise ValueError(msg)
+        for country in (*self.allowed_countries, self.default_country):
+            if country not in SUPPORTED_COUNTRIES:
+                msg = (
+                    f"AWS End User Messaging SMS does not send to {country!r}; "
+                    f"use ISO 3166-1 alpha-2 codes in capitals, as 'US'"
+                )
+                raise ValueError(msg)
+        # 1530 GSM characters, the longest text that the service takes, are ten parts.
+        check_range("max_parts", self.max_parts, 1, 10)
+        # A US short code sends 100 parts a second by default; AWS raises it on request.
+        check_range("parts_per_second", self.parts_per_second, 1, 1000)
+        if self.max_price is not None and not _PRICE.fullmatch(self.max_price):
+            msg = f"max_price must be US dollars with one to five decimals, as '0.05', got {self.max_price!r}"
+            raise ValueError(msg)
+
+
+class SmsChannelBase(Construct):
+    """What systems need of a channel, made here or imported.
+
+    Attributes
+    ----------
+    contacts_table, messages_table
+        Consent and prompts; the ledger.
+    subscriber_key_secret
+        Key of the subscriber ids. Never rotated: suppressions are found by it.
+    bus
+        Where systems meet: replies, opt-outs, requests for reviews.
+    attention_topic
+        What a human has to read: free text, ambiguous opt-outs, refused opt-ins.
+    topic_key
+        Key of the topics; one that AWS manages would keep the service from publishing.
+    encryption_key
+        Customer managed key of all data, if there is one.
+    origination_identity, configuration_set_name, protect_configuration_id, sender, sns_originator, policy
+        How texts are sent.
+    function_options
+        Defaults for the functions of the systems on this channel.
+    """
+
+    origination_identity: str
+    configuration_set_name: str
+    protect_configuration_id: str | None
+    sender: Sender
+    sns_originator: str
+    policy: SendingPolicy
+    contacts_table: dynamodb.ITableV2
+    messages_table: dynamodb.ITableV2
+    subscriber_key_secret: secretsmanager.ISecret
+    bus: events.IEventBus
+    attention_topic: sns.ITopic
+    topic_key: kms.IKey
+    encryption_key: kms.IKey | None
+    function_options: FunctionOptions
+
+    def grant_send(self, function: lambda_.Function) -> iam.Grant:
+        """Let a function send through gate and ledger, and give it the environment for it.
+
+        It may read contacts and check them in the claim's transaction, write the ledger, read the key of the
+        subscriber ids, and send from this channel's origination identity. Nothing else of the channel.
+        """
+        for name, value in self._sending_environment().items():
+            function.add_environment(name, value)
+        grant_key(function, self.encryption_key)
+        grants = [
+            grant_actions(
+                function, ["secretsmanager:GetSecretValue"], [self.subscriber_key_secret.secret_arn]
+            ),
+            # A text that the carrier refuses for an opt-out is written down with the contact.
+            grant_actions(
+                function,
+                ["dynamodb:GetItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem"],
+                [self.contacts_table.table_arn],
+            ),
+            grant_actions(
+                function, ["dynamodb:GetItem", "dynamodb:PutItem"], [self.messages_table.table_arn]
+            ),
+        ]
+        return reduce(lambda one, other: one.combine(other), grants, self._grant_send_text(function))
+
+    def metric_delivered(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Texts whose last word is that they were delivered."""
+        return self._metric("MessagesDelivered", period, statistic)
+
+    def metric_failed(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Texts that were not delivered."""
+        return self._metric("MessagesFailed", period, statistic)
+
+    def metric_opt_outs(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Inbound texts that opted out."""
+        return self._metric("InboundOptedOut", period, statistic)
+
+    def metric_sending_disabled(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Texts that had to wait since AWS disabled sending: spend limit, reputation, configuration."""
+        return self._metric("SendingDisabled", period, statistic)
+
+    def _metric(self, name: str, period: Duration | None, statistic: str | None) -> cloudwatch.Metric:
+        return business_metric(self, "channel", name, period=period, statistic=statistic)
+
+    def grant_publish(self, function: lambda_.Function, topic: sns.ITopic) -> iam.Grant:
+        """Let a function publish to a topic, and use the key that the topic is encrypted with."""
+        acknowledge_key_actions(function)
+        return topic.grant_publish(function)
+
+    def _sending_environment(self) -> dict[str, str]:
+        by_sns = self.sender is Sender.SNS
+        return {
+            "CONTACTS_TABLE": self.contacts_table.table_name,
+            "MESSAGES_TABLE": self.messages_table.table_name,
+            "SUBSCRIBER_KEY_SECRET_ARN": self.subscriber_key_secret.secret_arn,
+            "SENDER": self.sender.value,
+            "ORIGINATION_IDENTITY": self.sns_originator if by_sns else self.origination_identity,
+            "CONFIGURATION_SET": self.configuration_set_name,
+            "ALLOWED_COUNTRIES": ",".join(sorted(self.policy.allowed_countries)),
+            "DEFAULT_COUNTRY": self.policy.default_country,
+            "MAX_PARTS": str(self.policy.max_parts),
+            "PARTS_PER_SECOND": str(self.policy.parts_per_second),
+            **({"MAX_PRICE": self.policy.max_price} if self.policy.max_price else {}),
+        }
+
+    def _grant_send_text(self, function: lambda_.Function) -> iam.Grant:
+        if self.sender is Sender.SNS:
+            # SNS has no resource for a phone number. Everything but topics leaves only phone numbers (and
+            # push endpoints): a personal text never goes to everybody who subscribed to a topic.
+            topics = _arn(self, "sns", "*", region="*", account="*")
+            statement = iam.PolicyStatement(actions=["sns:Publish"], not_resources=[topics])
+            function.add_to_role_policy(statement)
+            return iam.Grant.drop(function, "the statement above is the grant")
+        resources = [
+            self.origination_identity,
+            _arn(self, "sms-voice", f"configuration-set/{self.configuration_set_name}"),
+        ]
+        if self.protect_configuration_id is not None:
+            resources.append(
+                _arn(self, "sms-voice", f"protect-configuration/{self.protect_configuration_id}")
+            )
+        return grant_actions(function, ["sms-voice:SendTextMessage"], resources)
+
+
+def grant_actions(grantee: iam.IGrantable, actions: Sequence[str], resources: Sequence[str]) -> iam.Grant:
+    """Grant exactly these actions: the L2 grants of a table give a dozen where a function needs two."""
+    return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=list(resources))
+
+
+def _arn(
+    scope: IConstruct, service: str, resource: str, *, region: str | None = None, account: str | None = None
+) -> str:
+    return Stack.of(scope).format_arn(
+        service=service,
+        resource=resource,
+        region=region,
+        account=account,
+        arn_format=ArnFormat.NO_RESOURCE_NAME,
+    )
+
+
+def check_range(name: str, value: int, low: int, high: int) -> None:
+    """Refuse a number outside its range.
+
+    Raises
+    ------
+    ValueError
+        Naming the number, what was given and what is allowed. Unresolved tokens pass.
+    """
+    if Token.is_unresolved(value):
+        return
+    if not low <= value <= high:
+        msg = f"{name} must be between {low} and {high}, got {value}"
+        raise ValueError(msg)

@@ -1,0 +1,699 @@
+"""ReviewCollector: asks customers for reviews by SMS, and collects what they write."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from aws_cdk import Annotations, Duration, RemovalPolicy, Size
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from sms_engagement._acknowledge import acknowledge
+from sms_engagement.alarms import Alarms
+from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actions
+from sms_engagement.channel.broadcast import (
+    RUNS_PREFIX,
+    Broadcast,
+    acknowledge_run_objects,
+    run_bucket,
+    run_objects,
+)
+from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
+from sms_engagement.metrics import NAMESPACE, business_metric
+from sms_engagement.review_collector.archive import ReviewArchive
+from sms_engagement.review_collector.texts import check_confirmations, check_texts
+from sms_engagement_runtime.review_collector.domain.notices import UNANNOUNCED
+
+# Never the path, the query or the referrer: they hold the link's token.
+_ACCESS_LOG_FIELDS: Final = {
+    "requestId": "$context.requestId",
+    "requestTime": "$context.requestTime",
+    "routeKey": "$context.routeKey",
+    "status": "$context.status",
+    "responseLength": "$context.responseLength",
+    "responseLatency": "$context.responseLatency",
+    "integrationError": "$context.integrationErrorMessage",
+}
+
+REQUESTS_INDEX: Final = "userId-askedAt-index"
+"""Of ``review_requests``: a customer's requests that went out, by time."""
+
+# A part must end while an Express child lives, five minutes; half of it leaves room for retries.
+_PART_SECONDS: Final = 120
+
+# Of the 4 KB of a function's environment (Lambda, quotas); names, ARNs and countries take the rest.
+_MAX_TEXTS_BYTES: Final = 2_200
+
+_SEND_PART_TIMEOUT: Final = Duration.seconds(280)
+
+_UNANNOUNCED_METRIC: Final = "ReviewsUnannounced"
+
+# Path of the collector on each channel.
+_COLLECTORS: Final[WeakKeyDictionary[SmsChannelBase, str]] = WeakKeyDictionary()
+
+
+class ReviewCollector(Construct):
+    """Asks customers for reviews by SMS, shows the form behind the link, and keeps the reviews.
+
+    Parameters
+    ----------
+    channel
+        Sends the texts, made here or imported. One collector a channel, since the channel's ledger holds whom
+        it asked.
+    customers_table
+        A table of customers that exists already: partition key ``userId``, with ``phoneNumber``, ``name``,
+        ``status`` and ``createdAt``. Left out, one is made.
+    link_base_url
+        Short address before ``/r/<token>``, as ``https://r.example.com``; the API's own when left out.
+    link_lifetime
+        How long a link can be used, 1 hour to 30 days.
+    edit_window
+        How long a review can be edited after it was submitted, 0 to 30 days.
+    review_retention
+        After which a review leaves the table for the archive; kept for good when left out. It counts for
+        reviews that are written from then on. DynamoDB deletes within a few days after, so whoever reads the
+        table leaves out rows whose ``expiresAt`` (epoch seconds) has passed.
+    archive_bucket
+        Where those reviews go, below ``reviews/``; one is made when left out. Needs `review_retention`.
+    texts
+        Template by locale, with ``{{name}}`` and ``{{link}}``; one must be ``en``. A name that does not fit
+        into the one part is left out. The standard text when left out.
+    confirm_to_customer
+        Whether a customer is thanked by text for a new review, once, through the same gate and ledger as
+        every text. Off by default: the page says it already, and every text has its price.
+    confirmation_texts
+        Template by locale of that text, with ``{{name}}``; ``Thank you for your review, {{name}}!`` when left
+        out. Needs `confirm_to_customer`.
+    admin_topic
+        Told of every new review; one is made when left out.
+    rotate_link_key_after
+        Age at which a new key signs links; the keys before it stay valid while their links live.
+    public_concurrency
+        Concurrent calls of form and submission, each reserved; None reserves none, as an account with a
+        quota of ten concurrent calls needs it.
+    public_requests_per_second
+        Rate of each, over which API Gateway answers 429; the burst is twice that.
+    broadcast_concurrency
+        Parts of a broadcast that are sent at once; they share the channel's rate.
+    function_options, alarm_topic, removal_policy
+        As for :class:`SmsChannel`, whose function options are the default.
+
+    Attributes
+    ----------
+    customers_table, reviews_table, review_requests_table
+        Data.
+    api, api_stage
+        HTTP API: ``GET /review``, ``GET /r/{token}``, ``POST /submit-review``, ``POST /new-link``.
+    link_secret
+        Keys of the links, rotated.
+    admin_topic
+        New reviews.
+    broadcast_bucket
+        Audiences and results of broadcasts, kept for 90 days.
+    broadcast
+        The state machine that asks everybody who is due.
+    archive, review_archive
+        The way of old reviews, and the bucket at its end; None without `review_retention`.
+    audience, send_part, summary, review_requested, form, submit, rotate_link_key
+        The functions, each with a role of its own.
+    dead_letter_queue
+        Requests from the bus that failed three times.
+    alarms
+        Alarms on functions, queue, tables, broadcast and API.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        channel: SmsChannelBase,
+        customers_table: dynamodb.ITableV2 | None = None,
+        link_base_url: str | None = None,
+        link_lifetime: Duration | None = None,
+        edit_window: Duration | None = None,
+        review_retention: Duration | None = None,
+        archive_bucket: s3.IBucket | None = None,
+        texts: Mapping[str, str] | None = None,
+        confirm_to_customer: bool = False,
+        confirmation_texts: Mapping[str, str] | None = None,
+        admin_topic: sns.ITopic | None = None,
+        rotate_link_key_after: Duration | None = None,
+        public_concurrency: int | None = 20,
+        public_requests_per_second: int = 50,
+        broadcast_concurrency: int = 1,
+        function_options: FunctionOptions | None = None,
+        alarm_topic: sns.ITopic | None = None,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        _check_alone(channel)
+        link_lifetime = link_lifetime or Duration.days(7)
+        edit_window = edit_window or Duration.hours(24)
+        _check_duration("link_lifetime", link_lifetime, Duration.hours(1), Duration.days(30))
+        _check_duration("edit_window", edit_window, Duration.seconds(0), Duration.days(30))
+        if review_retention is not None:
+            _check_duration("review_retention", review_retention, Duration.days(1), Duration.days(3650))
+        elif archive_bucket is not None:
+            raise ValueError(
+                "archive_bucket needs review_retention, the age at which reviews go there; set it"
+            )
+        if public_concurrency is not None:
+            check_range("public_concurrency", public_concurrency, 1, 1000)
+        # The quota of an HTTP API in the smaller Regions (API Gateway, quotas).
+        check_range("public_requests_per_second", public_requests_per_second, 1, 2500)
+        check_range("broadcast_concurrency", broadcast_concurrency, 1, channel.policy.parts_per_second)
+        doubts = list(
+            check_texts(texts or {}, link_base_url=link_base_url, max_parts=channel.policy.max_parts)
+        )
+        if confirm_to_customer:
+            doubts += check_confirmations(confirmation_texts or {}, max_parts=channel.policy.max_parts)
+        elif confirmation_texts is not None:
+            raise ValueError("confirmation_texts needs confirm_to_customer=True; set it, or leave both out")
+        _check_size(texts or {}, confirmation_texts or {})
+        super().__init__(scope, id)
+        _COLLECTORS[channel] = self.node.path
+        for number, doubt in enumerate(doubts):
+            Annotations.of(self).add_warning_v2(f"sms-engagement:review-text-{number}", doubt)
+
+        self.channel = channel
+        self.link_lifetime = link_lifetime
+        self.edit_window = edit_window
+        self.review_retention = review_retention
+        self.texts = dict(texts or {})
+        self.confirm_to_customer = confirm_to_customer
+        self.confirmation_texts = dict(confirmation_texts or {})
+        self.function_options = function_options or channel.function_options
+        self._removal_policy = removal_policy
+        self._public_concurrency = public_concurrency
+        self._broadcast_concurrency = broadcast_concurrency
+
+        self.customers_table = customers_table or self._table("Customers", partition_key="userId")
+        self._build_tables()
+        self.admin_topic = admin_topic or sns.Topic(
+            self, "AdminTopic", display_name="New reviews", master_key=channel.topic_key, enforce_ssl=True
+        )
+        self._build_link_secret(rotate_link_key_after or Duration.days(90))
+        self._build_public_functions()
+        self.archive = self._build_archive(archive_bucket) if review_retention else None
+        self.review_archive = self.archive.bucket if self.archive else None
+        self._build_api(public_requests_per_second)
+        self.link_base_url = (link_base_url or self.api.api_endpoint).rstrip("/")
+        self._build_broadcast()
+        self._build_review_requested()
+        self._build_alarms(alarm_topic)
+
+    def grant_start_broadcast(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow asking everybody who is due, now."""
+        return self.broadcast.grant_start_execution(grantee)
+
+    def metric_requests_sent(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Review requests that a broadcast sent."""
+        return self._metric("ReviewRequestsSent", period, statistic)
+
+    def metric_sending_disabled(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count requests that had to wait since AWS disabled sending."""
+        return self._metric("SendingDisabled", period, statistic)
+
+    def metric_reviews_unannounced(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Reviews that are stored and of which the admins were not told."""
+        return self._metric(_UNANNOUNCED_METRIC, period, statistic)
+
+    def _metric(self, name: str, period: Duration | None, statistic: str | None) -> cloudwatch.Metric:
+        return business_metric(self, "review-collector", name, period=period, statistic=statistic)
+
+    def _build_tables(self) -> None:
+        self.reviews_table = self._table(
+            "ReviewRows",
+            partition_key="reviewId",
+            # What the archive needs: the row as it was. Nobody reads a stream that nobody archives from.
+            stream=dynamodb.StreamViewType.OLD_IMAGE if self.review_retention else None,
+        )
+        for partition_key in ("userId", "status"):
+            self.reviews_table.add_global_secondary_index(
+                index_name=f"{partition_key}-timestamp-index",
+                partition_key=dynamodb.Attribute(name=partition_key, type=dynamodb.AttributeType.STRING),
+                sort_key=dynamodb.Attribute(name="timestamp", type=dynamodb.AttributeType.NUMBER),
+            )
+        self.review_requests_table = self._table("Requests", partition_key="requestId")
+        self.review_requests_table.add_global_secondary_index(
+            index_name=REQUESTS_INDEX,
+            partition_key=dynamodb.Attribute(name="userId", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="askedAt", type=dynamodb.AttributeType.NUMBER),
+        )
+
+    def _table(
+        self, id: str, *, partition_key: str, stream: dynamodb.StreamViewType | None = None
+    ) -> dynamodb.TableV2:
+        key = self.channel.encryption_key
+        return dynamodb.TableV2(
+            self,
+            id,
+            partition_key=dynamodb.Attribute(name=partition_key, type=dynamodb.AttributeType.STRING),
+            billing=dynamodb.Billing.on_demand(),
+            deletion_protection=self._removal_policy is RemovalPolicy.RETAIN,
+            dynamo_stream=stream,
+            encryption=dynamodb.TableEncryptionV2.customer_managed_key(key)
+            if key
+            else dynamodb.TableEncryptionV2.aws_managed_key(),
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            removal_policy=self._removal_policy,
+            time_to_live_attribute="expiresAt",
+        )
+
+    def _build_link_secret(self, rotate_after: Duration) -> None:
+        self.link_secret = secretsmanager.Secret(
+            self,
+            "LinkKeys",
+            description="Keys that sign review links",
+            encryption_key=self.channel.encryption_key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                secret_string_template=json.dumps({"active": 1}),
+                generate_string_key="k1",
+                password_length=64,
+                exclude_punctuation=True,
+            ),
+            removal_policy=self._removal_policy,
+        )
+        self.rotate_link_key = self._function(
+            "RotateLinkKey",
+            description="Makes a new key for review links and keeps the ones before it",
+            environment={},
+            timeout=Duration.seconds(30),
+        )
+        grant_key(self.rotate_link_key, self.channel.encryption_key)
+        # Brings the function's rights to the secret with it.
+        self.link_secret.add_rotation_schedule(
+            "Rotation",
+            rotation_lambda=self.rotate_link_key,
+            automatically_after=rotate_after,
+            # The first key is as new as its secret.
+            rotate_immediately_on_update=False,
+        )
+
+    def _build_public_functions(self) -> None:
+        self.form = self._function(
+            "Form",
+            description="Shows the review form behind a link",
+            environment={
+                "LINK_SECRET_ARN": self.link_secret.secret_arn,
+                "LINK_LIFETIME_SECONDS": str(int(self.link_lifetime.to_seconds())),
+            },
+            timeout=Duration.seconds(10),
+            # A person waits for it: a whole vCPU halves the cold start.
+            memory_size=1769,
+            reserved_concurrency=self._public_concurrency,
+        )
+        self._grant_link_keys(self.form)
+        self.submit = self._function(
+            "Submit",
+            description="Takes a submitted review, and requests for a new link",
+            environment={
+                **self._link_environment(),
+                "REVIEW_REQUESTS_TABLE": self.review_requests_table.table_name,
+                "REVIEWS_TABLE": self.reviews_table.table_name,
+                "ADMIN_TOPIC_ARN": self.admin_topic.topic_arn,
+                "BUS_NAME": self.channel.bus.event_bus_name,
+                "LINK_LIFETIME_SECONDS": str(int(self.link_lifetime.to_seconds())),
+                "EDIT_WINDOW_SECONDS": str(int(self.edit_window.to_seconds())),
+                "RETENTION_DAYS": str(int(self.review_retention.to_days()) if self.review_retention else 0),
+            },
+            timeout=Duration.seconds(10),
+            memory_size=1024,
+            reserved_concurrency=self._public_concurrency,
+        )
+        self._grant_link_keys(self.submit)
+        grant_actions(
+            self.submit, ["dynamodb:GetItem", "dynamodb:UpdateItem"], [self.review_requests_table.table_arn]
+        )
+        grant_actions(
+            self.submit,
+            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            [self.reviews_table.table_arn],
+        )
+        self.channel.grant_publish(self.submit, self.admin_topic)
+        self.channel.bus.grant_put_events_to(self.submit)
+        grant_key(self.submit, self.channel.encryption_key)
+        logs.MetricFilter(
+            self,
+            "Unannounced",
+            log_group=self.submit.log_group,
+            filter_pattern=logs.FilterPattern.string_value("$.message", "=", UNANNOUNCED),
+            metric_namespace=NAMESPACE,
+            metric_name=_UNANNOUNCED_METRIC,
+            dimensions={"service": "$.service"},
+        )
+
+    def _build_archive(self, bucket: s3.IBucket | None) -> ReviewArchive:
+        return ReviewArchive(
+            self,
+            "Archive",
+            reviews_table=self.reviews_table,
+            bucket=bucket,
+            encryption_key=self.channel.encryption_key,
+            function_options=self.function_options,
+            removal_policy=self._removal_policy,
+        )
+
+    def _build_api(self, requests_per_second: int) -> None:
+        self.api = apigateway.HttpApi(
+            self, "Api", description="Review form and submission", create_default_stage=False
+        )
+        show = integrations.HttpLambdaIntegration("FormIntegration", self.form)
+        take = integrations.HttpLambdaIntegration("SubmitIntegration", self.submit)
+        get, head, post = apigateway.HttpMethod.GET, apigateway.HttpMethod.HEAD, apigateway.HttpMethod.POST
+        for path, methods, integration in (
+            ("/review", [get, head], show),
+            ("/r/{token}", [get, head], show),
+            ("/submit-review", [post], take),
+            ("/new-link", [post], take),
+        ):
+            for route in self.api.add_routes(path=path, methods=methods, integration=integration):
+                acknowledge(
+                    route, "APIG4", "the signed link is the authorisation; its holder needs no account"
+                )
+        self.access_log = logs.LogGroup(
+            self,
+            "AccessLog",
+            retention=self.function_options.log_retention,
+            removal_policy=self.function_options.removal_policy,
+        )
+        self.api_stage = apigateway.HttpStage(
+            self,
+            "Stage",
+            http_api=self.api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigateway.ThrottleSettings(
+                rate_limit=requests_per_second, burst_limit=2 * requests_per_second
+            ),
+        )
+        default_stage = self.api_stage.node.default_child
+        assert isinstance(default_stage, apigateway.CfnStage)
+        default_stage.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
+            destination_arn=self.access_log.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
+        )
+
+    def _build_broadcast(self) -> None:
+        self.broadcast_bucket = bucket = run_bucket(
+            self,
+            "BroadcastBucket",
+            encryption_key=self.channel.encryption_key,
+            removal_policy=self._removal_policy,
+        )
+        recipients_per_part = max(
+            1, self.channel.policy.parts_per_second * _PART_SECONDS // self._broadcast_concurrency
+        )
+        self.audience = self._function(
+            "Audience",
+            description="Takes the snapshot of who is asked in a broadcast",
+            environment={
+                "CUSTOMERS_TABLE": self.customers_table.table_name,
+                "BROADCAST_BUCKET": bucket.bucket_name,
+                "DEFAULT_COUNTRY": self.channel.policy.default_country,
+                "SUBSCRIBER_KEY_SECRET_ARN": self.channel.subscriber_key_secret.secret_arn,
+                "RECIPIENTS_PER_PART": str(recipients_per_part),
+            },
+            timeout=Duration.minutes(15),
+            memory_size=1769,
+            # It sorts the audience by phone on disk: some hundred bytes a customer.
+            ephemeral_storage=Size.gibibytes(2),
+        )
+        self._grant_customers(self.audience, "dynamodb:Scan")
+        self._grant_runs(self.audience, ["s3:PutObject"])
+        grant_actions(
+            self.audience,
+            ["secretsmanager:GetSecretValue"],
+            [self.channel.subscriber_key_secret.secret_arn],
+        )
+
+        self.send_part = self._function(
+            "SendPart",
+            description="Sends one part of a broadcast",
+            environment={**self._request_environment(), "BROADCAST_BUCKET": bucket.bucket_name},
+            timeout=_SEND_PART_TIMEOUT,
+            memory_size=1769,
+        )
+        self._grant_request(self.send_part)
+        self._grant_runs(self.send_part, ["s3:GetObject", "s3:PutObject"])
+        if self._broadcast_concurrency > 1:
+            # The parts that run at once share the rate; environment variables that are set later win.
+            rate = max(1, self.channel.policy.parts_per_second // self._broadcast_concurrency)
+            self.send_part.add_environment("PARTS_PER_SECOND", str(rate))
+
+        self.summary = self._function(
+            "Summary",
+            description="Counts what became of a broadcast",
+            environment={"BROADCAST_BUCKET": bucket.bucket_name},
+            timeout=Duration.minutes(5),
+        )
+        self._grant_runs(self.summary, ["s3:GetObject", "s3:PutObject"])
+        self.summary.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[bucket.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": f"{RUNS_PREFIX}*"}},
+            )
+        )
+        self.broadcast_engine = Broadcast(
+            self,
+            "Broadcast",
+            snapshot=self.audience,
+            send_part=self.send_part,
+            summary=self.summary,
+            bucket=bucket,
+            max_concurrency=self._broadcast_concurrency,
+            log_retention=self.function_options.log_retention,
+            removal_policy=self.function_options.removal_policy,
+        )
+        self.broadcast = self.broadcast_engine.state_machine
+
+    def _grant_runs(self, function: RuntimeFunction, actions: list[str]) -> None:
+        grant_actions(function, actions, [run_objects(self.broadcast_bucket)])
+        grant_key(function, self.channel.encryption_key)
+        acknowledge_run_objects(function.execution_role, self.broadcast_bucket)
+
+    def _build_review_requested(self) -> None:
+        self.dead_letter_queue = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        acknowledge(self.dead_letter_queue, "SQS3", "it is the dead-letter queue of a rule and a function")
+        self.review_requested = self._function(
+            "ReviewRequested",
+            description="Asks one customer for a review, when the bus says so",
+            environment={**self._request_environment(), **self._confirmation_environment()},
+            timeout=Duration.seconds(60),
+            memory_size=1024,
+        )
+        self._grant_request(self.review_requested)
+        self.review_requested.configure_async_invoke(
+            max_event_age=Duration.hours(6),
+            retry_attempts=2,
+            on_failure=destinations.SqsDestination(self.dead_letter_queue),
+        )
+        # A review that is submitted is one more reason for a text, where its customer is to be thanked.
+        confirmed = ["ReviewSubmitted"] if self.confirm_to_customer else []
+        rule = events.Rule(
+            self,
+            "Requested",
+            description="One review request, or a new link in place of an expired one",
+            event_bus=self.channel.bus,
+            event_pattern=events.EventPattern(
+                source=["sms-engagement"],
+                detail_type=["ReviewRequested", "ReviewLinkRequested", *confirmed],
+            ),
+        )
+        rule.add_target(
+            targets.LambdaFunction(self.review_requested, dead_letter_queue=self.dead_letter_queue)
+        )
+
+    def _request_environment(self) -> dict[str, str]:
+        return {
+            "CUSTOMERS_TABLE": self.customers_table.table_name,
+            "REVIEW_REQUESTS_TABLE": self.review_requests_table.table_name,
+            **self._link_environment(),
+            "LINK_BASE_URL": self.link_base_url,
+            "REVIEW_TEXTS": json.dumps(self.texts, ensure_ascii=False),
+        }
+
+    def _confirmation_environment(self) -> dict[str, str]:
+        if not self.confirm_to_customer:
+            return {}
+        return {"CONFIRMATION_TEXTS": json.dumps(self.confirmation_texts, ensure_ascii=False)}
+
+    def _link_environment(self) -> dict[str, str]:
+        return {
+            "LINK_SECRET_ARN": self.link_secret.secret_arn,
+            "LINK_LIFETIME_SECONDS": str(int(self.link_lifetime.to_seconds())),
+        }
+
+    def _grant_link_keys(self, function: RuntimeFunction) -> None:
+        grant_actions(function, ["secretsmanager:GetSecretValue"], [self.link_secret.secret_arn])
+        grant_key(function, self.channel.encryption_key)
+
+    def _grant_customers(self, function: RuntimeFunction, action: str) -> None:
+        grant_actions(function, [action], [self.customers_table.table_arn])
+        key = self.customers_table.encryption_key
+        if key is not None and key is not self.channel.encryption_key:
+            # A table that was given may have a key of its own: who reads the table needs it too (DynamoDB
+            # developer guide, customer managed keys).
+            key.grant_decrypt(function)
+
+    def _grant_request(self, function: RuntimeFunction) -> None:
+        self.channel.grant_send(function)
+        self._grant_customers(function, "dynamodb:BatchGetItem")
+        grant_actions(
+            function,
+            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            [self.review_requests_table.table_arn],
+        )
+        # Whether the registration still is an occasion.
+        grant_actions(
+            function, ["dynamodb:Query"], [f"{self.review_requests_table.table_arn}/index/{REQUESTS_INDEX}"]
+        )
+        self._grant_link_keys(function)
+
+    def _function(
+        self,
+        id: str,
+        *,
+        description: str,
+        environment: Mapping[str, str],
+        timeout: Duration,
+        memory_size: int = 512,
+        reserved_concurrency: int | None = None,
+        ephemeral_storage: Size | None = None,
+    ) -> RuntimeFunction:
+        return RuntimeFunction(
+            self,
+            id,
+            handler=f"review_collector.handlers.{_snake_case(id)}",
+            service="review-collector",
+            description=description,
+            options=self.function_options,
+            environment=environment,
+            timeout=timeout,
+            memory_size=memory_size,
+            reserved_concurrency=reserved_concurrency,
+            ephemeral_storage=ephemeral_storage,
+        )
+
+    def _build_alarms(self, alarm_topic: sns.ITopic | None) -> None:
+        self.alarms = Alarms(self, "Alarms", topic=alarm_topic)
+        self.alarms.add_functions(
+            {
+                "Audience": self.audience,
+                "SendPart": self.send_part,
+                "Summary": self.summary,
+                "ReviewRequested": self.review_requested,
+                "Form": self.form,
+                "Submit": self.submit,
+                "RotateLinkKey": self.rotate_link_key,
+            }
+        )
+        self.alarms.add_dead_letter_queues({"DeadLetters": self.dead_letter_queue})
+        if self.archive is not None:
+            self._build_archive_alarms(self.archive)
+        self.alarms.add_tables({"ReviewRows": self.reviews_table, "Requests": self.review_requests_table})
+        self.alarms.add(
+            "SendingDisabled",
+            self.metric_sending_disabled(),
+            threshold=1,
+            description="AWS refuses all texts: spend limit, reputation or configuration; nobody is asked",
+        )
+        self.alarms.add(
+            "BroadcastFailed",
+            cloudwatch.MathExpression(
+                # Cut off after its two days it did not fail, and has no summary either.
+                expression="FILL(failed, 0) + FILL(timedOut, 0)",
+                using_metrics={
+                    "failed": self.broadcast.metric_failed(statistic="Sum"),
+                    "timedOut": self.broadcast.metric_timed_out(statistic="Sum"),
+                },
+                label="Broadcasts without summary",
+            ),
+            threshold=1,
+            description="a broadcast ended without its summary; start it again, nobody is asked twice",
+        )
+        self.alarms.add(
+            "ReviewsUnannounced",
+            self.metric_reviews_unannounced(),
+            threshold=1,
+            description="a review is stored and nobody was told of it; look into the reviews table",
+        )
+        self.alarms.add(
+            "FormSlow",
+            self.form.metric_duration(statistic="p95"),
+            threshold=3000,
+            periods=2,
+            description="the form takes over three seconds for one call in twenty",
+        )
+
+    def _build_archive_alarms(self, archive: ReviewArchive) -> None:
+        self.alarms.add_functions({"ArchiveReviews": archive.archive_reviews})
+        self.alarms.add_dead_letter_queues({"ArchiveDeadLetters": archive.dead_letter_queue})
+        # A batch that failed in part is no failed invocation: only the age of what waits tells.
+        self.alarms.add(
+            "ArchiveLate",
+            archive.archive_reviews.metric("IteratorAge", statistic="Maximum"),
+            threshold=Duration.hours(1).to_milliseconds(),
+            description="reviews that left the table wait to be archived; their stream ends after 24 hours",
+        )
+
+
+def _check_alone(channel: SmsChannelBase) -> None:
+    first = _COLLECTORS.get(channel)
+    if first is not None:
+        raise ValueError(
+            f"channel {channel.node.path} has the collector {first} already: both would write the same keys "
+            "into its ledger, and whoever one of them asked would never be asked by the other; keep one "
+            "collector a channel, and give the second a channel of its own"
+        )
+
+
+def _check_size(*texts: Mapping[str, str]) -> None:
+    size = sum(len(json.dumps(dict(some), ensure_ascii=False).encode()) for some in texts)
+    if size > _MAX_TEXTS_BYTES:
+        raise ValueError(
+            f"texts and confirmation_texts take {size} bytes, and {_MAX_TEXTS_BYTES} at the most fit into "
+            "the environment of a function: shorten them, or leave out a locale whose people read another one"
+        )
+
+
+def _check_duration(name: str, value: Duration, shortest: Duration, longest: Duration) -> None:
+    if value.is_unresolved():
+        return
+    if not shortest.to_seconds() <= value.to_seconds() <= longest.to_seconds():
+        msg = (
+            f"{name} must be between {shortest.to_human_string()} and {longest.to_human_string()}, "
+            f"got {value.to_human_string()}; leave it out for the default"
+        )
+        raise ValueError(msg)
+
+
+def _snake_case(id: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in id).lstrip("_")

@@ -1,0 +1,1 @@
+"""The embedded cloud: MiniStack, a carrier simulator and a phone in the browser."""

@@ -1,0 +1,79 @@
+"""The application: service API at ``/``, control API under ``/control``."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sms_local.carrier.account import DEFAULT_PARTS_PER_SECOND, Account
+from sms_local.carrier.control import ControlApi
+from sms_local.carrier.loopback import LoopbackOnly
+from sms_local.carrier.message_centre import EVENT_INTERVAL, MessageCentre
+from sms_local.carrier.operations.sending import TextSender
+from sms_local.carrier.publisher import Publisher, SnsPublisher
+from sms_local.carrier.script import Script
+from sms_local.carrier.service_api import ServiceApi
+from sms_local.carrier.timeline import RealTimeline, Timeline
+
+
+def create_app(
+    aws_endpoint: str,
+    *,
+    region: str = "us-east-1",
+    account_id: str = "000000000000",
+    parts_per_second: float = DEFAULT_PARTS_PER_SECOND,
+    requests_per_second: float | None = None,
+    event_interval: timedelta = EVENT_INTERVAL,
+    timeline: Timeline | None = None,
+    publisher: Publisher | None = None,
+) -> Starlette:
+    """Return the simulator as an ASGI application with state of its own.
+
+    Parameters
+    ----------
+    aws_endpoint
+        Where SNS answers, e.g. ``http://127.0.0.1:4570``.
+    parts_per_second
+        Message parts a second of the pre-owned number, and of 10DLC and simulator numbers requested later.
+        The default is what the AWS user guide gives for long codes.
+    requests_per_second
+        ``SendTextMessage`` requests a second of the account; none by default, see `TextSender`.
+    event_interval
+        Time to the first delivery event of a text and between two of them.
+    timeline, publisher
+        Time and topics other than the machine's clock and SNS at `aws_endpoint`.
+    """
+    timeline = timeline or RealTimeline()
+    publisher = publisher or SnsPublisher(endpoint_url=aws_endpoint, region=region)
+    script = Script()
+    account = Account(
+        timeline=timeline, region=region, account_id=account_id, parts_per_second=parts_per_second
+    )
+    centre = MessageCentre(account, script, timeline, publisher, event_interval=event_interval)
+    sender = TextSender(account, script, centre, requests_per_second=requests_per_second)
+    service = ServiceApi(account, script, sender)
+    control = ControlApi(account, script, centre, sender)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await timeline.close()
+        publisher.close()
+
+    return Starlette(
+        routes=[Route("/", service.handle, methods=["POST"]), *control.routes()],
+        middleware=[Middleware(LoopbackOnly)],
+        exception_handlers={HTTPException: _error},
+        lifespan=lifespan,
+    )
+
+
+async def _error(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    return JSONResponse({"error": exc.detail}, exc.status_code, headers=exc.headers)

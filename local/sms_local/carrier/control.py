@@ -1,0 +1,188 @@
+"""The control API: what phones got, what they send, and what the carrier does with texts.
+
+It is the fixed interface that other programs drive the embedded cloud by. Bodies are JSON objects; unknown
+fields and wrong types get 400 and ``{"error": "<sentence>"}``.
+"""
+
+import json
+import math
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from fractions import Fraction
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from sms_local.carrier.account import Account
+from sms_local.carrier.errors import ServiceError, scripted
+from sms_local.carrier.events import EVENT_TYPES
+from sms_local.carrier.message_centre import InboundMessage, MessageCentre
+from sms_local.carrier.operations.sending import TextSender
+from sms_local.carrier.publisher import PublishError
+from sms_local.carrier.script import EVERY_PHONE, Outcome, Script
+from sms_local.carrier.service_model import errors_of, reasons_of
+
+_MAX_DELAY_SECONDS: Final = 366 * 24 * 3600
+_MAX_DUPLICATES: Final = 100
+
+
+class ControlApi:
+    """Serves ``/control/...``."""
+
+    def __init__(self, account: Account, script: Script, centre: MessageCentre, sender: TextSender) -> None:
+        self._account = account
+        self._script = script
+        self._centre = centre
+        self._sender = sender
+
+    def routes(self) -> list[Route]:
+        """Return the routes of the control API."""
+        return [
+            Route("/control/health", self.health, methods=["GET"]),
+            Route("/control/clock", self.clock, methods=["GET"]),
+            Route("/control/messages", self.messages, methods=["GET"]),
+            Route("/control/messages", self.clear, methods=["DELETE"]),
+            Route("/control/opt-outs", self.clear_opt_outs, methods=["DELETE"]),
+            Route("/control/inbound", self.inbound, methods=["POST"]),
+            Route("/control/outcome", self.outcome, methods=["POST"]),
+            Route("/control/fault", self.fault, methods=["POST"]),
+        ]
+
+    async def health(self, request: Request) -> JSONResponse:  # noqa: ARG002 - Starlette passes the request
+        """Answer that the simulator is ready."""
+        return JSONResponse({"status": "ok"})
+
+    async def clock(self, request: Request) -> JSONResponse:  # noqa: ARG002 - Starlette passes the request
+        """Return ``{"now": "<ISO 8601, UTC>"}``."""
+        return JSONResponse({"now": self._account.now().isoformat()})
+
+    async def messages(self, request: Request) -> JSONResponse:
+        """Return the texts that the service accepted, to ``?phone=`` or to all, in order."""
+        _only(request.query_params, {"phone"}, "query parameter")
+        phone = request.query_params.get("phone")
+        if phone is not None:
+            # An unescaped plus sign of a query string reads as a space.
+            phone = phone.replace(" ", "+", 1)
+        return JSONResponse([message.describe() for message in self._centre.messages(phone)])
+
+    async def clear(self, request: Request) -> JSONResponse:  # noqa: ARG002 - Starlette passes the request
+        """Forget messages with their events still to come, outcomes, faults and used rates."""
+        self._script.clear()
+        self._sender.reset_rates()
+        return JSONResponse({"cleared": self._centre.clear()})
+
+    async def clear_opt_outs(self, request: Request) -> JSONResponse:  # noqa: ARG002 - as above
+        """Empty every opt-out list, and forget who left one within the last 30 days."""
+        return JSONResponse({"cleared": self._account.clear_opt_outs()})
+
+    async def inbound(self, request: Request) -> JSONResponse:
+        """Send a text from a phone to the account.
+
+        Number and body may be any text or missing, to see what happens to such a message. Answers
+        ``{"inbound_message_id", "topic_arn"}``, the latter null where the number has no two-way topic.
+        """
+        fields = await _fields(request, {"from", "body", "to", "inbound_message_id", "previous_message_id"})
+        message = InboundMessage(
+            origination=_text(fields, "from"),
+            body=_text(fields, "body"),
+            destination=_text(fields, "to"),
+            id=_text(fields, "inbound_message_id"),
+            previous_message_id=_text(fields, "previous_message_id"),
+        )
+        try:
+            inbound_message_id, topic_arn = await self._centre.receive(message)
+        except ServiceError as exc:
+            raise _bad("`to` must be a phone number of the account.") from exc
+        except PublishError as exc:
+            raise HTTPException(HTTPStatus.BAD_GATEWAY, f"The two-way topic took no message: {exc}.") from exc
+        return JSONResponse({"inbound_message_id": inbound_message_id, "topic_arn": topic_arn})
+
+    async def outcome(self, request: Request) -> JSONResponse:
+        """Set what becomes of texts to a phone, until it is set anew."""
+        fields = await _fields(request, {"phone", "event_type", "delay_seconds", "duplicates", "error"})
+        phone = _text(fields, "phone") or EVERY_PHONE
+        event_type = _text(fields, "event_type") or Outcome().event_type
+        if event_type not in EVENT_TYPES:
+            raise _bad(f"`event_type` must be one of {', '.join(sorted(EVENT_TYPES))}.")
+        outcome = Outcome(
+            event_type=event_type,
+            delay=timedelta(seconds=_number(fields, "delay_seconds", high=_MAX_DELAY_SECONDS)),
+            duplicates=_count(fields, "duplicates", high=_MAX_DUPLICATES),
+        )
+        error = _text(fields, "error")
+        self._script.set_outcome(phone, outcome, _scripted_error(error) if error else None)
+        return JSONResponse({"phone": phone, "event_type": event_type})
+
+    async def fault(self, request: Request) -> JSONResponse:
+        """Set faults of the service; a fault that is not named stays as it is."""
+        fields = await _fields(request, {"after_accept_crash", "throttle"})
+        crashes = _count(fields, "after_accept_crash", high=1_000_000)
+        share = _number(fields, "throttle", high=1)
+        if "after_accept_crash" in fields:
+            self._script.set_crashes(crashes)
+        if "throttle" in fields:
+            # By its decimal digits: 0.1 is a tenth of the calls, not the nearest binary fraction.
+            self._script.set_throttled_share(Fraction(str(share)))
+        return JSONResponse(fields)
+
+
+def _scripted_error(text: str) -> ServiceError:
+    code, _, reason = text.partition(":")
+    known = errors_of("SendTextMessage")
+    if code not in known:
+        raise _bad(f"`error` must begin with one of {', '.join(sorted(known))}.")
+    reasons = reasons_of(code)
+    if reasons and reason not in reasons:
+        raise _bad(f"`error` must be {code}: and one of {', '.join(reasons)}.")
+    return scripted(code, reason or None)
+
+
+async def _fields(request: Request, known: Collection[str]) -> dict[str, Any]:
+    try:
+        fields = json.loads(await request.body())
+        json.dumps(fields, ensure_ascii=False).encode()
+    except ValueError as exc:
+        raise _bad("The body must be JSON in UTF-8.") from exc
+    if not isinstance(fields, dict):
+        raise _bad("The body must be a JSON object.")
+    _only(fields, known, "field")
+    return fields
+
+
+def _only(given: Mapping[str, Any], known: Collection[str], kind: str) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise _bad(f"Unknown {kind} {', '.join(unknown)}; known: {', '.join(sorted(known))}.")
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _bad(f"`{name}` must be a string.")
+    return value
+
+
+def _number(fields: Mapping[str, Any], name: str, *, high: float) -> float:
+    value = fields.get(name)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _bad(f"`{name}` must be a number.")
+    if not 0 <= value <= high:
+        raise _bad(f"`{name}` must be between 0 and {high}.")
+    return value
+
+
+def _count(fields: Mapping[str, Any], name: str, *, high: int) -> int:
+    value = _number(fields, name, high=high)
+    if not isinstance(value, int):
+        raise _bad(f"`{name}` must be a whole number.")
+    return value
+
+
+def _bad(sentence: str) -> HTTPException:
+    return HTTPException(HTTPStatus.BAD_REQUEST, sentence)

@@ -1,0 +1,1 @@
+"""A phone per demo customer, in the browser."""

@@ -1,0 +1,102 @@
+"""Empty the embedded cloud of data; the stacks stay as they are deployed."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from sms_local import aws, people
+from sms_local.outputs import output_value
+from sms_local.places import Places
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: BatchWriteItem takes 25 requests, DeleteObjects 1,000 keys (their API references).
+_ROWS_A_CALL = 25
+_KEYS_A_CALL = 1000
+
+
+def empty_everything(places: Places, outputs: Mapping[str, Any], *, say: Callable[[str], None]) -> None:
+    """Stop what runs, delete all rows, run data, queued and sent messages, and load the demo people.
+
+    Parameters
+    ----------
+    places
+        Where the embedded cloud listens.
+    outputs
+        As `sms_local.outputs.read_outputs` returns them.
+    say
+        Takes one sentence a stage.
+    """
+    runs = _stop_executions(places, outputs["state_machines"].values())
+    _purge_queues(places)
+    rows = sum(_empty_table(places, table) for table in outputs["tables"].values())
+    buckets = (output_value(outputs, name) for name in ("BroadcastBucketName", "ReviewArchiveName"))
+    objects = sum(_empty_bucket(places, bucket) for bucket in buckets if bucket)
+    say(f"Deleted {rows} rows and {objects} objects, stopped {runs} executions")
+    for what in ("messages", "opt-outs"):
+        answer = httpx.delete(f"{places.carrier_endpoint}/control/{what}", timeout=10, trust_env=False)
+        answer.raise_for_status()
+    httpx.post(f"{places.front_door}/api/forget", json={}, timeout=10, trust_env=False).raise_for_status()
+    say("Cleared the carrier simulator and the phones")
+    customers = outputs["tables"].get("customers")
+    if customers is not None:
+        say(f"Loaded {people.load_people(places, customers)} demo people")
+
+
+def _stop_executions(places: Places, state_machines: Iterable[str]) -> int:
+    stepfunctions = aws.session().client(
+        "stepfunctions", endpoint_url=places.aws_endpoint, config=aws.client_config()
+    )
+    stopped = 0
+    for machine in state_machines:
+        pages = stepfunctions.get_paginator("list_executions").paginate(
+            stateMachineArn=machine, statusFilter="RUNNING"
+        )
+        for execution in (one for page in pages for one in page["executions"]):
+            stepfunctions.stop_execution(executionArn=execution["executionArn"], cause="sms-local reset")
+            stopped += 1
+    return stopped
+
+
+def _purge_queues(places: Places) -> None:
+    sqs = aws.session().client("sqs", endpoint_url=places.aws_endpoint, config=aws.client_config())
+    for url in sqs.list_queues().get("QueueUrls", []):
+        sqs.purge_queue(QueueUrl=url)
+
+
+def _empty_table(places: Places, table: str) -> int:
+    dynamodb = aws.session().client("dynamodb", endpoint_url=places.aws_endpoint, config=aws.client_config())
+    names = [
+        element["AttributeName"] for element in dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
+    ]
+    deleted = 0
+    for keys in batched(_keys(dynamodb, table, names), _ROWS_A_CALL, strict=False):
+        requests: dict[str, Any] = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}
+        while requests:
+            requests = dict(dynamodb.batch_write_item(RequestItems=requests)["UnprocessedItems"])
+        deleted += len(keys)
+    return deleted
+
+
+def _keys(dynamodb: "DynamoDBClient", table: str, names: list[str]) -> Iterator[dict[str, Any]]:
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table)
+    # Read whole before anything is deleted: a scan over a table that shrinks meanwhile may leave rows out.
+    rows = [row for page in pages for row in page["Items"] if not _belongs_to_the_stack(row)]
+    return ({name: row[name] for name in names} for row in rows)
+
+
+def _belongs_to_the_stack(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row is no data: what the origination identity had before the stack came."""
+    return str(row.get("record", {}).get("S", "")).startswith("origination#")
+
+
+def _empty_bucket(places: Places, bucket: str) -> int:
+    s3 = aws.session().client("s3", endpoint_url=places.aws_endpoint, config=aws.client_config())
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    for some in batched(keys, _KEYS_A_CALL, strict=False):
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in some]})
+    return len(keys)

@@ -1,0 +1,226 @@
+"""The embedded cloud for tests: one for the whole test run, driven from outside by HTTP and carrier control.
+
+A pytest plugin (see ``tests/conftest.py``), so that the tests of the cloud and in the browser share it.
+"""
+
+import contextlib
+import json
+import random
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sms_local.places import HOST, Places
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+#: Below the ports that Linux and macOS hand out for outgoing connections.
+_PORT_BASES = range(20_000, 32_000)
+_POLL_SECONDS = 0.1
+
+
+def free_port_base() -> int:
+    """Return a port base whose three ports are free at this moment."""
+    for base in random.sample(_PORT_BASES, k=50):
+        if all(_is_free(port) for port in Places(port_base=base).ports.values()):
+            return base
+    pytest.fail("no three free ports in a row")
+
+
+def sms_local(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run one `sms-local` command to its end."""
+    command = [sys.executable, "-m", "sms_local", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **options
+    )
+
+
+def eventually[T](look: Callable[[], T], *, seconds: float = 20.0, what: str = "it") -> T:
+    """Return the first true value of `look`; fail the test when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not happen within {seconds:.0f} s; last seen: {found!r}")
+        time.sleep(_POLL_SECONDS)
+    return found
+
+
+class Mailbox:
+    """A subscriber of a topic: what was published since it was made."""
+
+    def __init__(self, sqs: "SQSClient", queue_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+        self._received: list[dict[str, Any]] = []
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return all SNS envelopes received so far, oldest first."""
+        answer = self._sqs.receive_message(
+            QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+        )
+        for message in answer.get("Messages", []):
+            self._received.append(json.loads(message["Body"]))
+            self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return list(self._received)
+
+
+class Cloud:
+    """A running embedded cloud and what drives it.
+
+    Attributes
+    ----------
+    places
+        Where it listens.
+    outputs
+        The JSON of `sms-local outputs`.
+    carrier, door
+        HTTP clients of the carrier simulator, and of phone page and review form.
+    dynamodb, stepfunctions, sqs
+        AWS clients of the account's root user.
+    """
+
+    def __init__(self, places: Places) -> None:
+        import httpx
+
+        from sms_local import aws
+
+        answer = sms_local("outputs", "--port-base", str(places.port_base))
+        assert answer.returncode == 0, answer.stderr
+        self.places = places
+        self.outputs: dict[str, Any] = json.loads(answer.stdout)
+        self.carrier: httpx.Client = httpx.Client(
+            base_url=places.carrier_endpoint, timeout=30, trust_env=False
+        )
+        self.door: httpx.Client = httpx.Client(base_url=places.front_door, timeout=30, trust_env=False)
+        session, options = aws.session(), {"endpoint_url": places.aws_endpoint, "config": aws.client_config()}
+        self.dynamodb: DynamoDBClient = session.client("dynamodb", **options)  # type: ignore[call-overload]
+        self.stepfunctions: SFNClient = session.client("stepfunctions", **options)  # type: ignore[call-overload]
+        self.sqs: SQSClient = session.client("sqs", **options)  # type: ignore[call-overload]
+        self._events = session.client("events", **options)  # type: ignore[call-overload]
+        self._sns = session.client("sns", **options)  # type: ignore[call-overload]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.carrier.close()
+        self.door.close()
+        for client in (self.dynamodb, self.stepfunctions, self.sqs, self._sns, self._events):
+            client.close()
+
+    def reset(self) -> None:
+        """Empty all data and load the demo people."""
+        answer = sms_local("reset", "--port-base", str(self.places.port_base))
+        assert answer.returncode == 0, answer.stderr
+
+    def texts(self, phone: str | None = None) -> list[dict[str, Any]]:
+        """Return what the carrier accepted, for one phone or for all."""
+        answer = self.carrier.get("/control/messages", params={"phone": phone} if phone else {})
+        return list(answer.raise_for_status().json())
+
+    def text_from(self, phone: str, body: str) -> None:
+        """Send a text from a phone."""
+        self.carrier.post("/control/inbound", json={"from": phone, "body": body}).raise_for_status()
+
+    def broadcast(self, request: Mapping[str, Any] | None = None, *, seconds: float = 60) -> dict[str, Any]:
+        """Send today's review requests; return the summary of the run."""
+        machine = self.outputs["state_machines"]["review_broadcast"]
+        started = self.stepfunctions.start_execution(stateMachineArn=machine, input=json.dumps(request or {}))
+        arn = started["executionArn"]
+
+        def ended() -> Any:
+            execution = self.stepfunctions.describe_execution(executionArn=arn)
+            return None if execution["status"] == "RUNNING" else execution
+
+        execution = eventually(ended, seconds=seconds, what="the end of the broadcast")
+        assert execution["status"] == "SUCCEEDED", execution
+        summary: dict[str, Any] = json.loads(execution["output"])
+        return summary
+
+    def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Put an event on the bus, as another system of the company would."""
+        entry = {
+            "Source": "sms-engagement",
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail),
+            "EventBusName": self.outputs["bus"],
+        }
+        answer = self._events.put_events(Entries=[entry])
+        assert answer["FailedEntryCount"] == 0, answer
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return all rows of a table, by its key in the outputs, as plain Python values."""
+        from boto3.dynamodb.types import TypeDeserializer
+
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.outputs["tables"][table])
+        plain = TypeDeserializer()
+        return [
+            {name: plain.deserialize(value) for name, value in row.items()}
+            for page in pages
+            for row in page["Items"]
+        ]
+
+    def subscribe(self, topic_arn: str) -> Mailbox:
+        """Subscribe to a topic."""
+        queue_url = self.sqs.create_queue(QueueName=f"test-{secrets.token_hex(6)}")["QueueUrl"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])[
+            "Attributes"
+        ]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": attributes["QueueArn"],
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
+        self._sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=attributes["QueueArn"])
+        return Mailbox(self.sqs, queue_url)
+
+
+@pytest.fixture(scope="session")
+def running_cloud() -> Iterator[Cloud]:
+    """Start an embedded cloud with IAM policies enforced, for the whole test run."""
+    base = free_port_base()
+    started = sms_local("up", "--port-base", str(base))
+    if started.returncode != 0:
+        pytest.fail(f"the embedded cloud did not start: {started.stderr.strip()}")
+    places = Places(port_base=base)
+    with contextlib.ExitStack() as stack:
+        stack.callback(sms_local, "down", "--port-base", str(base))
+        running = Cloud(places)
+        stack.callback(running.close)
+        yield running
+
+
+@pytest.fixture
+def cloud(running_cloud: Cloud) -> Cloud:
+    """Empty the embedded cloud, but for the demo people."""
+    running_cloud.reset()
+    return running_cloud
+
+
+@pytest.fixture(scope="module")
+def cloud_with_texts(running_cloud: Cloud) -> Cloud:
+    """Send today's review requests once, for tests that leave everything as it is."""
+    running_cloud.reset()
+    running_cloud.broadcast()
+    return running_cloud
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True

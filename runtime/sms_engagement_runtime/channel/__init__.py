@@ -1,0 +1,1 @@
+"""The SMS channel shared by every construct: gate, ledger, consent, inbound router."""

@@ -1,0 +1,1 @@
+"""Adapters of the channel: its ports on AWS services and libraries. They hold no rules."""

@@ -1,0 +1,76 @@
+"""Translation of botocore's errors into the domain's.
+
+Everything that goes wrong between us and an AWS service is transient from the domain's point of view: the
+batch record goes back to its queue, and a lasting fault (a missing permission, a deleted table) ends in the
+dead-letter queue, where a human finds it, instead of losing a STOP.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sms_engagement_runtime.channel.domain.errors import TransientError
+
+
+class ServiceCallError(TransientError):
+    """A call to an AWS service failed; the record is to be tried again."""
+
+
+@contextmanager
+def service_call(operation: str) -> Iterator[None]:
+    """Raise :class:`ServiceCallError` in place of botocore's errors.
+
+    Parameters
+    ----------
+    operation
+        Name for the message, as in ``"dynamodb:PutItem"``. The message holds the error code, never AWS's
+        text, which may quote the request.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise ServiceCallError(f"{operation}: {error_code(error)}") from error
+    except BotoCoreError as error:
+        raise ServiceCallError(f"{operation}: {type(error).__name__}") from error
+
+
+def error_code(error: ClientError) -> str:
+    """Short name of an AWS error, as ``ThrottlingException``."""
+    return error.response.get("Error", {}).get("Code", "Unknown")
+
+
+def error_reason(error: ClientError) -> str:
+    """``Reason`` of an End User Messaging error, else its code.
+
+    ``Reason`` is a top-level member of the parsed error, beside ``Error`` (botocore, service model
+    ``pinpoint-sms-voice-v2``).
+    """
+    response: Any = error.response
+    return str(response.get("Reason") or error_code(error))
+
+
+def status_code(error: ClientError) -> int:
+    """HTTP status of an AWS error answer; 0 where it is not known."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+_THROTTLING_CODES = frozenset(
+    {
+        # botocore.retries.standard.ThrottledRetryableChecker
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+
+def is_throttling(error: ClientError) -> bool:
+    """Whether the service refused the call because of its rate."""
+    return status_code(error) == 429 or error_code(error) in _THROTTLING_CODES

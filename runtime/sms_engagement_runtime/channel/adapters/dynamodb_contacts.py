@@ -1,0 +1,297 @@
+"""The ``contacts`` table: contact rows, consent records, prompts and the marks of handled inbound messages.
+
+========================  ==========================================  ===============================
+``subscriberId``          ``record``                                  other attributes
+========================  ==========================================  ===============================
+subscriber id             ``contact``                                 version, consents, phoneNumber
+subscriber id             ``consent#<instant>#<message id>#<scope>``  state, source, words
+subscriber id             ``prompt#<origination>#<ledger key>``       construct, purpose, occasion
+``inbound#<message id>``  ``handled``                                 handledAt
+``control``               ``sending``, ``origination#<ARN>``          the pause flag; former settings
+========================  ==========================================  ===============================
+
+Instants are epoch milliseconds, ``expiresAt`` (time to live) epoch seconds. Contact rows and consent
+records are never expired: suppressions and their proof hang on them.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
+
+from botocore.exceptions import ClientError
+
+from sms_engagement_runtime.channel.adapters.aws_errors import error_code, service_call
+from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
+from sms_engagement_runtime.channel.adapters.instants import from_milliseconds, to_milliseconds, to_seconds
+from sms_engagement_runtime.channel.domain.consent import ConsentRecord, ConsentState, Contact, Scope
+from sms_engagement_runtime.channel.domain.errors import ContactChangedError
+from sms_engagement_runtime.channel.domain.ledger import intent_key
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+from sms_engagement_runtime.channel.domain.prompts import Prompt
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+SCHEMA_VERSION: Final = 1
+HANDLED_FOR: Final = timedelta(days=90)
+"""How long an inbound message id is remembered: far beyond the redelivery of SNS (23 days), SQS (14 days)."""
+
+
+class DynamoContacts:
+    """Contacts and prompts on DynamoDB; every read is strongly consistent."""
+
+    def __init__(self, client: "DynamoDBClient", *, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, subscriber_id: str) -> Contact:
+        """Read a contact. An unknown one has version 0 and nothing else."""
+        row = self._read(contact_key(subscriber_id))
+        return Contact(subscriber_id=subscriber_id) if row is None else _contact(subscriber_id, row)
+
+    def save(self, contact: Contact, *, expected_version: int, records: Sequence[ConsentRecord]) -> Contact:
+        """Write the row as version ``expected_version + 1`` and append the records, in one transaction.
+
+        Raises
+        ------
+        ContactChangedError
+            The stored row has another version, or is being written at this moment.
+        """
+        put: TransactWriteItemTypeDef = {
+            "Put": {
+                "TableName": self._table,
+                "Item": _contact_item(contact, expected_version + 1),
+                **version_condition(expected_version),
+            }
+        }
+        appends: list[TransactWriteItemTypeDef] = [
+            {"Put": {"TableName": self._table, "Item": _consent_item(record)}} for record in records
+        ]
+        with service_call("dynamodb:TransactWriteItems"):
+            try:
+                self._client.transact_write_items(TransactItems=[put, *appends])
+            except ClientError as error:
+                if error_code(error) == "TransactionCanceledException" and _was_overtaken(error):
+                    raise ContactChangedError from error
+                raise
+        return self._saved(contact, expected_version + 1)
+
+    def was_handled(self, inbound_id: str) -> bool:
+        """Whether this inbound message was marked."""
+        return self._read(_handled_key(inbound_id)) is not None
+
+    def mark_handled(self, inbound_id: str, at: datetime) -> None:
+        """Mark an inbound message; the mark lives for ``HANDLED_FOR``."""
+        mark = {
+            "handledAt": to_milliseconds(at),
+            "expiresAt": to_seconds(at + HANDLED_FOR),
+            "schemaVersion": SCHEMA_VERSION,
+        }
+        with service_call("dynamodb:PutItem"):
+            self._client.put_item(TableName=self._table, Item={**_handled_key(inbound_id), **to_item(mark)})
+
+    def open(self, prompt: Prompt) -> None:
+        """Store a prompt; one that is there already, answered or not, stays as it is."""
+        with service_call("dynamodb:PutItem"):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=_prompt_item(prompt),
+                    ConditionExpression="attribute_not_exists(subscriberId)",
+                )
+            except ClientError as error:
+                if not is_failed_condition(error):
+                    raise
+
+    def open_prompts(
+        self, subscriber_id: str, origination: str, *, inbound_id: str, now: datetime
+    ) -> Sequence[Prompt]:
+        """List prompts that wait for an answer, and those that ``inbound_id`` has answered."""
+        with service_call("dynamodb:Query"):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                ConsistentRead=True,
+                KeyConditionExpression="subscriberId = :subscriber AND begins_with(#record, :prompts)",
+                ExpressionAttributeNames={"#record": "record"},
+                ExpressionAttributeValues=to_item(
+                    {":subscriber": subscriber_id, ":prompts": f"prompt#{origination}#"}
+                ),
+            )
+            prompts = [_prompt(from_item(item)) for page in pages for item in page["Items"]]
+        # Time to live deletes days late, so expiry is looked at here.
+        return [
+            prompt
+            for prompt in prompts
+            if prompt.expires_at > now and prompt.answered_by in {None, inbound_id}
+        ]
+
+    def close(self, prompt: Prompt, *, inbound_id: str) -> None:
+        """Record the answer; the first one stays."""
+        with service_call("dynamodb:UpdateItem"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_prompt_key(prompt),
+                    UpdateExpression="SET answeredBy = :inbound",
+                    ConditionExpression="attribute_exists(subscriberId) AND attribute_not_exists(answeredBy)",
+                    ExpressionAttributeValues=to_item({":inbound": inbound_id}),
+                )
+            except ClientError as error:
+                if not is_failed_condition(error):
+                    raise
+
+    def _read(self, key: Item) -> dict[str, Any] | None:
+        with service_call("dynamodb:GetItem"):
+            response = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        return from_item(response["Item"]) if "Item" in response else None
+
+    @staticmethod
+    def _saved(contact: Contact, version: int) -> Contact:
+        return _contact(contact.subscriber_id, from_item(_contact_item(contact, version)))
+
+
+def contact_key(subscriber_id: str) -> Item:
+    """Primary key of a contact row."""
+    return to_item({"subscriberId": subscriber_id, "record": "contact"})
+
+
+class VersionCondition(TypedDict):
+    """The members of a write request that make it conditional."""
+
+    ConditionExpression: str
+    ExpressionAttributeNames: NotRequired[dict[str, str]]
+    ExpressionAttributeValues: NotRequired[Item]
+    ReturnValuesOnConditionCheckFailure: NotRequired[Literal["ALL_OLD", "NONE"]]
+
+
+def version_condition(version: int) -> VersionCondition:
+    """Condition that a contact row still has the version that was read; version 0 means there was none."""
+    if version == 0:
+        return {"ConditionExpression": "attribute_not_exists(subscriberId)"}
+    return {
+        "ConditionExpression": "version = :version",
+        "ExpressionAttributeValues": to_item({":version": version}),
+    }
+
+
+def is_failed_condition(error: ClientError) -> bool:
+    """Whether a write was not done because its condition did not hold."""
+    return error_code(error) == "ConditionalCheckFailedException"
+
+
+def cancellation_codes(error: ClientError) -> list[str]:
+    """Why a transaction was cancelled: one code an item, ``None`` for those without fault."""
+    return [str(reason.get("Code", "None")) for reason in cancellation_reasons(error)]
+
+
+def cancellation_reasons(error: ClientError) -> Sequence[Mapping[str, Any]]:
+    """Why a transaction was cancelled, an entry an item: ``Code``, and ``Item`` where it was asked for."""
+    response: Any = error.response
+    reasons: Sequence[Mapping[str, Any]] = response.get("CancellationReasons", [])
+    return reasons
+
+
+def _was_overtaken(error: ClientError) -> bool:
+    return {"ConditionalCheckFailed", "TransactionConflict"} & set(cancellation_codes(error)) != set()
+
+
+def _contact_item(contact: Contact, version: int) -> Item:
+    return {
+        **contact_key(contact.subscriber_id),
+        **to_item(
+            {
+                "version": version,
+                "consents": {scope.value: state.value for scope, state in contact.consents.items()},
+                "phoneNumber": contact.phone_number.e164 if contact.phone_number else None,
+                "optedOutBy": contact.opted_out_by,
+                "optedOutAt": _milliseconds(contact.opted_out_at),
+                "resubscribedAt": _milliseconds(contact.resubscribed_at),
+                "changedBy": contact.changed_by,
+                "schemaVersion": SCHEMA_VERSION,
+            }
+        ),
+    }
+
+
+def _contact(subscriber_id: str, row: Mapping[str, Any]) -> Contact:
+    phone_number = row.get("phoneNumber")
+    return Contact(
+        subscriber_id=subscriber_id,
+        version=row["version"],
+        consents={Scope(scope): ConsentState(state) for scope, state in row["consents"].items()},
+        phone_number=PhoneNumber(phone_number) if phone_number else None,
+        opted_out_by=row.get("optedOutBy"),
+        opted_out_at=_instant(row.get("optedOutAt")),
+        resubscribed_at=_instant(row.get("resubscribedAt")),
+        changed_by=row.get("changedBy"),
+    )
+
+
+def _consent_item(record: ConsentRecord) -> Item:
+    at = to_milliseconds(record.at)
+    instant = from_milliseconds(at).isoformat(timespec="milliseconds")
+    return to_item(
+        {
+            "subscriberId": record.subscriber_id,
+            "record": f"consent#{instant}#{record.message_id}#{record.scope.value}",
+            "scope": record.scope.value,
+            "state": record.state.value,
+            "source": record.source,
+            "words": record.words,
+            "messageId": record.message_id,
+            "at": at,
+            "schemaVersion": SCHEMA_VERSION,
+        }
+    )
+
+
+def _handled_key(inbound_id: str) -> Item:
+    return to_item({"subscriberId": f"inbound#{inbound_id}", "record": "handled"})
+
+
+def _prompt_key(prompt: Prompt) -> Item:
+    key = intent_key(prompt.construct, prompt.subscriber_id, prompt.purpose, prompt.occasion)
+    return to_item({"subscriberId": prompt.subscriber_id, "record": f"prompt#{prompt.origination}#{key}"})
+
+
+def _prompt_item(prompt: Prompt) -> Item:
+    return {
+        **_prompt_key(prompt),
+        **to_item(
+            {
+                "origination": prompt.origination,
+                "construct": prompt.construct,
+                "purpose": prompt.purpose,
+                "occasion": prompt.occasion,
+                "messageId": prompt.message_id,
+                "askedAt": to_milliseconds(prompt.asked_at),
+                "openUntil": to_milliseconds(prompt.expires_at),
+                "answeredBy": prompt.answered_by,
+                "expiresAt": to_seconds(prompt.expires_at) + 1,
+                "schemaVersion": SCHEMA_VERSION,
+            }
+        ),
+    }
+
+
+def _prompt(row: Mapping[str, Any]) -> Prompt:
+    return Prompt(
+        subscriber_id=row["subscriberId"],
+        origination=row["origination"],
+        construct=row["construct"],
+        purpose=row["purpose"],
+        occasion=row["occasion"],
+        message_id=row.get("messageId"),
+        asked_at=from_milliseconds(row["askedAt"]),
+        expires_at=from_milliseconds(row["openUntil"]),
+        answered_by=row.get("answeredBy"),
+    )
+
+
+def _milliseconds(instant: datetime | None) -> int | None:
+    return None if instant is None else to_milliseconds(instant)
+
+
+def _instant(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else from_milliseconds(milliseconds)

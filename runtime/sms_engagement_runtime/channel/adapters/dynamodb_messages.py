@@ -1,0 +1,352 @@
+"""The ``messages`` table: one row an intended text.
+
+What a row becomes is decided by the domain's ``ledger`` module; here it is written, on the condition that it
+still is the row that was read.
+
+Key ``messageKey``; index ``subscriberId-claimedAt-index`` (keys only). Instants are epoch milliseconds. A
+row holds no phone number and no body.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
+from sms_engagement_runtime.channel.adapters.dynamodb_contacts import (
+    cancellation_codes,
+    cancellation_reasons,
+    contact_key,
+    is_failed_condition,
+    version_condition,
+)
+from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
+from sms_engagement_runtime.channel.adapters.instants import from_milliseconds, to_milliseconds, to_seconds
+from sms_engagement_runtime.channel.domain import ledger as rules
+from sms_engagement_runtime.channel.domain.consent import Contact
+from sms_engagement_runtime.channel.domain.ledger import (
+    Claimed,
+    ClaimResult,
+    ContactChanged,
+    DeliveryEvent,
+    FoldResult,
+    Held,
+    Intent,
+    LedgerRow,
+    MessageState,
+)
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SCHEMA_VERSION: Final = 1
+INDEX: Final = "subscriberId-claimedAt-index"
+KEPT_FOR: Final = timedelta(days=5 * 365 + 2)
+"""How long a row lives. While it does, no attempt can send its text again, and the claim that a text was
+sent (or was not) can be answered: the limitation period of TCPA claims is four years (28 U.S.C. § 1658(a)),
+a year is added for the process."""
+
+_ATTEMPTS: Final = 6
+_FIRST_PAUSE_SECONDS: Final = 0.02
+_REMEMBERED_CLAIMS: Final = 1_000
+_EVENT_SEARCH_DEPTH: Final = 50
+
+_CLAIMABLE: Final = {
+    f":claimable{index}": state.value for index, state in enumerate(sorted(rules.CLAIMABLE_STATES))
+}
+_MAY_CLAIM: Final = f"attribute_not_exists(messageKey) OR #state IN ({', '.join(_CLAIMABLE)})"
+_MUTABLE: Final = (
+    "state",
+    "rank",
+    "reason",
+    "messageId",
+    "parts",
+    "claimedAt",
+    "updatedAt",
+    "priceMillicents",
+    "campaignId",
+)
+
+type Rule = Callable[[LedgerRow], LedgerRow | None]
+
+
+class DynamoLedger:
+    """The message ledger on DynamoDB. Safe to use from several threads.
+
+    Parameters
+    ----------
+    messages_table, contacts_table
+        A claim is one transaction over both.
+    subscriber_id_of
+        Finds the rows of a destination phone number, for delivery events that echo no key. Without it such
+        events stay unknown.
+    sleep
+        Waits before a write that met another one is tried again.
+    """
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        *,
+        messages_table: str,
+        contacts_table: str,
+        subscriber_id_of: Callable[[PhoneNumber], str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._messages = messages_table
+        self._contacts = contacts_table
+        self._subscriber_id_of = subscriber_id_of
+        self._sleep = sleep
+        # The rows that this process has claimed, so that recording the answer needs no read. They are only
+        # a guess: the write is conditional on each.
+        self._claimed: dict[str, LedgerRow] = {}
+
+    def claim(self, intent: Intent, *, key: str, contact: Contact, parts: int, now: datetime) -> ClaimResult:
+        """Put the row as CLAIMED while the contact row is still as it was read.
+
+        Raises
+        ------
+        TransientError
+            Other writes were in the way for each of several attempts.
+        """
+        row = rules.open_row(intent, state=MessageState.CLAIMED, reason=None, parts=parts, now=now)
+        for pause in _pauses():
+            try:
+                with service_call("dynamodb:TransactWriteItems"):
+                    result = self._try_claim(row, key, contact)
+            except _BusyError:
+                self._sleep(pause)
+                continue
+            if isinstance(result, Claimed):
+                self._remember(row)
+            return result
+        raise ServiceCallError("dynamodb:TransactWriteItems: TransactionConflict")
+
+    def accept(self, key: str, message_id: str, now: datetime) -> None:
+        """Record the message id that the service answered with."""
+        self._change(key, lambda row: rules.accept(row, message_id, now))
+
+    def release(self, key: str, reason: str, now: datetime) -> None:
+        """Turn a claim into DEFERRED."""
+        self._change(key, lambda row: rules.release(row, reason, now))
+
+    def fail(self, key: str, reason: str, now: datetime) -> None:
+        """Record a refusal for good."""
+        self._change(key, lambda row: rules.fail(row, reason, now))
+
+    def suppress(self, intent: Intent, key: str, reason: str, parts: int, now: datetime) -> None:
+        """Record that the gate refused; without effect on a row that is claimed or further."""
+        row = rules.open_row(intent, state=MessageState.SUPPRESSED, reason=reason, parts=parts, now=now)
+        self._put_open(_item(row), key)
+
+    def defer(self, intent: Intent, key: str, reason: str, until: datetime | None, now: datetime) -> None:
+        """Record that the text waits; without effect on a row that is claimed or further."""
+        row = rules.open_row(intent, state=MessageState.DEFERRED, reason=reason, parts=0, now=now)
+        waiting = {"deferredUntil": None if until is None else to_milliseconds(until)}
+        self._put_open({**_item(row), **to_item(waiting)}, key)
+
+    def get(self, key: str) -> LedgerRow | None:
+        """Read one row, strongly consistent."""
+        with service_call("dynamodb:GetItem"):
+            response = self._client.get_item(TableName=self._messages, Key=_key(key), ConsistentRead=True)
+        return _row(response["Item"]) if "Item" in response else None
+
+    def record_event(self, event: DeliveryEvent, now: datetime) -> FoldResult:  # noqa: ARG002 - the port's
+        """Fold a delivery event into the row of its message.
+
+        An event of a message that the ledger does not hold changes nothing: a row made from an event alone
+        would name no construct and no occasion, and would guard nothing.
+        """
+        row = self._row_of(event)
+        if row is None:
+            return FoldResult(row=None)
+        return self._write_until_current(row, lambda current: rules.fold(current, event))
+
+    def recent(self, subscriber_id: str, limit: int) -> Sequence[LedgerRow]:
+        """List the rows of a person, newest claim first. The index follows writes within moments."""
+        with service_call("dynamodb:Query"):
+            found = self._client.query(
+                TableName=self._messages,
+                IndexName=INDEX,
+                KeyConditionExpression="subscriberId = :subscriber",
+                ExpressionAttributeValues=to_item({":subscriber": subscriber_id}),
+                ScanIndexForward=False,
+                Limit=limit,
+            )
+        rows = (self.get(item["messageKey"]["S"]) for item in found["Items"])
+        return [row for row in rows if row is not None]
+
+    def _try_claim(self, row: LedgerRow, key: str, contact: Contact) -> ClaimResult:
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    {
+                        "ConditionCheck": {
+                            "TableName": self._contacts,
+                            "Key": contact_key(contact.subscriber_id),
+                            **version_condition(contact.version),
+                        }
+                    },
+                    {
+                        "Put": {
+                            "TableName": self._messages,
+                            "Item": {**_item(row), **_key(key)},
+                            "ConditionExpression": _MAY_CLAIM,
+                            "ExpressionAttributeNames": {"#state": "state"},
+                            "ExpressionAttributeValues": to_item(_CLAIMABLE),
+                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                        }
+                    },
+                ]
+            )
+        except ClientError as error:
+            if error_code(error) != "TransactionCanceledException":
+                raise
+            return self._refused_claim(error)
+        return Claimed()
+
+    @staticmethod
+    def _refused_claim(error: ClientError) -> ClaimResult:
+        of_contact, of_row = (*cancellation_codes(error), "None", "None")[:2]
+        if of_row == "ConditionalCheckFailed":
+            return Held(_row(cancellation_reasons(error)[1]["Item"]))
+        if of_contact == "ConditionalCheckFailed":
+            return ContactChanged()
+        if {of_contact, of_row} & {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
+            raise _BusyError from error
+        raise error
+
+    def _put_open(self, item: Item, key: str) -> None:
+        with service_call("dynamodb:PutItem"):
+            try:
+                self._client.put_item(
+                    TableName=self._messages,
+                    Item={**item, **_key(key)},
+                    ConditionExpression=_MAY_CLAIM,
+                    ExpressionAttributeNames={"#state": "state"},
+                    ExpressionAttributeValues=to_item(_CLAIMABLE),
+                )
+            except ClientError as error:
+                if not is_failed_condition(error):
+                    raise
+
+    def _change(self, key: str, rule: Rule) -> None:
+        row = self._claimed.pop(key, None) or self.get(key)
+        if row is None:
+            raise ServiceCallError("dynamodb:GetItem: the row of a claimed text is gone")
+        self._write_until_current(row, rule)
+
+    def _write_until_current(self, row: LedgerRow, rule: Rule) -> FoldResult:
+        """Apply a rule to the row as it is, and again where somebody else writes it in between."""
+        before: LedgerRow = row
+        for pause in _pauses():
+            after = rule(before)
+            if after is None:
+                return rules.fold_result(before, None)
+            current = self._replace(before, after)
+            if current is None:
+                return rules.fold_result(before, after)
+            before = current
+            self._sleep(pause)
+        raise ServiceCallError("dynamodb:PutItem: the row changed again and again")
+
+    def _replace(self, before: LedgerRow, after: LedgerRow) -> LedgerRow | None:
+        """Write ``after`` if the stored row still is ``before``; else return the stored row."""
+        condition, names, values = _unchanged(_item(before))
+        with service_call("dynamodb:PutItem"):
+            try:
+                self._client.put_item(
+                    TableName=self._messages,
+                    Item=_item(after),
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
+                )
+            except ClientError as error:
+                if not is_failed_condition(error):
+                    raise
+            else:
+                return None
+        current = self.get(before.key)
+        if current is None:
+            raise ServiceCallError("dynamodb:PutItem: the row is gone")
+        return current
+
+    def _row_of(self, event: DeliveryEvent) -> LedgerRow | None:
+        row = self.get(event.key) if event.key else None
+        if row is not None or event.destination is None or self._subscriber_id_of is None:
+            return row
+        recent = self.recent(self._subscriber_id_of(event.destination), _EVENT_SEARCH_DEPTH)
+        return next((found for found in recent if found.message_id == event.message_id), None)
+
+    def _remember(self, row: LedgerRow) -> None:
+        if len(self._claimed) >= _REMEMBERED_CLAIMS:
+            self._claimed.clear()
+        self._claimed[row.key] = _row(_item(row))
+
+
+class _BusyError(Exception):
+    """Another transaction holds one of the rows at this moment."""
+
+
+def _pauses() -> Sequence[float]:
+    return [_FIRST_PAUSE_SECONDS * 2**attempt for attempt in range(_ATTEMPTS)]
+
+
+def _key(key: str) -> Item:
+    return to_item({"messageKey": key})
+
+
+def _item(row: LedgerRow) -> Item:
+    return to_item(
+        {
+            "messageKey": row.key,
+            "construct": row.construct,
+            "subscriberId": row.subscriber_id,
+            "purpose": row.purpose,
+            "occasion": row.occasion,
+            "state": row.state.value,
+            "rank": row.rank,
+            "reason": row.reason,
+            "messageId": row.message_id,
+            "parts": row.parts,
+            "claimedAt": to_milliseconds(row.claimed_at),
+            "updatedAt": to_milliseconds(row.updated_at),
+            "priceMillicents": row.price_millicents,
+            "campaignId": row.campaign_id,
+            "expiresAt": to_seconds(row.claimed_at + KEPT_FOR),
+            "schemaVersion": SCHEMA_VERSION,
+        }
+    )
+
+
+def _row(item: Mapping[str, Any]) -> LedgerRow:
+    row = from_item(item)
+    return LedgerRow(
+        key=row["messageKey"],
+        construct=row["construct"],
+        subscriber_id=row["subscriberId"],
+        purpose=row["purpose"],
+        occasion=row["occasion"],
+        state=MessageState(row["state"]),
+        rank=row["rank"],
+        reason=row.get("reason"),
+        message_id=row.get("messageId"),
+        parts=row["parts"],
+        claimed_at=from_milliseconds(row["claimedAt"]),
+        updated_at=from_milliseconds(row["updatedAt"]),
+        price_millicents=row.get("priceMillicents"),
+        campaign_id=row.get("campaignId"),
+    )
+
+
+def _unchanged(item: Item) -> tuple[str, dict[str, str], Item]:
+    """Condition that every attribute that ever changes is as it was read."""
+    names = {f"#{name}": name for name in _MUTABLE}
+    values = {f":{name}": item[name] for name in _MUTABLE if name in item}
+    terms = [f"#{name} = :{name}" if name in item else f"attribute_not_exists(#{name})" for name in _MUTABLE]
+    return " AND ".join(terms), names, values

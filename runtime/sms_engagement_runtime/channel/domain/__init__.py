@@ -1,0 +1,1 @@
+"""Rules of the channel: standard library only, no clock, no network, no environment."""

@@ -1,0 +1,202 @@
+"""Who may be texted about what: the contact row, its transitions, and the append-only proof of each.
+
+A transition never half-happens: it gives the new row together with the records that prove it, and both are
+saved in one write.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+
+
+class Scope(StrEnum):
+    """What a person consents to."""
+
+    MARKETING = "marketing"
+    APPOINTMENTS = "appointments"
+    REVIEWS = "reviews"
+
+
+ALL_SCOPES: tuple[Scope, ...] = tuple(Scope)
+
+
+class ConsentState(StrEnum):
+    """State of one scope. A scope without a state was never spoken about."""
+
+    PENDING = "PENDING"
+    """Asked to confirm, no answer yet."""
+    ACTIVE = "ACTIVE"
+    OPTED_OUT = "OPTED_OUT"
+    """Left by ``START`` or ``UNSTOP`` only."""
+
+
+class Source(StrEnum):
+    """Where a consent record comes from."""
+
+    INBOUND_MESSAGE = "inbound-message"
+    CARRIER = "carrier"
+    """The service refused a text because the number is on its or the carrier's list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What proves a change of consent.
+
+    Attributes
+    ----------
+    words
+        The exact words of the person, or the service's reason code.
+    message_id
+        The inbound message id, or the ledger key of the refused text. Unique a change, and what makes it
+        idempotent.
+    at
+        When it was received, aware UTC.
+    """
+
+    source: str
+    words: str
+    message_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """What we know about a phone number.
+
+    Attributes
+    ----------
+    version
+        Counts the writes of the row; 0 means that there is no row yet.
+    phone_number
+        Kept for the daily comparison with the service's opt-out list; None where the row was never written
+        with it.
+    opted_out_by
+        ``Source`` of the opt-out in force, None where there is none.
+    opted_out_at, resubscribed_at
+        When the words of the last opt-out, and of the last ``START`` that ended one, were received. They
+        order keywords that are delivered late.
+    changed_by
+        ``Evidence.message_id`` of the last change. A redelivered inbound message recognises its own change by
+        it and goes on with its next step.
+    """
+
+    subscriber_id: str
+    version: int = 0
+    consents: Mapping[Scope, ConsentState] = field(default_factory=dict)
+    phone_number: PhoneNumber | None = None
+    opted_out_by: str | None = None
+    opted_out_at: datetime | None = None
+    resubscribed_at: datetime | None = None
+    changed_by: str | None = None
+
+    @property
+    def is_opted_out(self) -> bool:
+        """Whether any scope is opted out; the service's list then blocks every text."""
+        return ConsentState.OPTED_OUT in self.consents.values()
+
+    def is_opted_out_of(self, scope: Scope) -> bool:
+        """Whether a scope is opted out, by its state or by an opt-out of everything.
+
+        Who opted out of everything that there was has left what was added since, too.
+        """
+        states = {self.consents[scope]} if scope in self.consents else set(self.consents.values())
+        return states == {ConsentState.OPTED_OUT}
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the person was asked to confirm and is not opted out."""
+        return not self.is_opted_out and ConsentState.PENDING in self.consents.values()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentRecord:
+    """One line of the append-only consent ledger: one scope that came into one state."""
+
+    subscriber_id: str
+    scope: Scope
+    state: ConsentState
+    source: str
+    words: str
+    message_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A transition: the row as it shall be and its proof. Saved in one write."""
+
+    contact: Contact
+    records: tuple[ConsentRecord, ...]
+
+
+def opt_out(contact: Contact, evidence: Evidence, *, scopes: Iterable[Scope] = ALL_SCOPES) -> Change | None:
+    """Opt a contact out, of everything unless told otherwise.
+
+    Where it is out already, words of the person that came later than what it went out by move the instant of
+    the opt-out, and nothing else: a START from between the two may come after both, and must not end what
+    was asked for again. None where that does not apply either.
+    """
+    moved = [scope for scope in scopes if contact.consents.get(scope) is not ConsentState.OPTED_OUT]
+    if not moved:
+        return _repeat(contact, evidence)
+    changed = _move(contact, moved, ConsentState.OPTED_OUT, evidence)
+    return replace_contact(changed, opted_out_by=evidence.source, opted_out_at=evidence.at)
+
+
+def _repeat(contact: Contact, evidence: Evidence) -> Change | None:
+    said_before = contact.opted_out_by == Source.INBOUND_MESSAGE and (
+        contact.opted_out_at is not None and contact.opted_out_at >= evidence.at
+    )
+    if evidence.source != Source.INBOUND_MESSAGE or said_before:
+        return None
+    # `changed_by` stays: the first of them is the one that is confirmed.
+    return Change(
+        contact=replace(contact, opted_out_by=evidence.source, opted_out_at=evidence.at), records=()
+    )
+
+
+def confirm(contact: Contact, evidence: Evidence) -> Change | None:
+    """Make what is pending active. None where nothing is pending or any scope is opted out."""
+    if not contact.is_pending:
+        return None
+    pending = [scope for scope, state in contact.consents.items() if state is ConsentState.PENDING]
+    return _move(contact, pending, ConsentState.ACTIVE, evidence)
+
+
+def resubscribe(contact: Contact, evidence: Evidence) -> Change | None:
+    """End an opt-out: every scope that is out becomes active. None where none is."""
+    out = [scope for scope, state in contact.consents.items() if state is ConsentState.OPTED_OUT]
+    if not out:
+        return None
+    changed = _move(contact, out, ConsentState.ACTIVE, evidence)
+    return replace_contact(changed, opted_out_by=None, resubscribed_at=evidence.at)
+
+
+def _move(contact: Contact, scopes: Sequence[Scope], state: ConsentState, evidence: Evidence) -> Change:
+    return Change(
+        contact=replace(
+            contact,
+            consents={**contact.consents, **dict.fromkeys(scopes, state)},
+            changed_by=evidence.message_id,
+        ),
+        records=tuple(
+            ConsentRecord(
+                subscriber_id=contact.subscriber_id,
+                scope=scope,
+                state=state,
+                source=evidence.source,
+                words=evidence.words,
+                message_id=evidence.message_id,
+                at=evidence.at,
+            )
+            for scope in scopes
+        ),
+    )
+
+
+def replace_contact(change: Change, **fields: object) -> Change:
+    """Give the change another row, with these fields replaced."""
+    return replace(change, contact=replace(change.contact, **fields))  # type: ignore[arg-type]  # dataclasses.replace checks names

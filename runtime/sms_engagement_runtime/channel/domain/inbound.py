@@ -1,0 +1,625 @@
+"""What happens when a person writes to us.
+
+The order is fixed: compliance words, then the open question that was last put to that phone, then the state
+of the subscription (YES from PENDING), then a human.
+
+Every step is safe to repeat, and is recognised when it is: an inbound message may be delivered twice, and the
+process may end between any two steps. The contact row remembers which message changed it last, the one reply
+to a message is a row of the ledger keyed by the message, and the opt-out list is set to what the contact row
+says.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from sms_engagement_runtime.channel.domain.consent import (
+    Change,
+    Contact,
+    Evidence,
+    Source,
+    confirm,
+    opt_out,
+    replace_contact,
+    resubscribe,
+)
+from sms_engagement_runtime.channel.domain.errors import (
+    ContactChangedError,
+    InvalidPhoneNumberError,
+    OptOutListRefusedError,
+    TransientError,
+)
+from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
+from sms_engagement_runtime.channel.domain.keywords import (
+    Keyword,
+    is_answered_by_service,
+    is_service_opt_out,
+    recognise,
+)
+from sms_engagement_runtime.channel.domain.ledger import Intent, LedgerRow
+from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
+from sms_engagement_runtime.channel.domain.ports import (
+    AttentionTopic,
+    Clock,
+    ContactRepository,
+    EventBus,
+    MessageLedger,
+    OptOutList,
+    PhoneNumberParser,
+    PromptRepository,
+)
+from sms_engagement_runtime.channel.domain.prompts import Prompt, answered_prompt
+from sms_engagement_runtime.channel.domain.reasons import Reason
+from sms_engagement_runtime.channel.domain.sending import SendOutcome, SendService
+from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
+
+CONSTRUCT: Final = "channel"
+REPLY_PURPOSE: Final = "keyword-reply"
+"""One purpose for all our replies: with the inbound message id as occasion, none is answered twice."""
+
+REPLY_RECEIVED: Final = "ReplyReceived"
+_LEDGER_LOOKBACK: Final = 50
+_MAX_ATTEMPTS: Final = 5
+_SCHEMA_VERSION: Final = 1
+_STORED_PRECISION: Final = timedelta(milliseconds=1)
+
+
+class OptOutMode(StrEnum):
+    """Who answers opt-outs on the origination number."""
+
+    SELF_MANAGED = "self"
+    """We do, exactly once."""
+    AWS_MANAGED = "aws"
+    """End User Messaging does; we record, and answer only what it does not recognise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replies:
+    """The texts of our own replies."""
+
+    opted_out: str = "You have been unsubscribed. Reply START to subscribe again."
+    confirmed: str = "Thank you for confirming! You're now subscribed to our updates."
+    welcome_back: str = "Welcome back! You're now subscribed."
+    help: str = "Reply STOP to unsubscribe. For help, visit our website."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMessage:
+    """One inbound message, as it came.
+
+    Attributes
+    ----------
+    id
+        ``inboundMessageId``: the same for every delivery of the message.
+    from_
+        ``originationNumber``: usually E.164; a short code, a sender id or nothing where it cannot be
+        answered.
+    to
+        ``destinationNumber``: our number.
+    received_at
+        When the service published it, aware UTC. The payload has no time, the SNS envelope has.
+    previous_message_id
+        ``previousPublishedMessageId``.
+    keyword
+        ``messageKeyword``: the keyword that the service matched, or ``KEYWORD_<account>``.
+
+    Source: AWS, *Two-way SMS message payload*.
+    """
+
+    id: str
+    from_: str | None
+    to: str | None
+    body: str | None
+    received_at: datetime
+    previous_message_id: str | None = None
+    keyword: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """The person opts out of everything."""
+
+    by_service: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resubscribe:
+    """The person comes back after an opt-out."""
+
+    by_service: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The person confirms a subscription that is pending."""
+
+    by_service: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """The person asks for help."""
+
+    by_service: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The message answers a question that some construct asked."""
+
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Nobody but a human can read this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """There is nothing to do."""
+
+    reason: Reason
+
+
+type Route = OptOut | Resubscribe | Confirm | Help | Answer | Forward | Ignore
+
+
+def route(
+    message: InboundMessage, keyword: Keyword, *, contact: Contact, prompt: Prompt | None, mode: OptOutMode
+) -> Route:
+    """Decide what becomes of an inbound message.
+
+    Parameters
+    ----------
+    keyword
+        What ``recognise`` makes of the body.
+    prompt
+        What ``answered_prompt`` makes of the open prompts.
+    """
+    by_service = mode is OptOutMode.AWS_MANAGED and is_answered_by_service(message.body, message.keyword)
+    if _asks_to_stop(message, keyword, mode):
+        return OptOut(by_service)
+    if keyword is Keyword.START:
+        return _start(message, contact, by_service=by_service)
+    if keyword is Keyword.HELP:
+        return Help(by_service)
+    if keyword is Keyword.EMPTY:
+        return Ignore(Reason.EMPTY_BODY)
+    # A redelivered YES finds the subscription active by its own doing: it still owes the reply.
+    if keyword is Keyword.CONFIRM and _is_own_change(contact, message):
+        return Confirm(by_service)
+    if prompt is not None:
+        return Answer(prompt)
+    if keyword is Keyword.CONFIRM and contact.is_pending:
+        return Confirm(by_service)
+    return Forward()
+
+
+def _asks_to_stop(message: InboundMessage, keyword: Keyword, mode: OptOutMode) -> bool:
+    return keyword is Keyword.OPT_OUT or (
+        mode is OptOutMode.AWS_MANAGED and is_service_opt_out(message.keyword)
+    )
+
+
+def _start(message: InboundMessage, contact: Contact, *, by_service: bool) -> Route:
+    if contact.is_opted_out:
+        return Resubscribe(by_service)
+    if _is_own_change(contact, message):
+        came_back = contact.resubscribed_at
+        was_this = came_back is not None and abs(message.received_at - came_back) <= _STORED_PRECISION
+        return Resubscribe(by_service) if was_this else Confirm(by_service)
+    return Confirm(by_service) if contact.is_pending else Help(by_service)
+
+
+def _is_own_change(contact: Contact, message: InboundMessage) -> bool:
+    return contact.changed_by == message.id
+
+
+class InboundAction(StrEnum):
+    """What was done about an inbound message."""
+
+    ALREADY_HANDLED = "ALREADY_HANDLED"
+    OPTED_OUT = "OPTED_OUT"
+    RESUBSCRIBED = "RESUBSCRIBED"
+    RESUBSCRIPTION_REFUSED = "RESUBSCRIPTION_REFUSED"
+    CONFIRMED = "CONFIRMED"
+    HELPED = "HELPED"
+    ROUTED = "ROUTED"
+    """Handed to the construct that asked."""
+    FORWARDED = "FORWARDED"
+    """Handed to a human."""
+    IGNORED = "IGNORED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundResult:
+    """What was done about an inbound message, for logs and metrics: no number, no words.
+
+    Attributes
+    ----------
+    reason
+        For IGNORED and for what was done only in part.
+    reply
+        The outcome of our own reply, None where none was owed.
+    is_flagged
+        Whether a human was told that this may be an opt-out.
+    """
+
+    action: InboundAction
+    keyword: Keyword | None = None
+    reason: Reason | None = None
+    subscriber_id: str | None = None
+    reply: SendOutcome | None = None
+    is_flagged: bool = False
+
+
+class ReplyDeferredError(TransientError):
+    """Our reply could not be sent yet: the inbound message shall be delivered again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sender:
+    """Who wrote."""
+
+    number: PhoneNumber
+    country: str | None
+    subscriber_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundService:
+    """Handles inbound messages, each of them once.
+
+    Attributes
+    ----------
+    subscriber_key
+        Key of the subscriber ids.
+    """
+
+    contacts: ContactRepository
+    prompts: PromptRepository
+    ledger: MessageLedger
+    send_service: SendService
+    opt_out_list: OptOutList
+    bus: EventBus
+    attention: AttentionTopic
+    clock: Clock
+    parser: PhoneNumberParser
+    subscriber_key: bytes
+    replies: Replies = Replies()
+    mode: OptOutMode = OptOutMode.SELF_MANAGED
+
+    def handle(self, message: InboundMessage) -> InboundResult:
+        """Do everything that an inbound message calls for, or what of it is not done yet.
+
+        Raises
+        ------
+        TransientError
+            Something did not answer, or our reply has to wait. The message shall be delivered again.
+        """
+        if self.contacts.was_handled(message.id):
+            return InboundResult(action=InboundAction.ALREADY_HANDLED)
+        result = self._handle(message, recognise(message.body))
+        self.contacts.mark_handled(message.id, self.clock.now())
+        return result
+
+    def close_gate(self, message: InboundMessage) -> None:
+        """Record an opt-out, and leave all else of it to :meth:`handle`; other messages are left alone.
+
+        A batch of messages has this done for each of them before the first one is answered: replies wait for
+        their rate slots, and for a carrier that throttles, and no opt-out may wait behind them.
+
+        Raises
+        ------
+        TransientError
+            Something did not answer; :meth:`handle` will record it.
+        """
+        keyword = recognise(message.body)
+        if not _asks_to_stop(message, keyword, self.mode) or self.contacts.was_handled(message.id):
+            return
+        try:
+            sender = self._identify(message.from_)
+        except InvalidPhoneNumberError:
+            return
+        self._close_gate(message, sender)
+
+    def _handle(self, message: InboundMessage, keyword: Keyword) -> InboundResult:
+        try:
+            sender = self._identify(message.from_)
+        except InvalidPhoneNumberError as error:
+            return self._from_nobody(message, keyword, error.reason)
+        contact = self.contacts.get(sender.subscriber_id)
+        previous = self._previous(message, sender)
+        prompt = self._prompt(message, sender, previous)
+        is_flagged = keyword is Keyword.AMBIGUOUS_OPT_OUT
+        if is_flagged:
+            self._flag(message, sender)
+        match route(message, keyword, contact=contact, prompt=prompt, mode=self.mode):
+            case OptOut(by_service=by_service):
+                result = self._opt_out(message, sender, by_service=by_service)
+            case Resubscribe(by_service=by_service):
+                result = self._resubscribe(message, sender, by_service=by_service)
+            case Confirm(by_service=by_service):
+                result = self._confirm(message, sender, by_service=by_service)
+            case Help(by_service=by_service):
+                reply = None if by_service else self._reply(message, sender, self.replies.help, Answers.HELP)
+                result = InboundResult(action=InboundAction.HELPED, reply=reply)
+            case Answer(prompt=answered):
+                result = self._hand_over(message, sender, keyword, answered)
+            case Forward():
+                result = self._forward(message, sender, previous, is_flagged=is_flagged)
+            case Ignore(reason=reason):
+                result = InboundResult(action=InboundAction.IGNORED, reason=reason)
+        return _completed(result, keyword, sender, is_flagged=is_flagged)
+
+    def _identify(self, raw: str | None) -> _Sender:
+        parsed = self._parse(raw)
+        return _Sender(
+            number=parsed.number,
+            country=parsed.country,
+            subscriber_id=subscriber_id(parsed.number, self.subscriber_key),
+        )
+
+    def _parse(self, raw: str | None) -> ParsedNumber:
+        try:
+            return self.parser.parse(raw)
+        except InvalidPhoneNumberError:
+            # Somebody wrote from it, so it exists, whatever the numbering plan says: an opt-out must not be
+            # lost.
+            try:
+                return ParsedNumber(number=PhoneNumber((raw or "").strip()), country=None)
+            except ValueError:
+                pass
+            raise
+
+    def _previous(self, message: InboundMessage, sender: _Sender) -> LedgerRow | None:
+        if message.previous_message_id is None:
+            return None
+        rows = self.ledger.recent(sender.subscriber_id, _LEDGER_LOOKBACK)
+        return next((row for row in rows if row.message_id == message.previous_message_id), None)
+
+    def _prompt(self, message: InboundMessage, sender: _Sender, previous: LedgerRow | None) -> Prompt | None:
+        if message.to is None:
+            return None
+        prompts = self.prompts.open_prompts(
+            sender.subscriber_id, message.to, inbound_id=message.id, now=self.clock.now()
+        )
+        return answered_prompt(prompts, previous, message.id)
+
+    def _opt_out(self, message: InboundMessage, sender: _Sender, *, by_service: bool) -> InboundResult:
+        """Close the gate, confirm, and only then block the number: its list blocks the confirmation too."""
+        contact = self._close_gate(message, sender)
+        if not contact.is_opted_out:
+            return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
+        reason = None if _is_own_change(contact, message) else Reason.ALREADY_OPTED_OUT
+        if by_service:
+            return InboundResult(action=InboundAction.OPTED_OUT, reason=reason or Reason.ANSWERED_BY_SERVICE)
+        reply = self._confirm_opt_out(message, sender, contact)
+        if reply is not None and reply.state is OutcomeState.IN_FLIGHT:
+            # Whoever makes the call lists the number next, or is delivered again. Now it would be blocked.
+            return InboundResult(action=InboundAction.OPTED_OUT, reason=reason)
+        self.opt_out_list.put(sender.number)
+        is_sent_now = reply is not None and reply.state is not OutcomeState.ALREADY_SENT
+        return InboundResult(
+            action=InboundAction.OPTED_OUT, reason=reason, reply=reply if is_sent_now else None
+        )
+
+    def _confirm_opt_out(
+        self, message: InboundMessage, sender: _Sender, contact: Contact
+    ) -> SendOutcome | None:
+        """Confirm an opt-out, once; None where it was the carrier's word and there is nobody to answer.
+
+        The confirmation belongs to the message that opted the person out. Another STOP finds it in the
+        ledger, and sends it where that message did not come so far: the list would block it for good.
+        """
+        if contact.opted_out_by != Source.INBOUND_MESSAGE:
+            return None
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            reply = self._reply(
+                message, sender, self.replies.opted_out, Answers.OPT_OUT, occasion=contact.changed_by
+            )
+            if reply.state is not OutcomeState.IN_FLIGHT or not _is_own_change(contact, message):
+                return reply
+            # Another STOP makes our call, or we made it and were cut off.
+            self.send_service.pacer.back_off(attempt)
+        raise ReplyDeferredError(OutcomeState.IN_FLIGHT)
+
+    def _close_gate(self, message: InboundMessage, sender: _Sender) -> Contact:
+        return self._change(
+            message,
+            sender,
+            lambda contact, evidence: None if _came_back(contact, message) else opt_out(contact, evidence),
+        )
+
+    def _resubscribe(self, message: InboundMessage, sender: _Sender, *, by_service: bool) -> InboundResult:
+        """Take the number off the service's list first: we never show ACTIVE while the service refuses."""
+        contact = self.contacts.get(sender.subscriber_id)
+        if contact.is_opted_out and _left_later(contact, message):
+            return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
+        if contact.is_opted_out and not by_service:
+            try:
+                self.opt_out_list.delete(sender.number)
+            except OptOutListRefusedError:
+                self._tell_of_refusal(message, sender)
+                return InboundResult(
+                    action=InboundAction.RESUBSCRIPTION_REFUSED, reason=Reason.OPT_OUT_LIST_REFUSED
+                )
+        contact = self._change(
+            message,
+            sender,
+            lambda contact, evidence: (
+                None if _left_later(contact, message) else resubscribe(contact, evidence)
+            ),
+        )
+        if contact.is_opted_out:
+            # A STOP came in between, and may have put the number on the list before we took it off.
+            self.opt_out_list.put(sender.number)
+            return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
+        if by_service:
+            return InboundResult(action=InboundAction.RESUBSCRIBED, reason=Reason.ANSWERED_BY_SERVICE)
+        reply = self._reply(message, sender, self.replies.welcome_back, Answers.MESSAGE)
+        return InboundResult(action=InboundAction.RESUBSCRIBED, reply=reply)
+
+    def _confirm(self, message: InboundMessage, sender: _Sender, *, by_service: bool) -> InboundResult:
+        contact = self._change(message, sender, confirm)
+        if not _is_own_change(contact, message):
+            return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
+        if by_service:
+            return InboundResult(action=InboundAction.CONFIRMED, reason=Reason.ANSWERED_BY_SERVICE)
+        reply = self._reply(message, sender, self.replies.confirmed, Answers.MESSAGE)
+        return InboundResult(action=InboundAction.CONFIRMED, reply=reply)
+
+    def _change(
+        self,
+        message: InboundMessage,
+        sender: _Sender,
+        transition: Callable[[Contact, Evidence], Change | None],
+    ) -> Contact:
+        """Apply a transition to the contact as it is now, however often others write it meanwhile."""
+        evidence = Evidence(
+            source=Source.INBOUND_MESSAGE,
+            words=message.body or "",
+            message_id=message.id,
+            at=message.received_at,
+        )
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            contact = self.contacts.get(sender.subscriber_id)
+            change = transition(contact, evidence)
+            if change is None:
+                return contact
+            change = replace_contact(change, phone_number=sender.number)
+            try:
+                return self.contacts.save(
+                    change.contact, expected_version=contact.version, records=change.records
+                )
+            except ContactChangedError:
+                if attempt == _MAX_ATTEMPTS:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _reply(
+        self,
+        message: InboundMessage,
+        sender: _Sender,
+        body: str,
+        answers: Answers,
+        *,
+        occasion: str | None = None,
+    ) -> SendOutcome:
+        outcome = self.send_service.send(
+            Intent(
+                construct=CONSTRUCT,
+                purpose=REPLY_PURPOSE,
+                occasion=occasion or message.id,
+                scope=None,
+                message_class=MessageClass.REPLY,
+                consent_rule=ConsentRule.NONE,
+                answers=answers,
+                recipient=sender.number,
+                subscriber_id=sender.subscriber_id,
+                country=sender.country,
+                body=body,
+            )
+        )
+        if outcome.stops_sending:
+            self.attention.publish(
+                "A reply is owed",
+                f"{sender.number.e164} wrote {_quoted(message)} and got no answer ({outcome.reason}). "
+                f"The answer would have been: {body}\nInbound message: {message.id}",
+            )
+        elif outcome.state is OutcomeState.DEFERRED:
+            raise ReplyDeferredError(outcome.reason)
+        return outcome
+
+    def _hand_over(
+        self, message: InboundMessage, sender: _Sender, keyword: Keyword, prompt: Prompt
+    ) -> InboundResult:
+        self.bus.publish(
+            REPLY_RECEIVED,
+            {
+                "inboundMessageId": message.id,
+                "subscriberId": sender.subscriber_id,
+                "construct": prompt.construct,
+                "purpose": prompt.purpose,
+                "occasion": prompt.occasion,
+                "messageId": prompt.message_id,
+                "origination": prompt.origination,
+                "body": message.body,
+                "keyword": keyword.value,
+                "receivedAt": round(message.received_at.timestamp() * 1000),
+                "schemaVersion": _SCHEMA_VERSION,
+            },
+        )
+        self.prompts.close(prompt, inbound_id=message.id)
+        return InboundResult(action=InboundAction.ROUTED)
+
+    def _forward(
+        self, message: InboundMessage, sender: _Sender, previous: LedgerRow | None, *, is_flagged: bool
+    ) -> InboundResult:
+        if not is_flagged:
+            about = f"\nOur last text to them: {previous.construct}, {previous.purpose}" if previous else ""
+            self.attention.publish(
+                "Inbound message",
+                f"{sender.number.e164} wrote {_quoted(message)}{about}\nInbound message: {message.id}",
+            )
+        return InboundResult(action=InboundAction.FORWARDED)
+
+    def _flag(self, message: InboundMessage, sender: _Sender) -> None:
+        self.attention.publish(
+            "Possible opt-out",
+            f"{sender.number.e164} wrote {_quoted(message)}\n"
+            "This may be a request to stop. Their subscription is unchanged.\n"
+            f"Inbound message: {message.id}",
+        )
+
+    def _tell_of_refusal(self, message: InboundMessage, sender: _Sender) -> None:
+        self.attention.publish(
+            "START refused by AWS",
+            f"{sender.number.e164} wrote {_quoted(message)}, but AWS keeps the number on its opt-out list: "
+            "it can leave once in 30 days. They stay unsubscribed, and got no answer.\n"
+            f"Inbound message: {message.id}",
+        )
+
+    def _from_nobody(self, message: InboundMessage, keyword: Keyword, reason: Reason) -> InboundResult:
+        """Keep a message that cannot be answered: from a short code, a sender id, or nobody."""
+        if keyword is not Keyword.EMPTY:
+            self.attention.publish(
+                "Inbound message without a phone number",
+                f"{message.from_ or 'Nobody'} wrote {_quoted(message)}\nInbound message: {message.id}",
+            )
+        return InboundResult(action=InboundAction.IGNORED, keyword=keyword, reason=reason)
+
+
+def _came_back(contact: Contact, message: InboundMessage) -> bool:
+    """Whether the person has written START after this message was received."""
+    return contact.resubscribed_at is not None and contact.resubscribed_at > message.received_at
+
+
+def _left_later(contact: Contact, message: InboundMessage) -> bool:
+    """Whether the person has opted out after this message was received, or at the same instant."""
+    return (
+        contact.opted_out_by == Source.INBOUND_MESSAGE
+        and contact.opted_out_at is not None
+        and contact.opted_out_at >= message.received_at
+    )
+
+
+def _quoted(message: InboundMessage) -> str:
+    return f"“{(message.body or '').strip()}”"
+
+
+def _completed(
+    result: InboundResult, keyword: Keyword, sender: _Sender, *, is_flagged: bool
+) -> InboundResult:
+    return InboundResult(
+        action=result.action,
+        keyword=keyword,
+        reason=result.reason,
+        subscriber_id=sender.subscriber_id,
+        reply=result.reply,
+        is_flagged=is_flagged,
+    )

@@ -1,0 +1,235 @@
+"""What the domain needs from outside. Adapters implement these on one AWS service each; they hold no rules.
+
+Every method may raise ``TransientError`` where the service behind it does not answer. Nobody here catches
+that: the platform delivers the record again, and every step is safe to repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+# For annotations only: whoever needs one port is not made to load the whole domain.
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sms_engagement_runtime.channel.domain.consent import ConsentRecord, Contact
+    from sms_engagement_runtime.channel.domain.gate import MessageClass
+    from sms_engagement_runtime.channel.domain.ledger import (
+        ClaimResult,
+        DeliveryEvent,
+        FoldResult,
+        Intent,
+        LedgerRow,
+    )
+    from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
+    from sms_engagement_runtime.channel.domain.prompts import Prompt
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Give the present instant, aware UTC."""
+        ...
+
+
+class PhoneNumberParser(Protocol):
+    """Phone numbers as people write them."""
+
+    def parse(self, raw: str | None) -> ParsedNumber:
+        """Read a number in any usual notation.
+
+        Raises
+        ------
+        InvalidPhoneNumberError
+            ``NO_PHONE`` for None and blank text, ``INVALID_PHONE`` for everything else that is no phone
+            number, short codes and sender ids included.
+        """
+        ...
+
+
+class ContactRepository(Protocol):
+    """Contact rows, their consent records, and the marks of inbound messages that are done."""
+
+    def get(self, subscriber_id: str) -> Contact:
+        """Read a contact, strongly consistent. An unknown one has version 0 and nothing else."""
+        ...
+
+    def save(self, contact: Contact, *, expected_version: int, records: Sequence[ConsentRecord]) -> Contact:
+        """Write the row and append the records, in one transaction.
+
+        The row gets version ``expected_version + 1`` and is returned so.
+
+        Raises
+        ------
+        ContactChangedError
+            Where the stored row has another version; nothing is written then.
+        """
+        ...
+
+    def was_handled(self, inbound_id: str) -> bool:
+        """Say whether ``mark_handled`` was called for this inbound message."""
+        ...
+
+    def mark_handled(self, inbound_id: str, at: datetime) -> None:
+        """Remember that every step for this inbound message is done. Kept for 90 days."""
+        ...
+
+
+class PromptRepository(Protocol):
+    """Questions that wait for a person's answer."""
+
+    def open(self, prompt: Prompt) -> None:
+        """Store a prompt. The same prompt twice is one; an answered one is not opened again."""
+        ...
+
+    def open_prompts(
+        self, subscriber_id: str, origination: str, *, inbound_id: str, now: datetime
+    ) -> Sequence[Prompt]:
+        """List the prompts of this person on this origination number that have not expired, in any order.
+
+        Those that are unanswered, and those that ``inbound_id`` itself has answered: a redelivered message
+        finds its prompt again.
+        """
+        ...
+
+    def close(self, prompt: Prompt, *, inbound_id: str) -> None:
+        """Record that this inbound message answered the prompt. The first answer stays."""
+        ...
+
+
+class MessageLedger(Protocol):
+    """Rows of the ledger. The functions of ``ledger`` decide what a row becomes."""
+
+    def claim(self, intent: Intent, *, key: str, contact: Contact, parts: int, now: datetime) -> ClaimResult:
+        """Put the row as CLAIMED, in one transaction with a check that the contact is at ``contact.version``.
+
+        ``Held`` unless ``ledger.may_claim`` of the stored row; ``ContactChanged`` where the check fails
+        (version 0: there still is no row). Where both fail it is ``Held``.
+        """
+        ...
+
+    def accept(self, key: str, message_id: str, now: datetime) -> None:
+        """Record the message id that the service answered with (``ledger.accept``)."""
+        ...
+
+    def release(self, key: str, reason: str, now: datetime) -> None:
+        """Turn a claim into DEFERRED (``ledger.release``)."""
+        ...
+
+    def fail(self, key: str, reason: str, now: datetime) -> None:
+        """Record a refusal for good (``ledger.fail``)."""
+        ...
+
+    def suppress(self, intent: Intent, key: str, reason: str, parts: int, now: datetime) -> None:
+        """Record that the gate refused; without effect unless ``ledger.may_claim`` of the stored row."""
+        ...
+
+    def defer(self, intent: Intent, key: str, reason: str, until: datetime | None, now: datetime) -> None:
+        """Record that the text waits; without effect unless ``ledger.may_claim`` of the stored row."""
+        ...
+
+    def get(self, key: str) -> LedgerRow | None:
+        """Read one row, strongly consistent."""
+        ...
+
+    def record_event(self, event: DeliveryEvent, now: datetime) -> FoldResult:
+        """Fold a delivery event into the row of its message (``ledger.fold``).
+
+        The row is found by ``event.key``, else among the recent ones of ``event.destination`` by message id.
+        """
+        ...
+
+    def recent(self, subscriber_id: str, limit: int) -> Sequence[LedgerRow]:
+        """List the rows of a person, newest claim first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundMessage:
+    """What is handed to the carrier.
+
+    Attributes
+    ----------
+    key
+        The ledger key, sent along as ``Context`` where the service has such a thing.
+    """
+
+    destination: PhoneNumber
+    body: str
+    message_class: MessageClass
+    key: str
+    campaign_id: str | None = None
+    journey_id: str | None = None
+
+
+class MessageSender(Protocol):
+    """The one call that costs money and cannot be taken back."""
+
+    def send(self, message: OutboundMessage) -> str:
+        """Send a text in exactly one request, and give the service's message id.
+
+        Raises
+        ------
+        SendThrottledError, SendRefusedError, SendingDisabledError
+            The answer, or the lack of a connection, proves that nothing was sent.
+        OutcomeUnknownError
+            Everything else.
+        """
+        ...
+
+
+class OptOutList(Protocol):
+    """The opt-out list of the service."""
+
+    def put(self, number: PhoneNumber) -> None:
+        """Block every text to this number. Repeatable."""
+        ...
+
+    def delete(self, number: PhoneNumber) -> None:
+        """Take the number off the list. A number that is not on it is off already.
+
+        Raises
+        ------
+        OptOutListRefusedError
+            Where the service refuses (once in 30 days).
+        """
+        ...
+
+
+class PauseFlag(Protocol):
+    """The switch that stops all sending."""
+
+    def is_paused(self) -> bool:
+        """Say whether a human paused all sending."""
+        ...
+
+
+class Pacer(Protocol):
+    """The rate of the origination identity."""
+
+    def acquire(self, parts: int) -> None:
+        """Wait until so many message parts may be sent, and take them."""
+        ...
+
+    def back_off(self, attempt: int) -> None:
+        """Wait after the carrier throttled, the longer the higher ``attempt`` (1, 2, …), with jitter."""
+        ...
+
+
+class EventBus(Protocol):
+    """The bus on which capabilities meet."""
+
+    def publish(self, detail_type: str, detail: Mapping[str, object]) -> None:
+        """Publish one domain event. Consumers see it at least once."""
+        ...
+
+
+class AttentionTopic(Protocol):
+    """What a human reads."""
+
+    def publish(self, subject: str, message: str) -> None:
+        """Tell a human. Subjects are ASCII, at most 100 characters."""
+        ...

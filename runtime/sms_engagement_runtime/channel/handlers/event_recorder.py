@@ -1,0 +1,87 @@
+"""Delivery events: each is folded into the ledger row of its text.
+
+SQS batch of SNS envelopes; answers with the records that failed. Events come twice, late and in any order;
+the fold makes nothing of that. Statuses and prices are counted when an event ends its text or adds to its
+price, so once a text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from sms_engagement_runtime.channel.adapters.clients import dynamodb_client
+from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
+from sms_engagement_runtime.channel.adapters.sns_batch import BatchResponse, Notification, process_batch
+from sms_engagement_runtime.channel.adapters.subscriber_ids import build_subscriber_id
+from sms_engagement_runtime.channel.adapters.system_clock import SystemClock
+from sms_engagement_runtime.channel.domain.delivery import NotATextEvent, parse
+from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, FoldResult
+from sms_engagement_runtime.channel.domain.reasons import Reason
+from sms_engagement_runtime.observability import instrumented, logger, metrics
+from sms_engagement_runtime.settings import load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Environment of this function."""
+
+    messages_table: str
+    contacts_table: str
+    subscriber_key_secret_arn: str
+
+
+_settings = load(Settings)
+_clock = SystemClock()
+_ledger = DynamoLedger(
+    dynamodb_client(),
+    messages_table=_settings.messages_table,
+    contacts_table=_settings.contacts_table,
+    subscriber_id_of=build_subscriber_id(_settings.subscriber_key_secret_arn),
+)
+
+
+@instrumented
+def handler(event: Mapping[str, Any], _: LambdaContext) -> BatchResponse:
+    """Record a batch of delivery events."""
+    return process_batch(event, record)
+
+
+def record(notification: Notification) -> None:
+    """Record one delivery event; what is none, or belongs to nobody's text, is acknowledged and counted."""
+    parsed = parse(notification.payload)
+    if isinstance(parsed, NotATextEvent):
+        _report_aside(notification, parsed.reason)
+        return
+    result = _ledger.record_event(parsed, _clock.now())
+    if result.row is None:
+        _report_aside(notification, Reason.UNKNOWN_MESSAGE)
+        return
+    _report(parsed, result)
+
+
+def _report_aside(notification: Notification, reason: Reason) -> None:
+    logger.info("delivery event set aside", notification=notification.message_id, reason=reason)
+    name = "".join(word.capitalize() for word in reason.split("_"))
+    metrics.add_metric(name=f"DeliveryEvent{name}", unit=MetricUnit.Count, value=1)
+
+
+def _report(event: DeliveryEvent, result: FoldResult) -> None:
+    logger.info(
+        "delivery event recorded",
+        message_id=event.message_id,
+        event_type=event.event_type,
+        state=result.row.state if result.row else None,
+        changed=result.changed,
+        became_final=result.became_final,
+    )
+    if result.became_final and result.row is not None:
+        name = f"Messages{result.row.state.capitalize()}"
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+    if result.price_added_millicents:
+        # One US dollar is 100,000 millicents.
+        metrics.add_metric(
+            name="MessageCostMillicents", unit=MetricUnit.Count, value=result.price_added_millicents
+        )

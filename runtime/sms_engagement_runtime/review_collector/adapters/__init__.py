@@ -1,0 +1,1 @@
+"""The ports of review collecting, implemented on AWS services."""

@@ -1,0 +1,110 @@
+"""The customers table: read by everybody's page and by key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import batched
+from typing import TYPE_CHECKING, Any, Final
+
+from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, service_call
+from sms_engagement_runtime.review_collector.adapters.attributes import tolerant_row
+from sms_engagement_runtime.review_collector.domain.customers import Customer, read_customer
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# Nothing else of a customer is read: what is not in memory cannot leak into a log.
+_NAMES: Final = {
+    "#userId": "userId",
+    "#phoneNumber": "phoneNumber",
+    "#name": "name",
+    "#status": "status",
+    "#locale": "locale",
+}
+_PROJECTION: Final = ", ".join(_NAMES)
+
+_BATCH_GET_LIMIT: Final = 100
+"""Keys of one ``BatchGetItem`` (DynamoDB API reference)."""
+
+# Keys come back unread where the table is throttled, so asking at once again makes it worse (DynamoDB API
+# reference, BatchGetItem). None after the last attempt.
+_BATCH_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, None)
+
+
+class DynamoCustomers:
+    """Reads customers; never writes.
+
+    Parameters
+    ----------
+    sleep
+        Waits before keys that came back unread are asked for again.
+    """
+
+    def __init__(
+        self, client: DynamoDBClient, *, table: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._sleep = sleep
+
+    def everybody(self) -> Iterator[Customer]:
+        """Read the table page by page (1 MB each), so that memory does not grow with it.
+
+        Raises
+        ------
+        TransientError
+            A page could not be read.
+        """
+        start: dict[str, Any] = {}
+        while True:
+            with service_call("dynamodb:Scan"):
+                page = self._client.scan(
+                    TableName=self._table,
+                    ProjectionExpression=_PROJECTION,
+                    ExpressionAttributeNames=_NAMES,
+                    **start,
+                )
+            for item in page["Items"]:
+                yield read_customer(tolerant_row(item))
+            last = page.get("LastEvaluatedKey")
+            if not last:
+                return
+            start = {"ExclusiveStartKey": last}
+
+    def find(self, user_ids: Sequence[str]) -> Mapping[str, Customer]:
+        """Read these customers, a hundred in a call; those that do not exist are absent.
+
+        Raises
+        ------
+        TransientError
+            A call failed, or DynamoDB kept handing keys back unread.
+        """
+        found: dict[str, Customer] = {}
+        for chunk in batched(dict.fromkeys(user_ids), _BATCH_GET_LIMIT, strict=False):
+            keys: list[dict[str, Any]] = [{"userId": {"S": user_id}} for user_id in chunk]
+            for pause in _BATCH_PAUSES:
+                with service_call("dynamodb:BatchGetItem"):
+                    response = self._client.batch_get_item(
+                        RequestItems={
+                            self._table: {
+                                "Keys": keys,
+                                "ProjectionExpression": _PROJECTION,
+                                "ExpressionAttributeNames": _NAMES,
+                            }
+                        }
+                    )
+                # A table may be given by ARN, and is then answered by it or by its name.
+                for items in response["Responses"].values():
+                    for item in items:
+                        customer = read_customer(tolerant_row(item))
+                        found[customer.user_id] = customer
+                unread = next(iter(response.get("UnprocessedKeys", {}).values()), None)
+                if not unread:
+                    break
+                keys = list(unread["Keys"])
+                if pause is not None:
+                    self._sleep(pause)
+            else:
+                raise ServiceCallError("dynamodb:BatchGetItem: keys were left unread")
+        return found

@@ -1,0 +1,152 @@
+"""The reviews table.
+
+Row: ``reviewId`` (PK), ``userId``, ``timestamp`` (epoch ms of the first submission), ``rating``,
+``reviewText``, ``status``, ``helpful``, ``createdAt`` and ``updatedAt`` (epoch seconds), ``version``,
+``announcingUntil`` and ``announcedAt`` (epoch ms), ``expiresAt`` where old reviews are deleted,
+``schemaVersion``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
+from sms_engagement_runtime.channel.adapters.dynamodb_item import from_item, to_item
+from sms_engagement_runtime.channel.adapters.instants import (
+    from_milliseconds,
+    to_milliseconds,
+    to_seconds,
+)
+from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import CONDITION_FAILED
+from sms_engagement_runtime.review_collector.domain.reviews import Opinion, Review, ReviewStatus
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SCHEMA_VERSION: Final = 1
+
+
+class DynamoReviews:
+    """Reviews, one an occasion by their key.
+
+    Parameters
+    ----------
+    retention
+        After which DynamoDB deletes a review; None keeps it.
+    """
+
+    def __init__(self, client: DynamoDBClient, *, table: str, retention: timedelta | None = None) -> None:
+        self._client = client
+        self._table = table
+        self._retention = retention
+
+    def create(self, review: Review, *, announcing_until: datetime) -> Review | None:
+        """Write a review, unless its id exists: then return what is there; None after writing."""
+        expires_at = None if self._retention is None else to_seconds(review.created_at + self._retention)
+        item = to_item(
+            {
+                "reviewId": review.review_id,
+                "userId": review.user_id,
+                "timestamp": to_milliseconds(review.created_at),
+                "rating": review.opinion.rating,
+                "reviewText": review.opinion.text,
+                "status": review.status.value,
+                "helpful": 0,
+                "createdAt": to_seconds(review.created_at),
+                "version": review.version,
+                "announcingUntil": to_milliseconds(announcing_until),
+                "expiresAt": expires_at,
+                "schemaVersion": SCHEMA_VERSION,
+            }
+        )
+        if self._write("PutItem", Item=item, ConditionExpression="attribute_not_exists(reviewId)"):
+            return None
+        existing = self.get(review.review_id)
+        if existing is None:
+            raise ServiceCallError("dynamodb:PutItem: the review was deleted while it was written")
+        return existing
+
+    def update(self, review: Review, *, expected_version: int) -> bool:
+        """Write an edited review over the version it was made from; False where that version is gone."""
+        return self._update(
+            review.review_id,
+            UpdateExpression=(
+                "SET rating = :rating, reviewText = :text, #status = :status, "
+                "updatedAt = :updated, #version = :version"
+            ),
+            ConditionExpression="#version = :expected",
+            ExpressionAttributeNames={"#status": "status", "#version": "version"},
+            ExpressionAttributeValues=to_item(
+                {
+                    ":rating": review.opinion.rating,
+                    ":text": review.opinion.text,
+                    ":status": review.status.value,
+                    ":updated": to_seconds(review.updated_at or review.created_at),
+                    ":version": review.version,
+                    ":expected": expected_version,
+                }
+            ),
+        )
+
+    def get(self, review_id: str) -> Review | None:
+        """Read one, consistently."""
+        with service_call("dynamodb:GetItem"):
+            response = self._client.get_item(
+                TableName=self._table, Key={"reviewId": {"S": review_id}}, ConsistentRead=True
+            )
+        item = response.get("Item")
+        return None if item is None else _from_item(item)
+
+    def claim_announcement(self, review_id: str, *, now: datetime, until: datetime) -> bool:
+        """Take the right to announce a review, unless it was announced or somebody holds the right now."""
+        return self._update(
+            review_id,
+            UpdateExpression="SET announcingUntil = :until",
+            ConditionExpression=(
+                "attribute_exists(reviewId) AND attribute_not_exists(announcedAt) AND announcingUntil <= :now"
+            ),
+            ExpressionAttributeValues=to_item(
+                {":until": to_milliseconds(until), ":now": to_milliseconds(now)}
+            ),
+        )
+
+    def mark_announced(self, review_id: str, at: datetime) -> None:
+        """Record that a review was announced."""
+        self._update(
+            review_id,
+            UpdateExpression="SET announcedAt = :at",
+            ConditionExpression="attribute_exists(reviewId)",
+            ExpressionAttributeValues=to_item({":at": to_milliseconds(at)}),
+        )
+
+    def _update(self, review_id: str, **expressions: Any) -> bool:
+        return self._write("UpdateItem", Key={"reviewId": {"S": review_id}}, **expressions)
+
+    def _write(self, operation: str, **parameters: Any) -> bool:
+        call: Any = self._client.put_item if operation == "PutItem" else self._client.update_item
+        with service_call(f"dynamodb:{operation}"):
+            try:
+                call(TableName=self._table, **parameters)
+            except ClientError as error:
+                if error_code(error) != CONDITION_FAILED:
+                    raise
+                return False
+        return True
+
+
+def _from_item(item: dict[str, Any]) -> Review:
+    row = from_item(item)
+    updated_at, announced_at = row.get("updatedAt"), row.get("announcedAt")
+    return Review(
+        review_id=row["reviewId"],
+        user_id=row["userId"],
+        opinion=Opinion(rating=row["rating"], text=row["reviewText"]),
+        status=ReviewStatus(row["status"]),
+        created_at=from_milliseconds(row["timestamp"]),
+        updated_at=None if updated_at is None else from_milliseconds(updated_at * 1000),
+        version=row["version"],
+        announced_at=None if announced_at is None else from_milliseconds(announced_at),
+    )

@@ -1,0 +1,93 @@
+"""The link keys, kept for a few minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from time import monotonic
+
+from sms_engagement_runtime.channel.domain.errors import PermanentError, TransientError
+from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeys, parse_keys
+
+MAX_AGE_SECONDS = 300.0
+"""A rotated key signs within five minutes; the previous one verifies far longer."""
+
+MIN_REFRESH_SECONDS = 30.0
+"""Least time between two reads that a token with an unknown key id may cause."""
+
+
+class LinkSecretError(PermanentError):
+    """The secret is not of the shape that it should be."""
+
+
+class CachedLinkKeys:
+    """Reads the keys when they are older than five minutes, or when asked for, but not too often.
+
+    Safe to use from several threads.
+
+    Where a read fails for the moment and keys are at hand, these go on being used: a key does not get worse
+    within minutes, and a page that opens is better than one that does not.
+
+    Parameters
+    ----------
+    read
+        Returns the secret's text; may raise `TransientError`.
+    clock
+        Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], str],
+        *,
+        max_age_seconds: float = MAX_AGE_SECONDS,
+        min_refresh_seconds: float = MIN_REFRESH_SECONDS,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._read = read
+        self._max_age_seconds = max_age_seconds
+        self._min_refresh_seconds = min_refresh_seconds
+        self._clock = clock
+        self._lock = Lock()
+        self._keys: LinkKeys | None = None
+        self._read_at = self._tried_at = float("-inf")
+
+    def current(self) -> LinkKeys:
+        """Return the keys.
+
+        Raises
+        ------
+        TransientError
+            They were never read and cannot be read now.
+        LinkSecretError
+            The secret is malformed.
+        """
+        with self._lock:
+            if self._keys is None:
+                return self._load()
+            if self._clock() - self._read_at >= self._max_age_seconds:
+                try:
+                    return self._load()
+                except TransientError:
+                    self._read_at = self._clock()
+            return self._keys
+
+    def refresh(self) -> bool:
+        """Read the keys anew, unless they were read less than half a minute ago."""
+        with self._lock:
+            if self._clock() - self._tried_at < self._min_refresh_seconds:
+                return False
+            try:
+                self._load()
+            except TransientError:
+                return False
+            return True
+
+    def _load(self) -> LinkKeys:
+        self._tried_at = self._clock()
+        try:
+            keys = parse_keys(self._read())
+        except ValueError as error:
+            raise LinkSecretError(str(error)) from error
+        self._keys, self._read_at = keys, self._clock()
+        return keys

@@ -1,0 +1,1 @@
+"""The rules of collecting reviews; standard library only."""

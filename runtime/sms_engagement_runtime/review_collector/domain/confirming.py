@@ -1,0 +1,100 @@
+"""Thanking a customer for a review by text, once a review."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sms_engagement_runtime.channel.domain.consent import Scope
+from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
+from sms_engagement_runtime.channel.domain.ledger import Intent
+from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.ports import PhoneNumberParser
+from sms_engagement_runtime.channel.domain.reasons import Reason
+from sms_engagement_runtime.channel.domain.sending import SendService
+from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
+from sms_engagement_runtime.review_collector.domain.asking import CONSTRUCT
+from sms_engagement_runtime.review_collector.domain.customers import first_name
+from sms_engagement_runtime.review_collector.domain.named_texts import NamedTexts
+from sms_engagement_runtime.review_collector.domain.outcomes import AskReason, PersonOutcome
+from sms_engagement_runtime.review_collector.domain.ports import CustomerDirectory
+from sms_engagement_runtime.review_collector.domain.screening import screen
+
+CONFIRMATION: Final = "review-confirmation"
+"""Purpose of the text that thanks for a review; its occasion is the review's id."""
+
+STANDARD_CONFIRMATIONS: Final[Mapping[str, str]] = {"en": "Thank you for your review, {{name}}!"}
+
+
+def confirmation_texts(texts: Mapping[str, str] | None = None) -> NamedTexts:
+    """Read the texts by locale, with ``{{name}}``; nothing means the standard text.
+
+    Raises
+    ------
+    ValueError
+        As :class:`NamedTexts`.
+    """
+    return NamedTexts(texts or STANDARD_CONFIRMATIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewConfirmer:
+    """Thanks customers through the channel's gate and ledger.
+
+    Attributes
+    ----------
+    subscriber_key
+        Returns the key of subscriber ids.
+    texts
+        As :func:`confirmation_texts` reads them.
+    """
+
+    send_service: SendService
+    customers: CustomerDirectory
+    parser: PhoneNumberParser
+    subscriber_key: Callable[[], bytes]
+    texts: NamedTexts
+
+    def confirm(self, review_id: str, user_id: str) -> PersonOutcome:
+        """Thank one customer for one review, unless something speaks against it.
+
+        The text follows from what the customer just did, so it is transactional, and only an opt-out or the
+        channel's own limits hold it back. The ledger has it once a review, however often the event comes.
+
+        Raises
+        ------
+        TransientError
+            A service did not answer. The attempt may be repeated.
+        """
+        customer = self.customers.find([user_id]).get(user_id)
+        if customer is None:
+            return _skipped(user_id, AskReason.NO_CUSTOMER)
+        parsed = screen(customer, self.parser)
+        if isinstance(parsed, Reason):
+            return _skipped(user_id, parsed)
+        outcome = self.send_service.send(
+            Intent(
+                construct=CONSTRUCT,
+                purpose=CONFIRMATION,
+                occasion=review_id,
+                scope=Scope.REVIEWS,
+                message_class=MessageClass.TRANSACTIONAL,
+                consent_rule=ConsentRule.IMPLIED,
+                recipient=parsed.number,
+                subscriber_id=subscriber_id(parsed.number, self.subscriber_key()),
+                country=parsed.country,
+                body=self.texts.render(locale=customer.locale, first_name=first_name(customer.name)),
+            )
+        )
+        return PersonOutcome(
+            user_id=user_id,
+            state=outcome.state,
+            reason=outcome.reason,
+            message_id=outcome.message_id,
+            parts=outcome.parts if outcome.state is OutcomeState.ACCEPTED else 0,
+        )
+
+
+def _skipped(user_id: str, reason: Reason | AskReason) -> PersonOutcome:
+    return PersonOutcome(user_id=user_id, state=OutcomeState.SUPPRESSED, reason=reason)

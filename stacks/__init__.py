@@ -1,0 +1,1 @@
+"""Stages and stacks of this app; not in the wheel."""

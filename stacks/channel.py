@@ -1,0 +1,46 @@
+"""The stack of the shared SMS channel."""
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from sms_engagement import FunctionOptions, SmsChannel
+from stacks.environments import Environment
+
+
+class ChannelStack(Stack):
+    """The SMS channel of one environment.
+
+    Attributes
+    ----------
+    channel
+        For the stacks of the systems.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, environment: Environment) -> None:
+        super().__init__(
+            scope, id, description="SMS channel: consent, ledger, inbound texts, delivery events"
+        )
+        self.channel = SmsChannel(
+            self,
+            "Channel",
+            origination_identity=environment.origination_identity,
+            allowed_countries=environment.allowed_countries,
+            default_country=environment.default_country,
+            parts_per_second=environment.parts_per_second,
+            function_options=FunctionOptions(
+                architecture=environment.architecture, removal_policy=environment.removal_policy
+            ),
+            removal_policy=environment.removal_policy,
+        )
+        for name, value in {
+            "InboundTopicArn": self.channel.inbound_topic.topic_arn,
+            "EventTopicArn": self.channel.event_topic.topic_arn,
+            "AttentionTopicArn": self.channel.attention_topic.topic_arn,
+            "ContactsTableName": self.channel.contacts_table.table_name,
+            "MessagesTableName": self.channel.messages_table.table_name,
+            "BusArn": self.channel.bus.event_bus_arn,
+            "OriginationIdentity": self.channel.origination_identity,
+            "ConfigurationSetName": self.channel.configuration_set_name,
+            "OptOutListName": self.channel.opt_out_list.ref,
+        }.items():
+            CfnOutput(self, name, value=value)

@@ -1,0 +1,46 @@
+"""The stack of the review collector."""
+
+from aws_cdk import CfnOutput, Duration, Stack
+from constructs import Construct
+
+from sms_engagement import ReviewCollector, SmsChannelBase
+from stacks.environments import Environment
+
+
+class ReviewsStack(Stack):
+    """The review collector of one environment.
+
+    Attributes
+    ----------
+    reviews
+        The construct.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, environment: Environment, channel: SmsChannelBase
+    ) -> None:
+        super().__init__(scope, id, description="Review requests by SMS, the form, and the reviews")
+        retention_days = environment.review_retention_days
+        self.reviews = ReviewCollector(
+            self,
+            "Reviews",
+            channel=channel,
+            link_base_url=environment.link_base_url,
+            public_concurrency=environment.public_concurrency,
+            review_retention=None if retention_days is None else Duration.days(retention_days),
+            removal_policy=environment.removal_policy,
+        )
+        for name, value in {
+            "CustomersTableName": self.reviews.customers_table.table_name,
+            "ReviewsTableName": self.reviews.reviews_table.table_name,
+            "ReviewRequestsTableName": self.reviews.review_requests_table.table_name,
+            "ApiId": self.reviews.api.api_id,
+            "ApiUrl": self.reviews.api.api_endpoint,
+            "AdminTopicArn": self.reviews.admin_topic.topic_arn,
+            "ReviewBroadcastArn": self.reviews.broadcast.state_machine_arn,
+            "LinkSecretArn": self.reviews.link_secret.secret_arn,
+            "BroadcastBucketName": self.reviews.broadcast_bucket.bucket_name,
+        }.items():
+            CfnOutput(self, name, value=value)
+        if self.reviews.review_archive is not None:
+            CfnOutput(self, "ReviewArchiveName", value=self.reviews.review_archive.bucket_name)

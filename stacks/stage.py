@@ -1,0 +1,33 @@
+"""One environment as one stage: deployed together, as ``cdk deploy 'dev/*'``."""
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from stacks.channel import ChannelStack
+from stacks.environments import Environment
+from stacks.reviews import ReviewsStack
+
+
+class EngagementStage(cdk.Stage):
+    """All stacks of one environment, named ``<environment>-<system>`` in CloudFormation.
+
+    Attributes
+    ----------
+    channel, reviews
+        The stacks.
+    """
+
+    def __init__(self, scope: Construct, *, environment: Environment) -> None:
+        super().__init__(
+            scope,
+            environment.name,
+            env=cdk.Environment(account=environment.account, region=environment.region),
+        )
+        self.channel = ChannelStack(self, "Channel", environment=environment)
+        self.reviews = ReviewsStack(self, "Reviews", environment=environment, channel=self.channel.channel)
+        if environment.is_placeholder:
+            cdk.Annotations.of(self.channel).add_warning_v2(
+                "sms-engagement:placeholder-identity",
+                f"{environment.name} still has the placeholder of cdk.json; put the ARN of your phone "
+                f"number, pool or sender id at context.environments.{environment.name}.originationIdentity",
+            )

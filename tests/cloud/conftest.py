@@ -1,0 +1,28 @@
+"""Tests of the whole product in the embedded cloud; the `cloud` fixture is of `sms_local.testing`."""
+
+from pathlib import Path
+
+import pytest
+
+from sms_local.testing import Cloud
+from tests.support.cloud_drive import replace_customers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cloud)
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture
+def quiet_cloud(running_cloud: Cloud) -> Cloud:
+    """Leave the embedded cloud without customers, texts, scripted outcomes and faults.
+
+    Quicker than `cloud`, which empties everything: what earlier tests stored of their own phones stays, so
+    that a test of it uses new ones.
+    """
+    running_cloud.carrier.delete("/control/messages").raise_for_status()
+    replace_customers(running_cloud, [])
+    return running_cloud

@@ -1,0 +1,46 @@
+"""What every test relies on: no folder that shadows a library, and no way to reach a real AWS account."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["sms_local.testing"]
+
+_SOURCE_ROOTS = ("constructs", "runtime")
+_ROOT = Path(__file__).parent.parent
+
+for _name in _SOURCE_ROOTS:
+    if (_ROOT / _name / "__init__.py").exists():
+        # aws/aws-cdk#19301: the folder would hide the library of that name from `import aws_cdk`.
+        pytest.exit(f"delete {_name}/__init__.py: {_name}/ is a source root, not a package", returncode=2)
+
+# At import, since handlers make their clients when they are imported.
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",
+    AWS_SESSION_TOKEN="test",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_REGION="us-east-1",
+    AWS_EC2_METADATA_DISABLED="true",
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    POWERTOOLS_SERVICE_NAME="tests",
+    POWERTOOLS_TRACE_DISABLED="true",
+)
+for _name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+    os.environ.pop(_name, None)
+
+# The machine may be busy with other work: a slow example is no failure.
+settings.register_profile("repository", deadline=None)
+settings.load_profile("repository")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first, so that a mistake shows soon; those in a browser last.
+
+    Playwright keeps an event loop running in this thread until the browser is closed, and nothing else can
+    run one meanwhile.
+    """
+    items.sort(key=lambda item: 2 * ("browser" in item.keywords) + ("cloud" in item.keywords))

@@ -1,0 +1,473 @@
+"""What every message ledger promises: the fake of the tests and the one on DynamoDB alike."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
+from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
+from sms_engagement_runtime.channel.domain.consent import Contact, Scope
+from sms_engagement_runtime.channel.domain.errors import TransientError
+from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
+from sms_engagement_runtime.channel.domain.ledger import (
+    Claimed,
+    ContactChanged,
+    DeliveryEvent,
+    Held,
+    Intent,
+    MessageState,
+)
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
+from tests.support.dynamodb_tables import CONTACTS, MESSAGES, channel_tables
+from tests.support.fakes import SUBSCRIBER_KEY, FakeContacts, FakeLedger
+
+NOW = datetime(2026, 11, 21, 17, 0, 0, 123_000, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=5)
+NUMBER = PhoneNumber("+12065550123")
+PERSON = subscriber_id(NUMBER, SUBSCRIBER_KEY)
+NOBODY = Contact(subscriber_id=PERSON)
+
+
+@dataclass
+class Stores:
+    contacts: Any
+    ledger: Any
+    client: Any = None
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def stores(request):
+    if request.param == "fake":
+        contacts = FakeContacts()
+        yield Stores(contacts, FakeLedger(contacts))
+        return
+    with channel_tables() as client:
+        yield on_dynamodb(client)
+
+
+def on_dynamodb(client):
+    ledger = DynamoLedger(
+        client,
+        messages_table=MESSAGES,
+        contacts_table=CONTACTS,
+        subscriber_id_of=lambda number: subscriber_id(number, SUBSCRIBER_KEY),
+        sleep=lambda _: None,
+    )
+    return Stores(DynamoContacts(client, table=CONTACTS), ledger, client)
+
+
+def intent(**fields):
+    return replace(
+        Intent(
+            construct="reviews",
+            purpose="review-request",
+            occasion="o-1",
+            scope=Scope.REVIEWS,
+            message_class=MessageClass.PROMOTIONAL,
+            consent_rule=ConsentRule.IMPLIED,
+            recipient=NUMBER,
+            subscriber_id=PERSON,
+            country="US",
+            body="Hi",
+        ),
+        **fields,
+    )
+
+
+KEY = intent().key
+
+
+def event(event_type="TEXT_DELIVERED", **fields):
+    return replace(
+        DeliveryEvent(
+            message_id="m-1",
+            key=KEY,
+            event_type=event_type,
+            status=event_type.removeprefix("TEXT_"),
+            is_final=event_type not in {"TEXT_QUEUED", "TEXT_PENDING"},
+            at=LATER,
+            destination=NUMBER,
+            country="US",
+            parts=1,
+            price_millicents=581,
+        ),
+        **fields,
+    )
+
+
+def claim(stores, contact=NOBODY, now=NOW, **fields):
+    return stores.ledger.claim(intent(**fields), key=intent(**fields).key, contact=contact, parts=1, now=now)
+
+
+class TestClaim:
+    def test_the_first_claim_is_ours(self, stores):
+        assert claim(stores) == Claimed()
+
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.claimed_at, row.parts) == (MessageState.CLAIMED, NOW, 1)
+        assert (row.construct, row.subscriber_id, row.purpose, row.occasion) == (
+            "reviews",
+            PERSON,
+            "review-request",
+            "o-1",
+        )
+
+    def test_the_second_claim_is_told_who_holds_the_row(self, stores):
+        claim(stores)
+
+        assert claim(stores, now=LATER) == Held(stores.ledger.get(KEY))
+        assert stores.ledger.get(KEY).claimed_at == NOW
+
+    def test_another_occasion_is_another_row(self, stores):
+        claim(stores)
+
+        assert claim(stores, occasion="o-2") == Claimed()
+
+    @pytest.mark.parametrize("final", ["TEXT_DELIVERED", "TEXT_INVALID", "TEXT_TTL_EXPIRED"])
+    def test_a_text_that_ended_is_never_claimed_again(self, stores, final):
+        claim(stores)
+        stores.ledger.accept(KEY, "m-1", NOW)
+        stores.ledger.record_event(event(final), LATER)
+
+        assert isinstance(claim(stores), Held)
+
+    def test_what_was_suppressed_or_deferred_may_be_claimed(self, stores):
+        stores.ledger.suppress(intent(), KEY, "PAUSED", 1, NOW)
+        stores.ledger.defer(intent(occasion="o-2"), intent(occasion="o-2").key, "PAUSED", LATER, NOW)
+
+        assert claim(stores, now=LATER) == Claimed()
+        assert claim(stores, now=LATER, occasion="o-2") == Claimed()
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.reason, row.claimed_at) == (MessageState.CLAIMED, None, LATER)
+
+    def test_the_row_names_the_campaign_that_claimed_it(self, stores):
+        stores.ledger.defer(intent(campaign_id="monday"), KEY, "PAUSED", None, NOW)
+
+        claim(stores, campaign_id="tuesday")
+        stores.ledger.accept(KEY, "m-1", LATER)
+
+        assert stores.ledger.get(KEY).campaign_id == "tuesday"
+
+    def test_a_contact_that_appeared_since_the_gate_read_it_stops_the_claim(self, stores):
+        stores.contacts.save(NOBODY, expected_version=0, records=[])
+
+        assert claim(stores, contact=NOBODY) == ContactChanged()
+        assert stores.ledger.get(KEY) is None
+
+    def test_a_contact_that_changed_since_the_gate_read_it_stops_the_claim(self, stores):
+        read = stores.contacts.save(NOBODY, expected_version=0, records=[])
+        stores.contacts.save(read, expected_version=1, records=[])
+
+        assert claim(stores, contact=read) == ContactChanged()
+        assert stores.ledger.get(KEY) is None
+
+    def test_a_contact_as_it_was_read_lets_the_claim_pass(self, stores):
+        read = stores.contacts.save(NOBODY, expected_version=0, records=[])
+
+        assert claim(stores, contact=read) == Claimed()
+
+    def test_a_held_row_says_more_than_a_changed_contact(self, stores):
+        claim(stores)
+        stores.contacts.save(NOBODY, expected_version=0, records=[])
+
+        assert isinstance(claim(stores, contact=NOBODY), Held)
+
+
+class TestAnswers:
+    def test_an_accepted_text_has_its_message_id(self, stores):
+        claim(stores)
+
+        stores.ledger.accept(KEY, "m-1", LATER)
+
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.message_id, row.updated_at) == (MessageState.ACCEPTED, "m-1", LATER)
+
+    def test_a_released_claim_may_be_claimed_again(self, stores):
+        claim(stores)
+
+        stores.ledger.release(KEY, "THROTTLED", LATER)
+
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.reason) == (MessageState.DEFERRED, "THROTTLED")
+        assert claim(stores, now=LATER) == Claimed()
+
+    def test_a_refused_text_is_over(self, stores):
+        claim(stores)
+
+        stores.ledger.fail(KEY, "DESTINATION_PHONE_NUMBER_OPTED_OUT", LATER)
+
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.reason) == (MessageState.FAILED, "DESTINATION_PHONE_NUMBER_OPTED_OUT")
+        assert isinstance(claim(stores), Held)
+
+    def test_an_answer_after_a_crash_and_restart_is_recorded(self, stores):
+        claim(stores)
+        restarted = stores if stores.client is None else on_dynamodb(stores.client)
+
+        restarted.ledger.accept(KEY, "m-1", LATER)
+
+        assert stores.ledger.get(KEY).state is MessageState.ACCEPTED
+
+
+class TestGateDecisions:
+    def test_a_suppressed_text_keeps_its_reason_and_parts(self, stores):
+        stores.ledger.suppress(intent(), KEY, "OPTED_OUT", 2, NOW)
+
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.reason, row.parts) == (MessageState.SUPPRESSED, "OPTED_OUT", 2)
+
+    def test_the_last_decision_of_the_gate_stands(self, stores):
+        stores.ledger.suppress(intent(), KEY, "OPTED_OUT", 1, NOW)
+        stores.ledger.defer(intent(), KEY, "PAUSED", None, LATER)
+
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.reason, row.updated_at) == (MessageState.DEFERRED, "PAUSED", LATER)
+
+    @pytest.mark.parametrize("state", ["claimed", "accepted", "delivered", "failed"])
+    def test_a_decision_never_touches_a_text_that_may_have_gone_out(self, stores, state):
+        claim(stores)
+        if state == "failed":
+            stores.ledger.fail(KEY, "INVALID_PARAMETER", NOW)
+        if state in {"accepted", "delivered"}:
+            stores.ledger.accept(KEY, "m-1", NOW)
+        if state == "delivered":
+            stores.ledger.record_event(event(), NOW)
+        before = stores.ledger.get(KEY)
+
+        stores.ledger.suppress(intent(), KEY, "OPTED_OUT", 1, LATER)
+        stores.ledger.defer(intent(), KEY, "PAUSED", None, LATER)
+
+        assert stores.ledger.get(KEY) == before
+
+
+class TestDeliveryEvents:
+    def test_an_event_ends_the_text_and_brings_its_price(self, stores):
+        claim(stores)
+        stores.ledger.accept(KEY, "m-1", NOW)
+
+        result = stores.ledger.record_event(event(), LATER)
+
+        assert (result.changed, result.became_final, result.price_added_millicents) == (True, True, 581)
+        row = stores.ledger.get(KEY)
+        assert result.row == row
+        assert (row.state, row.price_millicents) == (MessageState.DELIVERED, 581)
+
+    def test_an_event_twice_counts_once(self, stores):
+        claim(stores)
+        stores.ledger.record_event(event(), LATER)
+
+        result = stores.ledger.record_event(event(), LATER)
+
+        assert (result.changed, result.became_final, result.price_added_millicents) == (False, False, 0)
+
+    def test_an_event_before_the_answer_of_the_call_heals_and_is_not_undone_by_it(self, stores):
+        claim(stores)
+        stores.ledger.record_event(event(), LATER)
+
+        stores.ledger.accept(KEY, "m-1", LATER)
+
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.message_id) == (MessageState.DELIVERED, "m-1")
+
+    def test_an_event_that_only_a_call_without_answer_explains_heals_the_claim(self, stores):
+        claim(stores)
+
+        stores.ledger.record_event(event("TEXT_PENDING"), LATER)
+
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.message_id) == (MessageState.ACCEPTED, "m-1")
+
+    def test_an_event_of_a_text_that_we_do_not_know_leaves_no_row(self, stores):
+        result = stores.ledger.record_event(event(key="unknown", destination=None), LATER)
+
+        assert (result.row, result.changed) == (None, False)
+        assert stores.ledger.get("unknown") is None
+
+    def test_an_event_without_key_is_found_by_destination_and_message_id(self, stores):
+        claim(stores)
+        stores.ledger.accept(KEY, "m-1", NOW)
+
+        result = stores.ledger.record_event(event(key=None), LATER)
+
+        assert result.became_final
+        assert stores.ledger.get(KEY).state is MessageState.DELIVERED
+
+    def test_an_event_of_another_message_changes_nothing(self, stores):
+        claim(stores)
+        stores.ledger.accept(KEY, "m-1", NOW)
+
+        assert not stores.ledger.record_event(event(message_id="m-2"), LATER).changed
+        assert not stores.ledger.record_event(event(key=None, message_id="m-2"), LATER).changed
+
+    def test_any_order_of_the_same_events_leaves_the_same_row(self, stores):
+        steps = {
+            "answer": lambda key: stores.ledger.accept(key, "m-1", LATER),
+            "queued": lambda key: stores.ledger.record_event(event("TEXT_QUEUED", key=key), LATER),
+            "successful": lambda key: stores.ledger.record_event(event("TEXT_SUCCESSFUL", key=key), LATER),
+            "delivered": lambda key: stores.ledger.record_event(event("TEXT_DELIVERED", key=key), LATER),
+        }
+        rows = set()
+
+        for number, order in enumerate(permutations(steps)):
+            occasion = f"o-{number}"
+            claim(stores, occasion=occasion)
+            key = intent(occasion=occasion).key
+            for step in (*order, *order):
+                steps[step](key)
+            rows.add(replace(stores.ledger.get(key), key="", occasion=""))
+
+        assert len(rows) == 1
+
+
+class TestRecent:
+    def test_the_rows_of_a_person_newest_first(self, stores):
+        for minute in range(3):
+            claim(stores, occasion=f"o-{minute}", now=NOW + timedelta(minutes=minute))
+        claim(stores, contact=Contact(subscriber_id="v1:other"), subscriber_id="v1:other")
+
+        assert [row.occasion for row in stores.ledger.recent(PERSON, 2)] == ["o-2", "o-1"]
+
+
+class Interrupting:
+    """A client that lets somebody else write just before one of its own writes."""
+
+    def __init__(self, client, method, action):
+        self._client = client
+        self._method = method
+        self._action = action
+
+    def __getattr__(self, name):
+        call = getattr(self._client, name)
+        if name != self._method or self._action is None:
+            return call
+
+        def interrupted(**request):
+            action, self._action = self._action, None
+            action()
+            return call(**request)
+
+        return interrupted
+
+
+class TestOnDynamoDB:
+    @pytest.fixture
+    def stores(self):
+        with channel_tables() as client:
+            yield on_dynamodb(client)
+
+    def interrupted(self, stores, method, action):
+        return on_dynamodb(Interrupting(stores.client, method, action))
+
+    def test_an_event_that_arrives_while_the_answer_is_written_is_not_lost(self, stores):
+        racing = self.interrupted(stores, "put_item", lambda: stores.ledger.record_event(event(), LATER))
+        claim(racing)
+
+        racing.ledger.accept(KEY, "m-1", LATER)
+
+        row = stores.ledger.get(KEY)
+        assert (row.state, row.price_millicents, row.message_id) == (MessageState.DELIVERED, 581, "m-1")
+
+    def test_an_answer_that_arrives_while_an_event_is_written_is_not_lost(self, stores):
+        claim(stores)
+        racing = self.interrupted(stores, "put_item", lambda: stores.ledger.accept(KEY, "m-1", LATER))
+
+        result = racing.ledger.record_event(event("TEXT_QUEUED"), LATER)
+
+        assert stores.ledger.get(KEY).state is MessageState.ACCEPTED
+        assert result.row == stores.ledger.get(KEY)
+
+    def test_a_stop_that_arrives_while_the_claim_is_made_wins(self, stores):
+        racing = self.interrupted(
+            stores,
+            "transact_write_items",
+            lambda: stores.contacts.save(NOBODY, expected_version=0, records=[]),
+        )
+
+        assert claim(racing, contact=NOBODY) == ContactChanged()
+
+    def test_of_two_claims_at_the_same_moment_one_wins(self, stores):
+        won = []
+        racing = self.interrupted(stores, "transact_write_items", lambda: won.append(claim(stores)))
+
+        lost = claim(racing)
+
+        assert won == [Claimed()]
+        assert isinstance(lost, Held)
+
+    def test_a_transaction_in_the_way_is_waited_for(self, stores):
+        busy = Cancelling(stores.client, times=3)
+
+        assert claim(on_dynamodb(busy)) == Claimed()
+
+    def test_a_transaction_that_stays_in_the_way_is_a_transient_error(self, stores):
+        busy = Cancelling(stores.client, times=100)
+
+        with pytest.raises(TransientError, match="TransactionConflict"):
+            claim(on_dynamodb(busy))
+
+        assert stores.ledger.get(KEY) is None
+
+    def test_recording_the_answer_of_ones_own_claim_needs_no_read(self, stores):
+        calls = []
+        counted = on_dynamodb(Counting(stores.client, calls))
+        claim(counted)
+        calls.clear()
+
+        counted.ledger.accept(KEY, "m-1", LATER)
+
+        assert calls == ["put_item"]
+
+    def test_a_row_holds_neither_number_nor_body_and_lives_for_five_years(self, stores):
+        claim(stores)
+
+        item = stores.client.get_item(TableName=MESSAGES, Key={"messageKey": {"S": KEY}})["Item"]
+
+        assert NUMBER.e164 not in str(item)
+        assert int(item["expiresAt"]["N"]) > (NOW + timedelta(days=5 * 365)).timestamp()
+        assert item["schemaVersion"] == {"N": "1"}
+        assert item["claimedAt"] == {"N": "1795280400123"}
+
+    def test_the_instant_until_which_a_text_waits_is_kept(self, stores):
+        stores.ledger.defer(intent(), KEY, "PAUSED", LATER, NOW)
+
+        item = stores.client.get_item(TableName=MESSAGES, Key={"messageKey": {"S": KEY}})["Item"]
+        assert item["deferredUntil"] == {"N": "1795280405123"}
+
+
+class Counting:
+    """A client that notes what is called."""
+
+    def __init__(self, client, calls):
+        self._client = client
+        self._calls = calls
+
+    def __getattr__(self, name):
+        self._calls.append(name)
+        return getattr(self._client, name)
+
+
+class Cancelling:
+    """A client whose transactions meet others for a number of times."""
+
+    def __init__(self, client, *, times):
+        self._client = client
+        self._times = times
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def transact_write_items(self, **request):
+        if self._times:
+            self._times -= 1
+            raise self._client.exceptions.TransactionCanceledException(
+                {
+                    "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
+                    "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+                },
+                "TransactWriteItems",
+            )
+        return self._client.transact_write_items(**request)

@@ -1,0 +1,383 @@
+"""What the ports of review collecting promise: the fakes of the tests and the adapters alike."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
+from sms_engagement_runtime.review_collector.adapters.dynamodb_customers import DynamoCustomers
+from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
+from sms_engagement_runtime.review_collector.adapters.dynamodb_reviews import DynamoReviews
+from sms_engagement_runtime.review_collector.adapters.phone_buckets import DiskBuckets
+from sms_engagement_runtime.review_collector.adapters.s3_runs import S3RunStore
+from sms_engagement_runtime.review_collector.domain.customers import Customer
+from sms_engagement_runtime.review_collector.domain.outcomes import PersonOutcome
+from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
+from sms_engagement_runtime.review_collector.domain.reviews import Opinion, Review, ReviewStatus
+from tests.support.review_fakes import (
+    FakeCustomers,
+    FakeReviewRequests,
+    FakeReviews,
+    FakeRunStore,
+    MemoryBuckets,
+)
+from tests.support.review_tables import CUSTOMERS, REVIEW_REQUESTS, REVIEWS, aws_client, review_tables
+
+NOW = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+CLAIM = timedelta(seconds=15)
+
+REQUEST = ReviewRequest(
+    request_id="AAECAwQFBgcICQoL",
+    user_id="u1",
+    occasion="registration",
+    name="Zoë Doe",
+    first_name="Zoë",
+    locale="fr-CA",
+    asked_at=NOW,
+)
+REVIEW = Review(
+    review_id="AAECAwQFBgcICQoL",
+    user_id="u1",
+    opinion=Opinion(rating=4, text="Good\n😀 مرحبا <b>"),
+    status=ReviewStatus.NEW,
+    created_at=NOW.replace(microsecond=123_000),
+)
+
+
+@pytest.fixture
+def dynamodb():
+    with review_tables() as client:
+        yield client
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def requests(request):
+    if request.param == "fake":
+        return FakeReviewRequests()
+    return DynamoReviewRequests(request.getfixturevalue("dynamodb"), table=REVIEW_REQUESTS)
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def reviews(request):
+    if request.param == "fake":
+        return FakeReviews()
+    return DynamoReviews(request.getfixturevalue("dynamodb"), table=REVIEWS)
+
+
+class TestReviewRequests:
+    def test_a_request_is_read_as_it_was_reserved(self, requests):
+        assert requests.get(REQUEST.request_id) is None
+        assert requests.reserve(REQUEST) is None
+        assert requests.get(REQUEST.request_id) == REQUEST
+
+    def test_what_the_customer_lacks_is_missing(self, requests):
+        bare = ReviewRequest(request_id="r", user_id="u", occasion="o")
+
+        requests.reserve(bare)
+
+        assert requests.get("r") == bare
+
+    def test_only_another_request_that_went_out_counts_as_asked(self, requests):
+        requests.reserve(replace(REQUEST, asked_at=NOW))
+        requests.reserve(replace(REQUEST, request_id="waits", asked_at=None))
+
+        assert not requests.was_asked(REQUEST.user_id, besides=REQUEST.request_id)
+        assert requests.was_asked(REQUEST.user_id, besides="waits")
+        assert not requests.was_asked("somebody else", besides="waits")
+
+    def test_a_second_reservation_changes_nothing(self, requests):
+        requests.reserve(REQUEST)
+
+        assert requests.reserve(replace(REQUEST, name="Somebody Else", asked_at=LATER)) == REQUEST
+        assert requests.get(REQUEST.request_id) == REQUEST
+
+    def test_the_first_mark_of_each_kind_stays(self, requests):
+        requests.reserve(replace(REQUEST, asked_at=None))
+
+        for at in (NOW, LATER):
+            requests.mark_asked(REQUEST.request_id, at)
+            requests.mark_answered(REQUEST.request_id, at)
+            requests.mark_new_link(REQUEST.request_id, at)
+
+        assert requests.get(REQUEST.request_id) == replace(
+            REQUEST, asked_at=NOW, answered_at=NOW, new_link_at=NOW
+        )
+
+    def test_marks_bring_no_erased_request_back(self, requests):
+        requests.mark_asked("gone", NOW)
+        requests.mark_answered("gone", NOW)
+        requests.mark_new_link("gone", NOW)
+        requests.withdraw("gone", NOW)
+
+        assert requests.get("gone") is None
+
+    def test_only_the_own_instant_is_withdrawn(self, requests):
+        requests.reserve(REQUEST)
+
+        requests.withdraw(REQUEST.request_id, LATER)
+        assert requests.get(REQUEST.request_id) == REQUEST
+
+        requests.withdraw(REQUEST.request_id, NOW)
+        assert requests.get(REQUEST.request_id) == replace(REQUEST, asked_at=None)
+
+
+class TestReviews:
+    def test_a_review_is_read_as_it_was_created(self, reviews):
+        assert reviews.get(REVIEW.review_id) is None
+        assert reviews.create(REVIEW, announcing_until=NOW + CLAIM) is None
+        assert reviews.get(REVIEW.review_id) == REVIEW
+
+    def test_a_second_creation_changes_nothing(self, reviews):
+        reviews.create(REVIEW, announcing_until=NOW + CLAIM)
+        other = replace(REVIEW, opinion=Opinion(rating=1, text=""))
+
+        assert reviews.create(other, announcing_until=LATER) == REVIEW
+        assert reviews.get(REVIEW.review_id) == REVIEW
+
+    def test_an_update_of_the_expected_version_is_stored(self, reviews):
+        reviews.create(REVIEW, announcing_until=NOW + CLAIM)
+        edited = replace(REVIEW, opinion=Opinion(rating=1, text="worse"), updated_at=LATER, version=2)
+
+        assert reviews.update(edited, expected_version=1)
+        assert reviews.get(REVIEW.review_id) == edited
+        assert not reviews.update(replace(edited, version=2), expected_version=1)
+        assert not reviews.update(replace(edited, review_id="gone"), expected_version=1)
+
+    def test_the_right_to_announce_is_held_by_one_at_a_time(self, reviews):
+        reviews.create(REVIEW, announcing_until=NOW + CLAIM)
+
+        def claim(at):
+            return reviews.claim_announcement(REVIEW.review_id, now=at, until=at + CLAIM)
+
+        assert not claim(NOW)
+        assert not claim(NOW + CLAIM - timedelta(milliseconds=1))
+        assert claim(NOW + CLAIM)
+        assert not claim(NOW + CLAIM)
+        assert claim(NOW + 2 * CLAIM)
+
+    def test_what_was_announced_is_not_announced_again(self, reviews):
+        reviews.create(REVIEW, announcing_until=NOW + CLAIM)
+        reviews.mark_announced(REVIEW.review_id, LATER)
+
+        assert not reviews.claim_announcement(REVIEW.review_id, now=LATER, until=LATER + CLAIM)
+        assert reviews.get(REVIEW.review_id) == replace(REVIEW, announced_at=LATER)
+
+    def test_no_review_is_announced_that_is_gone(self, reviews):
+        reviews.mark_announced("gone", NOW)
+
+        assert not reviews.claim_announcement("gone", now=NOW, until=LATER)
+        assert reviews.get("gone") is None
+
+
+class TestReviewRow:
+    """Others read the table: the row is part of the contract."""
+
+    def row(self, dynamodb, **options):
+        DynamoReviews(dynamodb, table=REVIEWS, **options).create(REVIEW, announcing_until=NOW + CLAIM)
+        (item,) = dynamodb.scan(TableName=REVIEWS)["Items"]
+        return item
+
+    def test_has_the_attributes_that_are_fixed(self, dynamodb):
+        assert self.row(dynamodb) == {
+            "reviewId": {"S": "AAECAwQFBgcICQoL"},
+            "userId": {"S": "u1"},
+            "timestamp": {"N": "1795280400123"},
+            "rating": {"N": "4"},
+            "reviewText": {"S": "Good\n😀 مرحبا <b>"},
+            "status": {"S": "new"},
+            "helpful": {"N": "0"},
+            "createdAt": {"N": "1795280400"},
+            "version": {"N": "1"},
+            "announcingUntil": {"N": "1795280415000"},
+            "schemaVersion": {"N": "1"},
+        }
+
+    def test_expires_only_where_a_retention_is_set(self, dynamodb):
+        assert self.row(dynamodb, retention=timedelta(days=2))["expiresAt"] == {
+            "N": str(1795280400 + 2 * 86400)
+        }
+
+    @pytest.mark.parametrize(("attribute", "value"), [("userId", "u1"), ("status", "new")])
+    def test_is_found_by_its_indexes(self, dynamodb, attribute, value):
+        self.row(dynamodb)
+
+        found = dynamodb.query(
+            TableName=REVIEWS,
+            IndexName=f"{attribute}-timestamp-index",
+            KeyConditionExpression="#a = :v",
+            ExpressionAttributeNames={"#a": attribute},
+            ExpressionAttributeValues={":v": {"S": value}},
+        )
+
+        assert found["Count"] == 1
+
+
+def customer_item(user_id, **attributes):
+    return {"userId": {"S": user_id}, "status": {"S": "active"}} | attributes
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def customers(request):
+    everybody = [
+        Customer(user_id=f"u{n:04}", name="x" * 900, phone_number=f"+1202555{n:04}", is_active=True)
+        for n in range(1500)
+    ]
+    if request.param == "fake":
+        return FakeCustomers(*everybody)
+    client = request.getfixturevalue("dynamodb")
+    for start in range(0, len(everybody), 25):
+        client.batch_write_item(
+            RequestItems={
+                CUSTOMERS: [
+                    {
+                        "PutRequest": {
+                            "Item": customer_item(
+                                c.user_id, name={"S": c.name}, phoneNumber={"S": c.phone_number}
+                            )
+                        }
+                    }
+                    for c in everybody[start : start + 25]
+                ]
+            }
+        )
+    return DynamoCustomers(client, table=CUSTOMERS)
+
+
+class TestCustomers:
+    def test_everybody_is_read_once_over_several_pages(self, customers):
+        # 1,500 rows of nearly a kilobyte: more than one page of one megabyte.
+        assert sorted(c.user_id for c in customers.everybody()) == [f"u{n:04}" for n in range(1500)]
+
+    def test_those_asked_for_are_found(self, customers):
+        wanted = [f"u{n:04}" for n in range(250)]
+
+        found = customers.find([*wanted, "nobody", "u0001"])
+
+        assert sorted(found) == wanted
+        assert found["u0042"].phone_number == "+12025550042"
+
+    def test_nobody_is_found_among_none(self, customers):
+        assert customers.find([]) == {}
+
+
+class TestForeignCustomers:
+    def test_rows_of_any_kind_are_read(self, dynamodb):
+        for item in (
+            {"userId": {"S": "bare"}},
+            customer_item("number", phoneNumber={"N": "12025550123"}, createdAt={"N": "1.5"}),
+            customer_item(
+                "odd",
+                name={"L": [{"S": "John"}]},
+                phoneNumber={"M": {}},
+                locale={"NULL": True},
+                status={"BOOL": True},
+                tags={"SS": ["a"]},
+                photo={"B": b"\0"},
+            ),
+        ):
+            dynamodb.put_item(TableName=CUSTOMERS, Item=item)
+
+        read = {c.user_id: c for c in DynamoCustomers(dynamodb, table=CUSTOMERS).everybody()}
+
+        assert read == {
+            "bare": Customer(user_id="bare"),
+            "number": Customer(user_id="number", phone_number="12025550123", is_active=True),
+            "odd": Customer(user_id="odd"),
+        }
+
+    def test_keys_that_come_back_unread_are_asked_for_again(self, dynamodb, monkeypatch):
+        dynamodb.put_item(TableName=CUSTOMERS, Item=customer_item("u1"))
+        whole, calls = dynamodb.batch_get_item, []
+
+        def partial(**request):
+            calls.append(request)
+            if len(calls) < 3:
+                return {"Responses": {CUSTOMERS: []}, "UnprocessedKeys": request["RequestItems"]}
+            return whole(**request)
+
+        monkeypatch.setattr(dynamodb, "batch_get_item", partial)
+
+        pauses = []
+        customers = DynamoCustomers(dynamodb, table=CUSTOMERS, sleep=pauses.append)
+
+        assert list(customers.find(["u1"])) == ["u1"]
+        assert len(calls) == 3
+        assert pauses == [0.1, 0.2]
+
+    def test_keys_that_never_come_are_a_fault_that_may_pass(self, dynamodb, monkeypatch):
+        pauses = []
+        monkeypatch.setattr(
+            dynamodb,
+            "batch_get_item",
+            lambda **request: {"Responses": {}, "UnprocessedKeys": request["RequestItems"]},
+        )
+
+        with pytest.raises(ServiceCallError, match="unread"):
+            DynamoCustomers(dynamodb, table=CUSTOMERS, sleep=pauses.append).find(["u1"])
+        assert pauses == [0.1, 0.2, 0.4, 0.8]
+
+
+@pytest.fixture(params=["fake", "s3"])
+def store(request):
+    if request.param == "fake":
+        return FakeRunStore()
+    request.getfixturevalue("dynamodb")
+    client = aws_client("s3")
+    client.create_bucket(Bucket="broadcast")
+    return S3RunStore(client, bucket="broadcast")
+
+
+class TestRunStore:
+    def test_people_are_read_as_written(self, store):
+        people = ["u1", "with\nline\u2028ends", "Ünïcödé 😀", 'quotes"', "half \ud83d"]
+
+        store.write_people("runs/r/parts/00001.jsonl", people)
+
+        assert store.read_people("runs/r/parts/00001.jsonl") == people
+
+    def test_outcomes_are_read_as_written_and_missing_objects_have_none(self, store):
+        outcomes = [
+            PersonOutcome(user_id="u1", state="ACCEPTED", message_id="m1", parts=1),
+            PersonOutcome(user_id="u2", state="SUPPRESSED", reason="NO_PHONE"),
+        ]
+        store.write_outcomes("runs/r/results/00001.jsonl", outcomes[:1])
+        store.write_outcomes("runs/r/results/00003.jsonl", outcomes[1:])
+        store.write_outcomes("runs/r/results/00004.jsonl", outcomes)
+
+        keys = [f"runs/r/results/0000{n}.jsonl" for n in (1, 2, 3)]
+
+        assert list(store.read_outcomes("runs/r/results/", keys)) == outcomes
+
+    def test_the_last_write_of_a_key_counts(self, store):
+        store.write_json("runs/r/manifest.json", [1, 2])
+        store.write_json("runs/r/manifest.json", [3])
+
+        assert store.read_json("runs/r/manifest.json") == [3]
+
+
+@pytest.fixture(params=["fake", "disk"])
+def buckets(request, tmp_path):
+    if request.param == "fake":
+        yield MemoryBuckets()
+        return
+    with DiskBuckets(tmp_path, count=4) as buckets:
+        yield buckets
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestPhoneBuckets:
+    def test_everybody_of_a_phone_is_in_one_bucket(self, buckets):
+        pairs = [(f"v1:{n % 7}", f"user {n}\n\t😀 \ud83d\\n") for n in range(50)]
+        for pair in pairs:
+            buckets.add(*pair)
+
+        contents = [list(bucket) for bucket in buckets.contents()]
+
+        assert sorted(pair for bucket in contents for pair in bucket) == sorted(pairs)
+        homes = {
+            phone: {n for n, bucket in enumerate(contents) for p, _ in bucket if p == phone}
+            for phone, _ in pairs
+        }
+        assert all(len(home) == 1 for home in homes.values())

@@ -1,0 +1,179 @@
+"""In-memory ports of review collecting. Each passes the same contract tests as its adapter."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sms_engagement_runtime.review_collector.domain.customers import Customer
+from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeys
+from sms_engagement_runtime.review_collector.domain.outcomes import PersonOutcome
+from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
+from sms_engagement_runtime.review_collector.domain.reviews import Review
+
+LINK_KEY = b"a link key of the tests"
+LINK_KEYS = LinkKeys(1, {1: LINK_KEY})
+
+
+@dataclass
+class FakeLinkKeys:
+    """Keys that stand still; ``next_keys`` are what a refresh finds."""
+
+    keys: LinkKeys = LINK_KEYS
+    next_keys: LinkKeys | None = None
+    refreshes: int = 0
+
+    def current(self) -> LinkKeys:
+        return self.keys
+
+    def refresh(self) -> bool:
+        self.refreshes += 1
+        if self.next_keys is None:
+            return False
+        self.keys = self.next_keys
+        return True
+
+
+class FakeCustomers:
+    """Customers by id, in the order given."""
+
+    def __init__(self, *customers: Customer) -> None:
+        self.rows = {customer.user_id: customer for customer in customers}
+
+    def everybody(self) -> Iterator[Customer]:
+        yield from list(self.rows.values())
+
+    def find(self, user_ids: Sequence[str]) -> Mapping[str, Customer]:
+        return {user_id: self.rows[user_id] for user_id in user_ids if user_id in self.rows}
+
+
+@dataclass
+class FakeReviewRequests:
+    rows: dict[str, ReviewRequest] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def reserve(self, request: ReviewRequest) -> ReviewRequest | None:
+        with self.lock:
+            existing = self.rows.get(request.request_id)
+            if existing is None:
+                self.rows[request.request_id] = request
+            return existing
+
+    def was_asked(self, user_id: str, *, besides: str) -> bool:
+        return any(
+            row.user_id == user_id and row.asked_at is not None and row.request_id != besides
+            for row in self.rows.values()
+        )
+
+    def mark_asked(self, request_id: str, at: datetime) -> None:
+        self._mark(request_id, "asked_at", at)
+
+    def withdraw(self, request_id: str, at: datetime) -> None:
+        with self.lock:
+            row = self.rows.get(request_id)
+            if row is not None and row.asked_at == at:
+                self.rows[request_id] = replace(row, asked_at=None)
+
+    def get(self, request_id: str) -> ReviewRequest | None:
+        return self.rows.get(request_id)
+
+    def mark_answered(self, request_id: str, at: datetime) -> None:
+        self._mark(request_id, "answered_at", at)
+
+    def mark_new_link(self, request_id: str, at: datetime) -> None:
+        self._mark(request_id, "new_link_at", at)
+
+    def _mark(self, request_id: str, name: str, at: datetime) -> None:
+        with self.lock:
+            row = self.rows.get(request_id)
+            if row is not None and getattr(row, name) is None:
+                self.rows[request_id] = replace(row, **{name: at})
+
+
+@dataclass
+class FakeReviews:
+    rows: dict[str, Review] = field(default_factory=dict)
+    announcing_until: dict[str, datetime] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def create(self, review: Review, *, announcing_until: datetime) -> Review | None:
+        with self.lock:
+            existing = self.rows.get(review.review_id)
+            if existing is None:
+                self.rows[review.review_id] = review
+                self.announcing_until[review.review_id] = announcing_until
+            return existing
+
+    def update(self, review: Review, *, expected_version: int) -> bool:
+        with self.lock:
+            stored = self.rows.get(review.review_id)
+            if stored is None or stored.version != expected_version:
+                return False
+            self.rows[review.review_id] = replace(review, announced_at=stored.announced_at)
+            return True
+
+    def get(self, review_id: str) -> Review | None:
+        return self.rows.get(review_id)
+
+    def claim_announcement(self, review_id: str, *, now: datetime, until: datetime) -> bool:
+        with self.lock:
+            row = self.rows.get(review_id)
+            if row is None or row.announced_at is not None or self.announcing_until[review_id] > now:
+                return False
+            self.announcing_until[review_id] = until
+            return True
+
+    def mark_announced(self, review_id: str, at: datetime) -> None:
+        with self.lock:
+            if review_id in self.rows:
+                self.rows[review_id] = replace(self.rows[review_id], announced_at=at)
+
+
+class FakeRunStore:
+    """Objects by key, kept as the text that the bucket would hold."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, str] = {}
+
+    def write_people(self, key: str, user_ids: Sequence[str]) -> None:
+        self.objects[key] = json.dumps(list(user_ids))
+
+    def read_people(self, key: str) -> list[str]:
+        return json.loads(self.objects[key])
+
+    def write_outcomes(self, key: str, outcomes: Iterable[PersonOutcome]) -> None:
+        rows = [
+            [o.user_id, str(o.state), o.reason and str(o.reason), o.message_id, o.parts] for o in outcomes
+        ]
+        self.objects[key] = json.dumps(rows)
+
+    def read_outcomes(self, prefix: str, keys: Sequence[str]) -> Iterator[PersonOutcome]:
+        for key in keys:
+            if key in self.objects and key.startswith(prefix):
+                for user_id, state, reason, message_id, parts in json.loads(self.objects[key]):
+                    yield PersonOutcome(
+                        user_id=user_id, state=state, reason=reason, message_id=message_id, parts=parts
+                    )
+
+    def write_json(self, key: str, value: Any) -> None:
+        self.objects[key] = json.dumps(value)
+
+    def read_json(self, key: str) -> Any:
+        return json.loads(self.objects[key])
+
+
+class MemoryBuckets:
+    """Two buckets in memory."""
+
+    def __init__(self) -> None:
+        self._buckets: tuple[list[tuple[str, str]], ...] = ([], [])
+
+    def add(self, subscriber_id: str, user_id: str) -> None:
+        self._buckets[sum(subscriber_id.encode()) % 2].append((subscriber_id, user_id))
+
+    def contents(self) -> Iterator[Sequence[tuple[str, str]]]:
+        yield from self._buckets

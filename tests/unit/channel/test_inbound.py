@@ -1,0 +1,951 @@
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sms_engagement_runtime.channel.domain.consent import (
+    ALL_SCOPES,
+    ConsentState,
+    Contact,
+    Evidence,
+    Scope,
+    opt_out,
+)
+from sms_engagement_runtime.channel.domain.errors import (
+    OutcomeUnknownError,
+    SendingDisabledError,
+    SendThrottledError,
+)
+from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
+from sms_engagement_runtime.channel.domain.inbound import (
+    InboundAction,
+    InboundMessage,
+    InboundService,
+    OptOutMode,
+    Replies,
+    ReplyDeferredError,
+)
+from sms_engagement_runtime.channel.domain.keywords import Keyword
+from sms_engagement_runtime.channel.domain.ledger import Intent, MessageState
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+from sms_engagement_runtime.channel.domain.prompts import Prompt
+from sms_engagement_runtime.channel.domain.reasons import Reason
+from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendPolicy, SendService
+from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
+from tests.support.fakes import (
+    START,
+    SUBSCRIBER_KEY,
+    Crash,
+    CrashPlan,
+    FakeAttention,
+    FakeBus,
+    FakeClock,
+    FakeContacts,
+    FakeLedger,
+    FakeOptOutList,
+    FakePacer,
+    FakeParser,
+    FakePause,
+    FakeSender,
+)
+
+PERSON = PhoneNumber("+12065550123")
+ID = subscriber_id(PERSON, SUBSCRIBER_KEY)
+OUR_NUMBER = "+12065550100"
+
+OPTED_OUT = "You have been unsubscribed. Reply START to subscribe again."
+CONFIRMED = "Thank you for confirming! You're now subscribed to our updates."
+WELCOME_BACK = "Welcome back! You're now subscribed."
+HELP = "Reply STOP to unsubscribe. For help, visit our website."
+
+
+@dataclass
+class Channel:
+    """A router on fakes, and the means to look behind it."""
+
+    mode: OptOutMode = OptOutMode.SELF_MANAGED
+    clock: FakeClock = field(default_factory=FakeClock)
+    contacts: FakeContacts = field(default_factory=FakeContacts)
+    opt_out_list: FakeOptOutList = field(default_factory=FakeOptOutList)
+    pause: FakePause = field(default_factory=FakePause)
+    bus: FakeBus = field(default_factory=FakeBus)
+    attention: FakeAttention = field(default_factory=FakeAttention)
+
+    def __post_init__(self) -> None:
+        self.ledger = FakeLedger(self.contacts)
+        self.sender = FakeSender(opt_out_list=self.opt_out_list)
+
+    def send_service(self, plan: CrashPlan | None = None) -> SendService:
+        wrap = (plan or CrashPlan()).wrap
+        return SendService(
+            contacts=wrap(self.contacts),
+            ledger=wrap(self.ledger),
+            sender=wrap(self.sender),
+            pause=self.pause,
+            pacer=FakePacer(),
+            clock=self.clock,
+            policy=SendPolicy(allowed_countries=frozenset({"US"}), max_parts=1),
+        )
+
+    def service(self, plan: CrashPlan | None = None) -> InboundService:
+        wrap = (plan or CrashPlan()).wrap
+        return InboundService(
+            contacts=wrap(self.contacts),
+            prompts=wrap(self.contacts),
+            ledger=wrap(self.ledger),
+            send_service=self.send_service(plan),
+            opt_out_list=wrap(self.opt_out_list),
+            bus=wrap(self.bus),
+            attention=wrap(self.attention),
+            clock=self.clock,
+            parser=FakeParser(),
+            subscriber_key=SUBSCRIBER_KEY,
+            mode=self.mode,
+        )
+
+    def receive(self, body: str | None, *, id: str = "in-1", after: float = 0, **fields):
+        message = _message(body, id=id, after=after, **fields)
+        return self.service().handle(message)
+
+    def put(self, **states: ConsentState) -> None:
+        consents = {Scope(name): state for name, state in states.items()}
+        self.contacts.put(Contact(subscriber_id=ID, consents=consents))
+
+    def ask(
+        self, construct: str = "appointments", occasion: str = "booking-1", *, asked: float = 0, **fields
+    ) -> Prompt:
+        prompt = Prompt(
+            subscriber_id=ID,
+            origination=OUR_NUMBER,
+            construct=construct,
+            purpose="confirmation",
+            occasion=occasion,
+            message_id=fields.pop("message_id", None),
+            asked_at=START + timedelta(seconds=asked),
+            expires_at=START + timedelta(hours=1),
+            **fields,
+        )
+        self.contacts.open(prompt)
+        return prompt
+
+    def texted(self, construct: str, occasion: str) -> str:
+        """Arrange: the person got a text of ours. Gives its message id."""
+        outcome = self.send_service().send(
+            Intent(
+                construct=construct,
+                purpose="confirmation",
+                occasion=occasion,
+                scope=Scope.APPOINTMENTS,
+                message_class=MessageClass.TRANSACTIONAL,
+                consent_rule=ConsentRule.IMPLIED,
+                recipient=PERSON,
+                subscriber_id=ID,
+                country="US",
+                body=f"About {occasion}?",
+            )
+        )
+        assert outcome.message_id is not None
+        return outcome.message_id
+
+    @property
+    def contact(self) -> Contact:
+        return self.contacts.get(ID)
+
+    @property
+    def told(self) -> list[str]:
+        return [subject for subject, _ in self.attention.notices]
+
+
+def _message(body: str | None, *, id: str = "in-1", after: float = 0, **fields) -> InboundMessage:
+    return InboundMessage(
+        id=id,
+        from_=fields.pop("from_", PERSON.e164),
+        to=fields.pop("to", OUR_NUMBER),
+        body=body,
+        received_at=START + timedelta(seconds=after),
+        **fields,
+    )
+
+
+@pytest.fixture
+def channel() -> Channel:
+    return Channel()
+
+
+# STOP
+
+
+def test_the_texts_of_our_replies_are_fixed():
+    assert Replies() == Replies(
+        opted_out=OPTED_OUT, confirmed=CONFIRMED, welcome_back=WELCOME_BACK, help=HELP
+    )
+
+
+@pytest.mark.parametrize("body", ["STOP", "Stop. Thank you", "please stop texting me", "ＳＴＯＰ"])
+def test_stop_of_a_person_we_never_heard_of(channel, body):
+    result = channel.receive(body)
+
+    assert (result.action, result.keyword, result.subscriber_id) == (
+        InboundAction.OPTED_OUT,
+        Keyword.OPT_OUT,
+        ID,
+    )
+    assert channel.contact.consents == dict.fromkeys(ALL_SCOPES, ConsentState.OPTED_OUT)
+    assert channel.contact.phone_number == PERSON
+    assert {(r.scope, r.words, r.message_id) for r in channel.contacts.records} == {
+        (scope, body, "in-1") for scope in ALL_SCOPES
+    }
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+    assert channel.told == []
+
+
+def test_the_confirmation_comes_before_the_block_that_would_stop_it(channel):
+    channel.sender.answers = [lambda: _assert(channel.opt_out_list.calls == [])]
+
+    channel.receive("STOP")
+
+    assert channel.opt_out_list.calls == [("put", PERSON)]
+
+
+def _assert(condition: bool) -> None:
+    assert condition
+
+
+def test_a_redelivered_stop_does_nothing(channel):
+    channel.receive("STOP")
+
+    result = channel.receive("STOP")
+
+    assert result.action is InboundAction.ALREADY_HANDLED
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_closing_the_gate_records_an_opt_out_and_leaves_the_rest_to_its_turn(channel):
+    stop = _message("STOP")
+
+    channel.service().close_gate(stop)
+
+    assert channel.contact.consents == dict.fromkeys(ALL_SCOPES, ConsentState.OPTED_OUT)
+    assert channel.sender.bodies == []
+    assert channel.opt_out_list.numbers == set()
+    result = channel.service().handle(stop)
+    assert (result.action, result.reason) == (InboundAction.OPTED_OUT, None)
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+@pytest.mark.parametrize("body", ["YES", "START", "HELP", "END of month works", "", None])
+def test_closing_the_gate_leaves_other_texts_alone(channel, body):
+    channel.put(marketing=ConsentState.PENDING)
+
+    channel.service().close_gate(_message(body))
+
+    assert channel.contact.consents == {Scope.MARKETING: ConsentState.PENDING}
+
+
+def test_a_stop_that_was_handled_does_not_close_the_gate_again(channel):
+    channel.receive("STOP", id="in-1")
+    channel.put(marketing=ConsentState.ACTIVE)
+
+    channel.service().close_gate(_message("STOP", id="in-1"))
+
+    assert not channel.contact.is_opted_out
+
+
+def test_a_stop_of_nobody_closes_no_gate(channel):
+    channel.service().close_gate(_message("STOP", from_="AMAZON"))
+
+    assert channel.contact.version == 0
+
+
+def test_a_second_stop_is_not_confirmed_again(channel):
+    channel.receive("STOP")
+
+    result = channel.receive("STOP", id="in-2", after=5)
+
+    assert (result.action, result.reason, result.reply) == (
+        InboundAction.OPTED_OUT, Reason.ALREADY_OPTED_OUT, None,
+    )  # fmt: skip
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert PERSON in channel.opt_out_list.numbers
+
+
+def test_a_second_stop_sends_the_confirmation_that_the_first_did_not_come_to(channel):
+    channel.service().close_gate(_message("STOP"))
+
+    channel.receive("STOP", id="in-2", after=1)
+    channel.receive("STOP")
+
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert [row.occasion for row in channel.ledger.rows.values()] == ["in-1"]
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_a_second_stop_does_not_block_a_confirmation_that_is_under_way(channel):
+    def second_stop():
+        assert channel.receive("STOP", id="in-2", after=0).reply is None
+        assert channel.opt_out_list.calls == []
+
+    channel.sender.answers = [second_stop]
+
+    channel.receive("STOP")
+
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_the_first_stop_waits_for_the_confirmation_that_the_second_sends(channel):
+    channel.service().close_gate(_message("STOP"))
+    was_blocked = []
+
+    def first_stop():
+        # The second one is in the middle of its call; the first one is delivered again when it is over.
+        with pytest.raises(ReplyDeferredError):
+            channel.service().handle(_message("STOP"))
+        was_blocked.append(bool(channel.opt_out_list.calls))
+
+    channel.sender.answers = [first_stop]
+
+    channel.receive("STOP", id="in-2", after=1)
+    channel.receive("STOP")
+
+    assert was_blocked == [False]
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_stop_wins_over_an_open_prompt(channel):
+    channel.ask()
+
+    channel.receive("CANCEL")
+
+    assert channel.contact.is_opted_out
+    assert channel.bus.events == []
+
+
+def test_stop_wins_a_race_on_the_contact(channel):
+    channel.contacts.before_save = lambda: channel.put(marketing=ConsentState.ACTIVE)
+
+    channel.receive("STOP")
+
+    assert channel.contact.consents == dict.fromkeys(ALL_SCOPES, ConsentState.OPTED_OUT)
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_a_confirmation_of_unknown_outcome_is_not_repeated(channel):
+    channel.sender.answers = [OutcomeUnknownError("ReadTimeoutError")]
+
+    result = channel.receive("STOP")
+
+    assert result.reply is not None
+    assert result.reply.state is OutcomeState.UNCERTAIN
+    assert channel.sender.calls == 1
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_a_confirmation_that_must_wait_is_sent_when_the_stop_is_delivered_again(channel):
+    channel.sender.answers = [SendThrottledError("ThrottlingException")] * 5
+    with pytest.raises(ReplyDeferredError, match="THROTTLED"):
+        channel.receive("STOP")
+    assert channel.contact.is_opted_out
+
+    channel.receive("STOP")
+
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_a_confirmation_that_cannot_be_sent_for_long_is_told_to_a_human(channel):
+    channel.sender.answers = [SendingDisabledError("MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT")]
+
+    channel.receive("STOP")
+
+    assert channel.contact.is_opted_out
+    assert channel.opt_out_list.numbers == {PERSON}
+    assert channel.told == ["A reply is owed"]
+
+
+def test_a_pause_holds_replies_too_and_a_human_is_told(channel):
+    channel.pause.paused = True
+
+    channel.receive("STOP")
+
+    assert (channel.sender.bodies, channel.told) == ([], ["A reply is owed"])
+    assert channel.contact.is_opted_out
+
+
+def test_an_opt_out_is_recorded_even_from_a_number_that_the_numbering_plan_does_not_know(channel):
+    result = channel.service().handle(_message("STOP", from_="+9991234567"))
+
+    assert result.action is InboundAction.OPTED_OUT
+    person = subscriber_id(PhoneNumber("+9991234567"), SUBSCRIBER_KEY)
+    assert channel.contacts.get(person).is_opted_out
+    assert result.reply is not None
+    assert result.reply.reason is Reason.COUNTRY_UNKNOWN
+
+
+# START
+
+
+def test_start_ends_an_opt_out(channel):
+    channel.receive("STOP")
+
+    result = channel.receive("START", id="in-2", after=5)
+
+    assert result.action is InboundAction.RESUBSCRIBED
+    assert set(channel.contact.consents.values()) == {ConsentState.ACTIVE}
+    assert channel.sender.bodies == [OPTED_OUT, WELCOME_BACK]
+    assert channel.opt_out_list.numbers == set()
+
+
+@pytest.mark.parametrize("word", ["YES", "Y", "CONFIRM", "OK", "1"])
+def test_nothing_else_ends_an_opt_out(channel, word):
+    channel.receive("STOP")
+
+    result = channel.receive(word, id="in-2", after=5)
+
+    assert result.action is InboundAction.FORWARDED
+    assert channel.contact.is_opted_out
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_start_that_aws_refuses_leaves_the_person_out_and_tells_a_human(channel):
+    channel.receive("STOP")
+    channel.receive("START", id="in-2", after=5)
+    channel.receive("STOP", id="in-3", after=10)
+
+    result = channel.receive("START", id="in-4", after=15)
+
+    assert (result.action, result.reason) == (
+        InboundAction.RESUBSCRIPTION_REFUSED, Reason.OPT_OUT_LIST_REFUSED,
+    )  # fmt: skip
+    assert channel.contact.is_opted_out
+    assert channel.sender.bodies == [OPTED_OUT, WELCOME_BACK, OPTED_OUT]
+    assert channel.told == ["START refused by AWS"]
+    assert channel.contact.consents == dict.fromkeys(ALL_SCOPES, ConsentState.OPTED_OUT)
+
+
+def test_start_counts_as_yes_where_a_confirmation_is_pending(channel):
+    channel.put(marketing=ConsentState.PENDING)
+
+    assert channel.receive("START").action is InboundAction.CONFIRMED
+    assert channel.sender.bodies == [CONFIRMED]
+
+
+@pytest.mark.parametrize("states", [{}, {"marketing": ConsentState.ACTIVE}])
+def test_start_counts_as_help_for_everybody_else(channel, states):
+    channel.put(**states)
+
+    assert channel.receive("START").action is InboundAction.HELPED
+    assert channel.sender.bodies == [HELP]
+
+
+def test_a_start_that_comes_after_the_stop_that_followed_it_changes_nothing(channel):
+    channel.receive("STOP", id="in-2", after=10)
+
+    result = channel.receive("START", id="in-1", after=5)
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.STALE_KEYWORD)
+    assert channel.contact.is_opted_out
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+@pytest.mark.parametrize("known_to", ["person", "carrier"])
+def test_a_start_between_two_stops_that_comes_last_changes_nothing(channel, known_to):
+    if known_to == "person":
+        channel.receive("STOP", id="in-1", after=0)
+    else:
+        evidence = Evidence(source="carrier", words="OPTED_OUT", message_id="key", at=START)
+        out = opt_out(Contact(subscriber_id=ID), evidence)
+        assert out is not None
+        channel.contacts.put(out.contact)
+    channel.receive("STOP", id="in-3", after=10)
+
+    result = channel.receive("START", id="in-2", after=5)
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.STALE_KEYWORD)
+    assert channel.contact.is_opted_out
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_a_stop_that_comes_after_the_start_that_followed_it_changes_nothing(channel):
+    channel.receive("STOP", id="in-1", after=0)
+    channel.receive("START", id="in-3", after=10)
+
+    result = channel.receive("STOP", id="in-2", after=5)
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.STALE_KEYWORD)
+    assert not channel.contact.is_opted_out
+
+
+def test_a_stop_during_start_wins(channel):
+    channel.receive("STOP")
+    later = Evidence(
+        source="inbound-message", words="STOP", message_id="in-3", at=START + timedelta(seconds=9)
+    )
+
+    def stop_meanwhile() -> None:
+        out = opt_out(replace(channel.contact, consents={}), later)
+        assert out is not None
+        channel.contacts.put(out.contact)
+
+    channel.contacts.before_save = stop_meanwhile
+
+    result = channel.receive("START", id="in-2", after=5)
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.STALE_KEYWORD)
+    assert channel.contact.is_opted_out
+    assert channel.opt_out_list.numbers == {PERSON}
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_start_after_an_opt_out_that_only_the_carrier_knew(channel):
+    channel.opt_out_list.numbers.add(PERSON)
+    evidence = Evidence(
+        source="carrier", words="OPTED_OUT", message_id="key", at=START + timedelta(minutes=5)
+    )
+    out = opt_out(Contact(subscriber_id=ID), evidence)
+    assert out is not None
+    channel.contacts.put(out.contact)
+
+    assert channel.receive("START").action is InboundAction.RESUBSCRIBED
+    assert channel.opt_out_list.numbers == set()
+
+
+# YES, HELP
+
+
+@pytest.mark.parametrize("word", ["YES", "y", "Confirm!", "ok", "1", "Yes please"])
+def test_yes_confirms_what_is_pending(channel, word):
+    channel.put(marketing=ConsentState.PENDING)
+
+    result = channel.receive(word)
+
+    assert result.action is InboundAction.CONFIRMED
+    assert channel.contact.consents[Scope.MARKETING] is ConsentState.ACTIVE
+    assert channel.sender.bodies == [CONFIRMED]
+    assert [(r.words, r.state) for r in channel.contacts.records] == [(word, ConsentState.ACTIVE)]
+
+
+@pytest.mark.parametrize("word", ["YES", "1"])
+def test_yes_never_preempts_an_open_prompt(channel, word):
+    channel.put(marketing=ConsentState.PENDING)
+    channel.ask()
+
+    result = channel.receive(word)
+
+    assert result.action is InboundAction.ROUTED
+    assert channel.contact.is_pending
+    assert channel.sender.bodies == []
+
+
+def test_yes_of_somebody_who_was_asked_nothing_goes_to_a_human(channel):
+    assert channel.receive("YES").action is InboundAction.FORWARDED
+    assert channel.told == ["Inbound message"]
+
+
+@pytest.mark.parametrize("word", ["HELP", "info", "Help!"])
+def test_help_is_answered_even_with_a_prompt_open(channel, word):
+    channel.ask()
+
+    assert channel.receive(word).action is InboundAction.HELPED
+    assert channel.sender.bodies == [HELP]
+    assert channel.bus.events == []
+
+
+def test_help_after_an_opt_out_is_attempted_and_recorded(channel):
+    channel.receive("STOP")
+
+    result = channel.receive("HELP", id="in-2", after=5)
+
+    assert result.reply is not None
+    assert (result.reply.state, result.reply.reason) == (
+        OutcomeState.FAILED, "DESTINATION_PHONE_NUMBER_OPTED_OUT",
+    )  # fmt: skip
+
+
+# Prompts
+
+
+def test_an_answer_goes_to_the_construct_that_asked(channel):
+    channel.ask("appointments", "booking-1", message_id="m-1")
+
+    result = channel.receive("Tuesday is better", after=2.5)
+
+    assert result.action is InboundAction.ROUTED
+    assert channel.bus.events == [
+        (
+            "ReplyReceived",
+            {
+                "inboundMessageId": "in-1",
+                "subscriberId": ID,
+                "construct": "appointments",
+                "purpose": "confirmation",
+                "occasion": "booking-1",
+                "messageId": "m-1",
+                "origination": OUR_NUMBER,
+                "body": "Tuesday is better",
+                "keyword": "FREE_TEXT",
+                "receivedAt": round(START.timestamp() * 1000) + 2500,
+                "schemaVersion": 1,
+            },
+        )
+    ]
+    assert PERSON.e164 not in str(channel.bus.events)
+    assert channel.told == []
+
+
+def test_an_answer_closes_its_prompt(channel):
+    channel.ask()
+    channel.receive("yes")
+
+    assert channel.receive("and another thing", id="in-2").action is InboundAction.FORWARDED
+
+
+def test_the_last_prompt_is_answered_where_nothing_tells(channel):
+    channel.ask("appointments", "booking-1", asked=10)
+    channel.ask("journeys", "welcome", asked=20)
+    channel.ask("appointments", "booking-2", asked=15)
+
+    channel.receive("yes")
+
+    assert channel.bus.events[0][1]["occasion"] == "welcome"
+
+
+def test_the_previous_message_tells_which_prompt_is_answered(channel):
+    message_id = channel.texted("appointments", "booking-1")
+    channel.ask("appointments", "booking-1", message_id=message_id, asked=10)
+    channel.ask("journeys", "welcome", asked=20)
+
+    channel.receive("yes", previous_message_id=message_id)
+
+    assert channel.bus.events[0][1]["occasion"] == "booking-1"
+
+
+def test_a_later_text_about_the_same_thing_tells_too(channel):
+    channel.ask("appointments", "booking-1", message_id="the question", asked=10)
+    channel.ask("journeys", "welcome", asked=20)
+    reminder = channel.texted("appointments", "booking-1")
+
+    channel.receive("yes", previous_message_id=reminder)
+
+    assert channel.bus.events[0][1]["occasion"] == "booking-1"
+
+
+def test_a_previous_message_that_is_not_ours_is_not_believed(channel):
+    channel.ask("appointments", "booking-1", message_id="m-1", asked=10)
+    channel.ask("journeys", "welcome", asked=20)
+
+    channel.receive("yes", previous_message_id="m-1")
+
+    assert channel.bus.events[0][1]["occasion"] == "welcome"
+
+
+def test_an_expired_prompt_is_not_answered(channel):
+    channel.ask()
+    channel.clock.advance(hours=1)
+
+    assert channel.receive("yes").action is InboundAction.FORWARDED
+
+
+def test_a_prompt_of_another_number_of_ours_is_not_answered(channel):
+    channel.ask()
+
+    assert channel.receive("yes", to="+12065550199").action is InboundAction.FORWARDED
+
+
+# Humans
+
+
+def test_free_text_goes_to_a_human_with_what_it_takes_to_answer(channel):
+    message_id = channel.texted("reviews", "order-1")
+
+    result = channel.receive("Is it open on Sunday?", previous_message_id=message_id)
+
+    assert result.action is InboundAction.FORWARDED
+    [(subject, notice)] = channel.attention.notices
+    assert subject == "Inbound message"
+    assert PERSON.e164 in notice
+    assert "“Is it open on Sunday?”" in notice
+    assert "reviews, confirmation" in notice
+    assert subject.isascii()
+
+
+def test_what_may_be_an_opt_out_is_flagged_and_changes_nothing(channel):
+    result = channel.receive("please cancel my appointment")
+
+    assert (result.action, result.is_flagged) == (InboundAction.FORWARDED, True)
+    assert channel.told == ["Possible opt-out"]
+    assert channel.contact.consents == {}
+
+
+def test_what_may_be_an_opt_out_still_answers_its_prompt(channel):
+    channel.ask()
+
+    result = channel.receive("please cancel my appointment")
+
+    assert (result.action, result.is_flagged) == (InboundAction.ROUTED, True)
+    assert channel.told == ["Possible opt-out"]
+    assert channel.bus.events[0][1]["keyword"] == "AMBIGUOUS_OPT_OUT"
+
+
+# Odd input
+
+
+@pytest.mark.parametrize("body", [None, "", "  ", "\u200b"])
+def test_nothing_said_is_recorded_and_disturbs_nobody(channel, body):
+    channel.ask()
+
+    result = channel.receive(body)
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.EMPTY_BODY)
+    assert (channel.told, channel.bus.events, channel.sender.bodies) == ([], [], [])
+    assert "in-1" in channel.contacts.handled
+
+
+@pytest.mark.parametrize(
+    ("origin", "reason"),
+    [
+        (None, Reason.NO_PHONE),
+        ("", Reason.NO_PHONE),
+        ("24273", Reason.INVALID_PHONE),
+        ("AMAZON", Reason.INVALID_PHONE),
+        ("+0", Reason.INVALID_PHONE),
+    ],
+)
+@pytest.mark.parametrize("body", ["STOP", "Hello", "YES"])
+def test_who_cannot_be_answered_is_recorded_and_told_to_a_human(channel, origin, reason, body):
+    result = channel.service().handle(_message(body, from_=origin))
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, reason)
+    assert channel.told == ["Inbound message without a phone number"]
+    assert channel.sender.bodies == []
+    assert "in-1" in channel.contacts.handled
+
+
+def test_nothing_from_nobody_is_only_recorded(channel):
+    assert channel.service().handle(_message(None, from_=None)).reason is Reason.NO_PHONE
+    assert channel.told == []
+
+
+def test_the_longest_text_is_kept_whole(channel):
+    body = "é" * 1600
+
+    channel.receive(body)
+
+    assert body in channel.attention.notices[0][1]
+
+
+def test_a_text_to_no_number_is_handled(channel):
+    channel.ask()
+
+    assert channel.receive("yes", to=None).action is InboundAction.FORWARDED
+
+
+@given(
+    st.none() | st.text(max_size=50),
+    st.sampled_from([None, PERSON.e164, "24273", "(206) 555-0123", "\x00"]),
+    st.sampled_from([None, OUR_NUMBER]),
+    st.none() | st.text(max_size=5),
+    st.none() | st.text(max_size=5),
+    st.sampled_from(OptOutMode),
+)
+def test_no_inbound_message_whatsoever_raises_or_is_answered_twice(body, from_, to, previous, keyword, mode):
+    channel = Channel(mode=mode)
+    message = _message(body, from_=from_, to=to, previous_message_id=previous, keyword=keyword)
+
+    first = channel.service().handle(message)
+    second = channel.service().handle(message)
+
+    assert first.action is not InboundAction.ALREADY_HANDLED
+    assert second.action is InboundAction.ALREADY_HANDLED
+    assert channel.sender.calls <= 1
+
+
+# AWS-managed opt-outs
+
+
+@pytest.mark.parametrize(
+    ("body", "keyword"),
+    [("STOP", "STOP"), ("STOP", None), ("stop please", None), ("END of month works", "END")],
+)
+def test_an_opt_out_that_aws_answers_is_only_recorded(body, keyword):
+    channel = Channel(mode=OptOutMode.AWS_MANAGED)
+
+    result = channel.receive(body, keyword=keyword)
+
+    assert (result.action, result.reason) == (InboundAction.OPTED_OUT, Reason.ANSWERED_BY_SERVICE)
+    assert channel.contact.is_opted_out
+    assert (channel.sender.calls, channel.opt_out_list.calls, channel.told) == (0, [], [])
+
+
+def test_an_opt_out_that_aws_does_not_recognise_is_ours_to_answer():
+    channel = Channel(mode=OptOutMode.AWS_MANAGED)
+
+    channel.receive("please stop texting me", keyword="KEYWORD_171875617347")
+
+    assert channel.contact.is_opted_out
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_start_and_help_that_aws_answers_are_only_recorded():
+    channel = Channel(mode=OptOutMode.AWS_MANAGED)
+    channel.receive("STOP")
+
+    start = channel.receive("START", id="in-2", after=5)
+    help_ = channel.receive("HELP", id="in-3", after=6)
+
+    assert (start.action, start.reason) == (InboundAction.RESUBSCRIBED, Reason.ANSWERED_BY_SERVICE)
+    assert not channel.contact.is_opted_out
+    assert help_.action is InboundAction.HELPED
+    assert (channel.sender.calls, channel.opt_out_list.calls) == (0, [])
+
+
+def test_yes_is_answered_by_us_in_either_mode():
+    channel = Channel(mode=OptOutMode.AWS_MANAGED)
+    channel.put(marketing=ConsentState.PENDING)
+
+    channel.receive("YES", keyword="KEYWORD_171875617347")
+
+    assert channel.sender.bodies == [CONFIRMED]
+
+
+# Crashes between any two steps
+
+
+@dataclass(frozen=True)
+class Story:
+    """What went before, the message that the process dies on, and what must be true in the end."""
+
+    name: str
+    before: tuple[tuple[str, str, float], ...]
+    body: str
+    replies: tuple[str, ...]
+    is_opted_out: bool
+    is_listed: bool
+    pending: bool = False
+    prompt: bool = False
+
+
+STORIES = [
+    Story("stop", (), "STOP", (OPTED_OUT,), is_opted_out=True, is_listed=True),
+    Story(
+        "start",
+        (("STOP", "in-a", -9),),
+        "START",
+        (OPTED_OUT, WELCOME_BACK),
+        is_opted_out=False,
+        is_listed=False,
+    ),
+    Story(
+        "stop after start",
+        (("STOP", "in-a", -9), ("START", "in-b", -8)),
+        "STOP",
+        (OPTED_OUT, WELCOME_BACK, OPTED_OUT),
+        is_opted_out=True,
+        is_listed=True,
+    ),
+    Story("second stop", (("STOP", "in-a", -9),), "STOP", (OPTED_OUT,), is_opted_out=True, is_listed=True),
+    Story(
+        "refused start",
+        (("STOP", "in-a", -9), ("START", "in-b", -8), ("STOP", "in-c", -7)),
+        "START",
+        (OPTED_OUT, WELCOME_BACK, OPTED_OUT),
+        is_opted_out=True,
+        is_listed=True,
+    ),
+    Story("yes", (), "YES", (CONFIRMED,), is_opted_out=False, is_listed=False, pending=True),
+    Story("start as yes", (), "START", (CONFIRMED,), is_opted_out=False, is_listed=False, pending=True),
+    Story("help", (), "HELP", (HELP,), is_opted_out=False, is_listed=False),
+    Story("answer", (), "see you", (), is_opted_out=False, is_listed=False, prompt=True),
+    Story("free text", (), "see you", (), is_opted_out=False, is_listed=False),
+]
+
+
+def _begin(story: Story) -> Channel:
+    channel = Channel()
+    if story.pending:
+        channel.put(marketing=ConsentState.PENDING)
+    if story.prompt:
+        channel.ask()
+    for body, message_id, after in story.before:
+        channel.receive(body, id=message_id, after=after)
+    return channel
+
+
+def _instants(story: Story) -> int:
+    plan = CrashPlan()
+    _begin(story).service(plan).handle(_message(story.body))
+    return plan.instants
+
+
+@pytest.mark.parametrize("delay", [1, 300], ids=["soon", "later"])
+@pytest.mark.parametrize(
+    ("story", "instant"),
+    [pytest.param(s, i, id=f"{s.name}-{i}") for s in STORIES for i in range(1, _instants(s) + 1)],
+)
+def test_a_crash_at_any_instant_is_made_good_by_the_next_delivery(story, instant, delay):
+    channel = _begin(story)
+    already = len(channel.sender.bodies)
+    with pytest.raises(Crash):
+        channel.service(CrashPlan(crash_at=instant)).handle(_message(story.body))
+
+    channel.clock.advance(seconds=delay)
+    try:
+        channel.service().handle(_message(story.body))
+    except ReplyDeferredError:
+        # It was claimed seconds ago and may be under way; the queue delivers again after its time-out.
+        channel.clock.advance(minutes=6)
+        channel.service().handle(_message(story.body))
+    channel.service().handle(_message(story.body))
+
+    replies = [row for row in channel.ledger.rows.values() if row.occasion == "in-1"]
+    owed = len(story.replies) - already
+    assert len(replies) == owed
+    assert channel.contact.is_opted_out is story.is_opted_out
+    assert (PERSON in channel.opt_out_list.numbers) is story.is_listed
+    assert tuple(channel.sender.bodies) in (story.replies, story.replies[:already])
+    if tuple(channel.sender.bodies) != story.replies:
+        # The claim was made and the call was not: nobody can tell it from a reply that went out.
+        channel.clock.advance(minutes=2)
+        assert replies[0].derived_state(channel.clock.now()) is MessageState.UNCERTAIN
+    if story.pending:
+        assert channel.contact.consents[Scope.MARKETING] is ConsentState.ACTIVE
+    if story.prompt:
+        # A consumer of the bus may see it twice, with the same id, and nobody else gets it.
+        assert {detail["inboundMessageId"] for _, detail in channel.bus.events} == {"in-1"}
+        assert channel.told == []
+    proofs = [(r.scope, r.state, r.message_id) for r in channel.contacts.records]
+    assert len(proofs) == len(set(proofs))
+    assert "in-1" in channel.contacts.handled
+
+
+def test_a_crash_inside_stop_and_a_start_before_the_stop_is_delivered_again(channel):
+    plan = CrashPlan()
+    service = channel.service(plan)
+    plan.crash_at = _instant_after_first_save()
+    with pytest.raises(Crash):
+        service.handle(_message("STOP"))
+    assert channel.contact.is_opted_out
+    assert channel.sender.bodies == []
+
+    channel.receive("START", id="in-2", after=30)
+    result = channel.receive("STOP")
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.STALE_KEYWORD)
+    assert not channel.contact.is_opted_out
+    assert channel.sender.bodies == [WELCOME_BACK]
+
+
+def _instant_after_first_save() -> int:
+    for instant in range(1, 100):
+        channel = Channel()
+        with pytest.raises(Crash):
+            channel.service(CrashPlan(crash_at=instant)).handle(_message("STOP"))
+        if channel.contact.is_opted_out:
+            return instant
+    raise AssertionError("STOP never saves the contact")
