@@ -30,6 +30,7 @@ from typing import Any, Final, cast
 
 import phonenumbers
 
+from sms_engagement_runtime.channel.adapters.clock import SystemClock
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
 from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
@@ -37,7 +38,6 @@ from sms_engagement_runtime.channel.adapters.pacing import TokenBucketPacer
 from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
 from sms_engagement_runtime.channel.adapters.secrets import SecretCache
-from sms_engagement_runtime.channel.adapters.system_clock import SystemClock
 from sms_engagement_runtime.channel.domain.errors import InvalidPhoneNumberError
 from sms_engagement_runtime.channel.domain.keywords import Keyword, recognise
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState

@@ -10,13 +10,13 @@ from sms_engagement_runtime.channel.adapters.clients import (
     sms_client,
     sns_sms_client,
 )
+from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
 from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
 from sms_engagement_runtime.channel.adapters.pacing import TokenBucketPacer
 from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
 from sms_engagement_runtime.channel.adapters.sns_sender import SnsSender
-from sms_engagement_runtime.channel.adapters.system_clock import SystemClock
 from sms_engagement_runtime.channel.domain.ports import MessageSender
 from sms_engagement_runtime.channel.domain.sending import SendPolicy, SendService
 from sms_engagement_runtime.observability import logger, metrics
@@ -85,7 +85,7 @@ def build_send_service(settings: SendingSettings, *, dynamodb: "DynamoDBClient |
         pacer=TokenBucketPacer(
             settings.parts_per_second, clock=time.monotonic, sleep=time.sleep, jitter=random.random
         ),
-        clock=SystemClock(),
+        clock=build_clock(),
         policy=SendPolicy(allowed_countries=settings.allowed_countries, max_parts=settings.max_parts),
         on_sending_disabled=report_sending_disabled,
     )

@@ -13,10 +13,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sms_engagement_runtime.channel.adapters.clients import dynamodb_client
+from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
 from sms_engagement_runtime.channel.adapters.sns_batch import BatchResponse, Notification, process_batch
 from sms_engagement_runtime.channel.adapters.subscriber_ids import build_subscriber_id
-from sms_engagement_runtime.channel.adapters.system_clock import SystemClock
 from sms_engagement_runtime.channel.domain.delivery import NotATextEvent, parse
 from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, FoldResult
 from sms_engagement_runtime.channel.domain.reasons import Reason
@@ -34,7 +34,7 @@ class Settings:
 
 
 _settings = load(Settings)
-_clock = SystemClock()
+_clock = build_clock()
 _ledger = DynamoLedger(
     dynamodb_client(),
     messages_table=_settings.messages_table,

@@ -21,6 +21,7 @@ from sms_engagement_runtime.channel.adapters.clients import (
     sms_settings_client,
     sns_client,
 )
+from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingOptOutList
 from sms_engagement_runtime.channel.adapters.event_bus import EventBridgeBus
@@ -28,7 +29,6 @@ from sms_engagement_runtime.channel.adapters.inbound_payload import inbound_mess
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
 from sms_engagement_runtime.channel.adapters.secrets import SecretCache
 from sms_engagement_runtime.channel.adapters.sns_batch import BatchResponse, Notification, process_batch
-from sms_engagement_runtime.channel.adapters.system_clock import SystemClock
 from sms_engagement_runtime.channel.adapters.wiring import SendingSettings, build_send_service
 from sms_engagement_runtime.channel.domain.inbound import InboundResult, InboundService, OptOutMode, Replies
 from sms_engagement_runtime.observability import instrumented, logger, metrics
@@ -104,7 +104,7 @@ def _service() -> InboundService:
         opt_out_list=_opt_out_list,
         bus=_bus,
         attention=_attention,
-        clock=SystemClock(),
+        clock=build_clock(),
         parser=_parser,
         subscriber_key=_subscriber_key.key(),
         replies=_replies,

@@ -16,11 +16,12 @@ keys cannot be had                         503     try again in a minute
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
 from sms_engagement_runtime import settings
+from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.domain.errors import EngagementError
 from sms_engagement_runtime.review_collector.adapters.link_keys import CachedLinkKeys
 from sms_engagement_runtime.review_collector.adapters.secret_http import AwsEnvironment, SecretHttpReader
@@ -39,6 +40,7 @@ class FormSettings:
 
 
 _settings = settings.load(FormSettings)
+_clock = build_clock()
 _keys = CachedLinkKeys(SecretHttpReader(_settings.link_secret_arn, settings.load(AwsEnvironment)).read)
 
 
@@ -49,7 +51,7 @@ def handler(event: dict[str, Any], context: object) -> Response:
     response = respond(
         request,
         keys=_keys,
-        now=datetime.now(UTC),
+        now=_clock.now(),
         max_lifetime=timedelta(seconds=_settings.link_lifetime_seconds),
     )
     write_log(

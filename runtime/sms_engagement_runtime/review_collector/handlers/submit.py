@@ -30,8 +30,8 @@ from typing import Any
 from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.attention import SnsAttentionTopic
+from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.event_bus import EventBridgeBus
-from sms_engagement_runtime.channel.adapters.system_clock import SystemClock
 from sms_engagement_runtime.channel.domain.errors import EngagementError
 from sms_engagement_runtime.channel.domain.ports import Clock
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
@@ -186,7 +186,7 @@ def _invalid(
 def build_pages(values: SubmitSettings, read_secret: Callable[[], str]) -> Pages:
     """Wire the pages to AWS."""
     dynamodb = clients.dynamodb_client()
-    clock = SystemClock()
+    clock = build_clock()
     link_lifetime = timedelta(seconds=values.link_lifetime_seconds)
 
     def log_unannounced(review_id: str, error: EngagementError) -> None:
