@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from sms_engagement_runtime.channel.domain import ledger as rules
+from sms_engagement_runtime.channel.domain.campaign_counts import Counts
 from sms_engagement_runtime.channel.domain.consent import ConsentRecord, Contact
 from sms_engagement_runtime.channel.domain.errors import (
     ContactChangedError,
@@ -30,6 +31,7 @@ from sms_engagement_runtime.channel.domain.ledger import (
     LedgerRow,
     MessageState,
 )
+from sms_engagement_runtime.channel.domain.pacing import Lane
 from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
 from sms_engagement_runtime.channel.domain.ports import OutboundMessage
 from sms_engagement_runtime.channel.domain.prompts import Prompt
@@ -292,11 +294,13 @@ class FakePacer:
     """Never waits; remembers what it was asked. ``on_acquire`` happens during the wait."""
 
     acquired: list[int] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
     back_offs: list[int] = field(default_factory=list)
     on_acquire: Callable[[], None] | None = None
 
-    def acquire(self, parts: int) -> None:
+    def acquire(self, parts: int, lane: Lane) -> None:
         self.acquired.append(parts)
+        self.lanes.append(lane)
         if self.on_acquire is not None:
             action, self.on_acquire = self.on_acquire, None
             action()
@@ -323,6 +327,36 @@ class FakeAttention:
 
     def publish(self, subject: str, message: str) -> None:
         self.notices.append((subject, message))
+
+
+class FakeCampaignCounts:
+    """Counts by campaign."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counts] = {}
+        self._counted: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def add(
+        self,
+        campaign_id: str,
+        *,
+        delivered: int = 0,
+        failed: int = 0,
+        opted_out: int = 0,
+        once: str | None = None,
+    ) -> None:
+        with self._lock:
+            if once is not None and (campaign_id, once) in self._counted:
+                return
+            if once is not None:
+                self._counted.add((campaign_id, once))
+            added = Counts(delivered=delivered, failed=failed, opted_out=opted_out)
+            self.counts[campaign_id] = self.counts.get(campaign_id, Counts()) + added
+
+    def get(self, campaign_id: str) -> Counts:
+        with self._lock:
+            return self.counts.get(campaign_id, Counts())
 
 
 class Crash(BaseException):

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
+from sms_engagement_runtime.channel.domain.pacing import Lane
+
 LONGEST_BACK_OFF_SECONDS: Final = 8
 """A sender lives for minutes at most; a text that waits longer is deferred and comes with the next run."""
 
@@ -49,7 +51,7 @@ class TokenBucketPacer:
         self._next_slot = clock()
         self._lock = Lock()
 
-    def acquire(self, parts: int) -> None:
+    def acquire(self, parts: int, lane: Lane = Lane.TRANSACTIONAL) -> None:  # noqa: ARG002 - the port's
         """Wait until ``parts`` message parts may be sent. The first call does not wait."""
         with self._lock:
             now = self._clock()

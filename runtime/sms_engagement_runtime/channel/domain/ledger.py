@@ -10,7 +10,7 @@ before the call's own answer was recorded: any permutation of the same events en
 import hashlib
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -106,6 +106,14 @@ class Intent:
         ``SendTextMessage``).
     expires_at
         From then on the text is not useful any more and is not sent.
+    time_zone
+        IANA zone that the person is known to live in; None where nobody knows.
+    shorter_body
+        The body without the person's name, for a first text into which the name does not fit.
+    locale
+        Language of the body, as ``en`` or ``fr-CA``; None means the channel's default.
+    key
+        The ledger key.
 
     Raises
     ------
@@ -127,6 +135,11 @@ class Intent:
     campaign_id: str | None = None
     journey_id: str | None = None
     expires_at: datetime | None = None
+    time_zone: str | None = None
+    shorter_body: str | None = None
+    locale: str | None = None
+    # Worked out once: each step of a send looks at it.
+    key: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         is_reply = self.message_class is MessageClass.REPLY
@@ -138,11 +151,8 @@ class Intent:
             )
         if not is_reply and self.scope is None:
             raise ValueError("every text but a REPLY has a scope of consent")
-
-    @property
-    def key(self) -> str:
-        """The ledger key."""
-        return intent_key(self.construct, self.subscriber_id, self.purpose, self.occasion)
+        key = intent_key(self.construct, self.subscriber_id, self.purpose, self.occasion)
+        object.__setattr__(self, "key", key)
 
 
 def intent_key(construct: str, subscriber_id: str, purpose: str, occasion: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from sms_engagement_runtime.channel.domain.campaign_counts import Counts
     from sms_engagement_runtime.channel.domain.consent import ConsentRecord, Contact
     from sms_engagement_runtime.channel.domain.gate import MessageClass
     from sms_engagement_runtime.channel.domain.ledger import (
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
         Intent,
         LedgerRow,
     )
+    from sms_engagement_runtime.channel.domain.pacing import Lane
     from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
     from sms_engagement_runtime.channel.domain.prompts import Prompt
+    from sms_engagement_runtime.channel.domain.quiet_hours import Place
+    from sms_engagement_runtime.channel.domain.reasons import Reason
 
 
 class Clock(Protocol):
@@ -210,12 +214,58 @@ class PauseFlag(Protocol):
 class Pacer(Protocol):
     """The rate of the origination identity."""
 
-    def acquire(self, parts: int) -> None:
-        """Wait until so many message parts may be sent, and take them."""
+    def acquire(self, parts: int, lane: Lane) -> None:
+        """Wait until so many message parts may be sent, and take them. Transactional texts go first."""
         ...
 
     def back_off(self, attempt: int) -> None:
         """Wait after the carrier throttled, the longer the higher ``attempt`` (1, 2, …), with jitter."""
+        ...
+
+
+class PlaceFinder(Protocol):
+    """Where people are, as far as their number or a customer's record tells."""
+
+    def place_of(self, number: PhoneNumber, country: str | None, time_zone: str | None) -> Place:
+        """Find the places where the holder of a number may be.
+
+        Parameters
+        ----------
+        country
+            ISO 3166-1 alpha-2 of the number, None where unknown.
+        time_zone
+            IANA zone that is on record for the person. One that does not exist is as none.
+        """
+        ...
+
+
+class Budget(Protocol):
+    """What may be spent: on one day by the whole channel, and by one campaign.
+
+    Reserved before the gate is asked and given back where the text is not sent, so that whatever runs at the
+    same time, no limit is passed.
+    """
+
+    def reserve(
+        self, campaign_id: str | None, parts: int, now: datetime, *, is_exempt: bool = False
+    ) -> Reason | None:
+        """Reserve the price of so many message parts; None where that was possible.
+
+        Parameters
+        ----------
+        is_exempt
+            Whether the text goes out whatever was spent: it then only counts towards the day.
+        """
+        ...
+
+    def give_back(
+        self, campaign_id: str | None, parts: int, now: datetime, *, is_exempt: bool = False
+    ) -> None:
+        """Undo a reservation that succeeded with the same arguments."""
+        ...
+
+    def settle(self) -> None:
+        """Return what this process reserved ahead and did not use, when it has no more to send for now."""
         ...
 
 
@@ -232,4 +282,31 @@ class AttentionTopic(Protocol):
 
     def publish(self, subject: str, message: str) -> None:
         """Tell a human. Subjects are ASCII, at most 100 characters."""
+        ...
+
+
+class CampaignCounts(Protocol):
+    """How the texts of each campaign fare: figures that are added to while it runs, and that stop it."""
+
+    def add(
+        self,
+        campaign_id: str,
+        *,
+        delivered: int = 0,
+        failed: int = 0,
+        opted_out: int = 0,
+        once: str | None = None,
+    ) -> None:
+        """Add to the counts of a campaign.
+
+        Parameters
+        ----------
+        once
+            Name of what is counted: the same name in the same campaign is counted once, however often this is
+            called. Without a name every call counts.
+        """
+        ...
+
+    def get(self, campaign_id: str) -> Counts:
+        """Read the counts, strongly consistent; those of an unknown campaign are 0."""
         ...

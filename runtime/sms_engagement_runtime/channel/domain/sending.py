@@ -14,7 +14,15 @@ from sms_engagement_runtime.channel.domain.errors import (
     SendRefusedError,
     SendThrottledError,
 )
-from sms_engagement_runtime.channel.domain.gate import Decision, Defer, GateFacts, Send, Suppress, decide
+from sms_engagement_runtime.channel.domain.gate import (
+    Decision,
+    Defer,
+    GateFacts,
+    MessageClass,
+    Send,
+    Suppress,
+    decide,
+)
 from sms_engagement_runtime.channel.domain.ledger import (
     Claimed,
     ContactChanged,
@@ -24,6 +32,7 @@ from sms_engagement_runtime.channel.domain.ledger import (
     MessageState,
 )
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.pacing import Lane
 from sms_engagement_runtime.channel.domain.ports import (
     Clock,
     ContactRepository,
@@ -41,6 +50,10 @@ OPTED_OUT_REASONS: Final = frozenset({"DESTINATION_PHONE_NUMBER_OPTED_OUT", "OPT
 _MAX_ATTEMPTS: Final = 5
 """How often one text is offered to a carrier that throttles, or claimed on a contact that keeps changing."""
 
+_STOPPING_REASONS: Final = frozenset(
+    {Reason.SENDING_DISABLED, Reason.PAUSED, Reason.DAY_BUDGET, Reason.CAMPAIGN_BUDGET}
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendOutcome:
@@ -53,6 +66,8 @@ class SendOutcome:
         to explain.
     detail
         For SENDING_DISABLED: the service's own reason code.
+    until
+        For DEFERRED: the first instant worth asking again; None where that is not known.
     """
 
     state: OutcomeState
@@ -61,11 +76,12 @@ class SendOutcome:
     message_id: str | None = None
     parts: int = 0
     detail: str | None = None
+    until: datetime | None = None
 
     @property
     def stops_sending(self) -> bool:
         """Whether no other text would be accepted either, so that whoever sends many must stop."""
-        return self.state is OutcomeState.DEFERRED and self.reason in (Reason.SENDING_DISABLED, Reason.PAUSED)
+        return self.state is OutcomeState.DEFERRED and self.reason in _STOPPING_REASONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +150,8 @@ class SendService:
         if dry_run:
             return self._rehearse(intent, measured, still_true)
         throttled = 0
-        self.pacer.acquire(measured.parts)
+        lane = Lane.PROMOTIONAL if intent.message_class is MessageClass.PROMOTIONAL else Lane.TRANSACTIONAL
+        self.pacer.acquire(measured.parts, lane)
         for _ in range(_MAX_ATTEMPTS):
             now = self.clock.now()
             contact = self.contacts.get(intent.subscriber_id)
@@ -156,7 +173,7 @@ class SendService:
                 self.ledger.release(intent.key, Reason.THROTTLED, self.clock.now())
                 if throttled + 1 <= _MAX_ATTEMPTS:
                     self.pacer.back_off(throttled)
-                    self.pacer.acquire(measured.parts)
+                    self.pacer.acquire(measured.parts, lane)
         reason = Reason.THROTTLED if throttled else Reason.CONTACT_CHANGED
         self.ledger.defer(intent, intent.key, reason, None, self.clock.now())
         return _outcome(intent, OutcomeState.DEFERRED, reason, measured)
@@ -208,7 +225,7 @@ class SendService:
             self.ledger.suppress(intent, intent.key, decision.reason, measured.parts, now)
             return _outcome(intent, OutcomeState.SUPPRESSED, decision.reason, measured)
         self.ledger.defer(intent, intent.key, decision.reason, decision.until, now)
-        return _outcome(intent, OutcomeState.DEFERRED, decision.reason, measured)
+        return _outcome(intent, OutcomeState.DEFERRED, decision.reason, measured, until=decision.until)
 
     def _call(self, intent: Intent, body: str, measured: Measured) -> SendOutcome:
         message = OutboundMessage(
@@ -267,9 +284,16 @@ def _outcome(
     *,
     message_id: str | None = None,
     detail: str | None = None,
+    until: datetime | None = None,
 ) -> SendOutcome:
     return SendOutcome(
-        state=state, reason=reason, key=intent.key, message_id=message_id, parts=measured.parts, detail=detail
+        state=state,
+        reason=reason,
+        key=intent.key,
+        message_id=message_id,
+        parts=measured.parts,
+        detail=detail,
+        until=until,
     )
 
 
