@@ -28,7 +28,9 @@ class ChannelStack(Stack):
             default_country=environment.default_country,
             parts_per_second=environment.parts_per_second,
             function_options=FunctionOptions(
-                architecture=environment.architecture, removal_policy=environment.removal_policy
+                architecture=environment.architecture,
+                environment=environment.function_environment,
+                removal_policy=environment.removal_policy,
             ),
             removal_policy=environment.removal_policy,
         )

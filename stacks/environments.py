@@ -7,7 +7,7 @@ what is safe when it is left out, is here.
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aws_cdk import RemovalPolicy
@@ -70,6 +70,8 @@ class Environment:
         Of everything that holds data.
     architecture
         Of the functions.
+    function_environment
+        Further variables of all functions.
 
     Raises
     ------
@@ -87,6 +89,7 @@ class Environment:
     review_retention_days: int | None = None
     removal_policy: RemovalPolicy = RemovalPolicy.RETAIN
     architecture: lambda_.Architecture = lambda_.Architecture.ARM_64
+    function_environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -120,7 +123,7 @@ def local_environment(url: str | None = None) -> Environment:
     """Return the environment of the embedded cloud.
 
     It differs in configuration only: demo numbers are of all countries, the simulated number is fast, links
-    lead to this machine, and functions run on its architecture.
+    lead to this machine, functions run on its architecture, and their clock jumps when it is told to.
 
     Parameters
     ----------
@@ -136,6 +139,7 @@ def local_environment(url: str | None = None) -> Environment:
         review_retention_days=_LOCAL_RETENTION_DAYS,
         removal_policy=RemovalPolicy.DESTROY,
         architecture=_host_architecture(),
+        function_environment={"CLOCK": "virtual"},
     )
 
 

@@ -1,7 +1,9 @@
 """Lambda functions of the constructs: one role, one log group and one secure default for all of them."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from aws_cdk import Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_iam as iam
@@ -13,6 +15,9 @@ from constructs import Construct
 from sms_engagement._acknowledge import acknowledge
 from sms_engagement._runtime_code import PYTHON_RUNTIME, RUNTIME_PACKAGE, layer_code, runtime_code
 from sms_engagement.metrics import service_name
+
+# Lambda, *Environment variables*: letters, digits and underscores, a letter first; two prefixes are its own.
+_VARIABLE: Final = re.compile(r"(?!AWS_|LAMBDA_)[A-Za-z][A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +34,23 @@ class FunctionOptions:
         Of the structured logger: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
     layers
         Instead of the dependency layer that ships with the wheel; must hold the same libraries.
+    environment
+        Further variables of every function, as ``{"CLOCK": "virtual"}`` in a test cloud whose clock jumps.
+        One that the function's own settings have as well has no effect.
     removal_policy
         Of the log groups.
 
     Raises
     ------
     ValueError
-        `log_level` is none of the four.
+        `log_level` is none of the four, or Lambda takes no variable of such a name.
     """
 
     architecture: lambda_.Architecture = lambda_.Architecture.ARM_64
     log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS
     log_level: str = "INFO"
     layers: Sequence[lambda_.ILayerVersion] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     removal_policy: RemovalPolicy = RemovalPolicy.DESTROY
 
     def __post_init__(self) -> None:
@@ -49,6 +58,13 @@ class FunctionOptions:
         if self.log_level not in allowed:
             msg = f"log_level must be one of {', '.join(allowed)}, got {self.log_level!r}"
             raise ValueError(msg)
+        for name in self.environment:
+            if not _VARIABLE.fullmatch(name):
+                msg = (
+                    f"environment must have names of letters, digits and underscores, without AWS_ or "
+                    f"LAMBDA_ in front, got {name!r}"
+                )
+                raise ValueError(msg)
 
 
 class RuntimeFunction(lambda_.Function):
@@ -108,6 +124,7 @@ class RuntimeFunction(lambda_.Function):
             architecture=options.architecture,
             description=description,
             environment={
+                **options.environment,
                 "POWERTOOLS_SERVICE_NAME": service_name(scope, service),
                 "POWERTOOLS_LOG_LEVEL": options.log_level,
                 **environment,

@@ -449,6 +449,25 @@ def test_an_unknown_log_level_is_refused() -> None:
         FunctionOptions(log_level="LOUD")
 
 
+@pytest.mark.parametrize("name", ["AWS_REGION", "LAMBDA_TASK_ROOT", "MY-FLAG", "2ND", "", "X"])
+def test_a_variable_that_lambda_does_not_take_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"environment must have names .* got {name!r}"):
+        FunctionOptions(environment={name: "1"})
+
+
+def test_further_variables_reach_every_function_and_override_none_of_its_own() -> None:
+    stack = new_stack()
+
+    channel_in(
+        stack, function_options=FunctionOptions(environment={"CLOCK": "virtual", "CONTACTS_TABLE": "theirs"})
+    )
+
+    for function in resources_of(template_of(stack), "AWS::Lambda::Function").values():
+        variables = function["Environment"]["Variables"]
+        assert variables["CLOCK"] == "virtual"
+        assert variables["CONTACTS_TABLE"] != "theirs"
+
+
 def test_two_channels_on_one_identity_are_refused_in_the_whole_app() -> None:
     app = new_app()
     channel_in(new_stack(app, "One"))

@@ -68,6 +68,19 @@ def test_local_differs_from_dev_in_configuration_only(
     assert local == dev
 
 
+def test_only_the_embedded_cloud_has_a_clock_that_jumps(stage_templates: Mapping[str, Template]) -> None:
+    clocks = {
+        name: {
+            function["Environment"]["Variables"].get("CLOCK")
+            for function in resources_of(template, "AWS::Lambda::Function").values()
+        }
+        for name, template in stage_templates.items()
+    }
+
+    assert (clocks["local-Channel"], clocks["dev-Channel"]) == ({"virtual"}, {None})
+    assert (clocks["local-Reviews"], clocks["dev-Reviews"]) == ({"virtual"}, {None})
+
+
 @pytest.mark.parametrize(
     ("stack", "outputs"), [("local-Channel", CHANNEL_OUTPUTS), ("local-Reviews", REVIEWS_OUTPUTS)]
 )
