@@ -14,6 +14,7 @@ from sms_engagement.channel import (
     SmsChannel,
     SmsChannelAttributes,
     SmsChannelBase,
+    StopRules,
 )
 from sms_engagement.functions import FunctionOptions, RuntimeFunction
 from sms_engagement.review_collector import ReviewCollector
@@ -29,4 +30,5 @@ __all__ = [
     "SmsChannel",
     "SmsChannelAttributes",
     "SmsChannelBase",
+    "StopRules",
 ]

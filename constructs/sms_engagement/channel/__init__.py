@@ -3,6 +3,7 @@
 from sms_engagement.channel.base import Sender, SmsChannelBase
 from sms_engagement.channel.broadcast import Broadcast
 from sms_engagement.channel.construct import OptOuts, Replies, SmsChannel, SmsChannelAttributes
+from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 
 __all__ = [
     "Broadcast",
@@ -12,4 +13,5 @@ __all__ = [
     "SmsChannel",
     "SmsChannelAttributes",
     "SmsChannelBase",
+    "StopRules",
 ]

@@ -14,39 +14,67 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
+from sms_engagement.channel.base import SmsChannelBase, grant_actions
+from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
+from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 
 RUNS_PREFIX: Final = "runs/"
 """Everything of a broadcast lies below ``runs/<run id>/`` in the bucket."""
+
+SHUFFLE_PREFIX: Final = "shuffle/"
+"""Rows that a snapshot sorts lie below ``shuffle/<run id>/``, for a few days."""
+
+# A part must end while an Express child lives, five minutes; half of it leaves room for retries.
+_PART_SECONDS: Final = 120
+
+_MAX_RECIPIENTS_PER_PART: Final = 5_000
 
 _DEFINITION = Path(__file__).with_name("broadcast.asl.json")
 
 
 class Broadcast(Construct):
-    """Step Functions: audience snapshot → Distributed Map over its parts → summary.
+    """Step Functions: audience snapshot → waves of parts, each at its people's allowed hours → summary.
 
-    The snapshot function writes the audience in parts to S3, and a manifest of them; one Express child a
-    part sends its texts; the summary function counts what the parts report. A part that fails does not stop
-    the others: the summary then says that the run is not complete, and a new run sends what is missing,
-    since the ledger knows what was sent.
+    The snapshot function writes the audience in parts to S3. The plan function then says what comes next: a
+    wave of parts, sent by a Distributed Map with one Express child a part, or an instant to wait for. After
+    each wave it plans again with what the parts came to, until everybody is in a final state, the run has
+    expired, or a stop rule ended it. A part that fails is sent again; the ledger knows who was texted.
 
     Parameters
     ----------
-    snapshot, send_part, summary
-        The three functions.
+    channel
+        Sends the texts.
+    snapshot, send_part
+        Functions of the capability. They get their environment and their rights to the bucket here; the
+        rights to send, to the capability's tables and the rest of the environment are the capability's to
+        give.
     bucket
         Holds audience, results and summaries.
     max_concurrency
-        Parts sent at once. Each sends at the rate of its own settings, so the rate of the broadcast is that
-        rate times this number.
-    log_retention, removal_policy
+        Parts sent at once; they share the channel's rate.
+    stop_rules
+        When a run stops itself: more than 5 % of opt-outs or less than 95 % delivered, from a hundred texts
+        on, when left out.
+    expires_after
+        Age at which a run gives up on who still waits, 1 hour to 30 days; 7 days when left out.
+    follow_up_delay
+        How long after a text the run that follows it up may ask its person again, 1 to 14 days; no such run
+        is started when left out.
+    service
+        Name of the capability in log lines and metrics.
+    function_options
+        Of the plan and the summary function; those of the channel when left out.
+    removal_policy
         Of the log group of the state machine; it holds no state input or output.
 
     Attributes
     ----------
     state_machine
         Start it with ``{}``, or with ``{"reason": text}`` and ``{"dryRun": true}``.
+    plan, summary
+        The functions that the engine brings along.
     log_group
-        Its history, without data.
+        History of the state machine, without data.
     """
 
     def __init__(
@@ -54,12 +82,16 @@ class Broadcast(Construct):
         scope: Construct,
         id: str,
         *,
-        snapshot: lambda_.IFunction,
-        send_part: lambda_.IFunction,
-        summary: lambda_.IFunction,
+        channel: SmsChannelBase,
+        snapshot: RuntimeFunction,
+        send_part: RuntimeFunction,
         bucket: s3.IBucket,
         max_concurrency: int = 1,
-        log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
+        stop_rules: StopRules | None = None,
+        expires_after: Duration | None = None,
+        follow_up_delay: Duration | None = None,
+        service: str = "broadcast",
+        function_options: FunctionOptions | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.DESTROY,
     ) -> None:
         # Quota of Step Functions: parallel children of a Distributed Map.
@@ -68,11 +100,72 @@ class Broadcast(Construct):
                 f"max_concurrency must be between 1 and 10000, got {max_concurrency}; 1 keeps the rate simple"
             )
             raise ValueError(msg)
+        expires_after = expires_after or Duration.days(7)
+        _check_duration("expires_after", expires_after, Duration.hours(1), Duration.days(30))
+        if follow_up_delay is not None:
+            _check_duration("follow_up_delay", follow_up_delay, Duration.days(1), Duration.days(14))
         super().__init__(scope, id)
 
-        self.log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=removal_policy)
+        self._channel = channel
+        self._bucket = bucket
+        self._max_concurrency = max_concurrency
+        self._stop_rules = stop_rules or StopRules()
+        self._expires_after = expires_after
+        self._follow_up_delay = follow_up_delay
+        self._service = service
+        self._options = function_options or channel.function_options
+        self.snapshot, self.send_part = snapshot, send_part
+        self._prepare_snapshot()
+        self._prepare_send_part()
+        self._build_summary()
+        self._build_state_machine(removal_policy)
+
+    def _prepare_snapshot(self) -> None:
+        rate = self._channel.policy.parts_per_second
+        size = min(_MAX_RECIPIENTS_PER_PART, max(1, rate * _PART_SECONDS // self._max_concurrency))
+        self.snapshot.add_environment("BROADCAST_BUCKET", self._bucket.bucket_name)
+        self.snapshot.add_environment("RECIPIENTS_PER_PART", str(size))
+        self._grant_runs(self.snapshot, ["s3:GetObject", "s3:PutObject"])
+
+    def _prepare_send_part(self) -> None:
+        self.send_part.add_environment("BROADCAST_BUCKET", self._bucket.bucket_name)
+        self._grant_runs(self.send_part, ["s3:GetObject", "s3:PutObject"])
+
+    def _build_summary(self) -> None:
+        self.summary = RuntimeFunction(
+            self,
+            "Summary",
+            handler="review_collector.handlers.summary",
+            service=self._service,
+            description="Counts what became of a broadcast",
+            options=self._options,
+            environment={"BROADCAST_BUCKET": self._bucket.bucket_name},
+            timeout=Duration.minutes(5),
+        )
+        self._grant_runs(self.summary, ["s3:GetObject", "s3:PutObject"])
+        self._grant_list(self.summary)
+
+    def _grant_runs(self, function: RuntimeFunction, actions: list[str]) -> None:
+        grant_actions(function, actions, [run_objects(self._bucket)])
+        grant_key(function, self._channel.encryption_key)
+        acknowledge_run_objects(function.execution_role, self._bucket)
+
+    def _grant_list(self, function: RuntimeFunction) -> None:
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[self._bucket.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": f"{RUNS_PREFIX}*"}},
+            )
+        )
+
+    def _build_state_machine(self, removal_policy: RemovalPolicy) -> None:
+        bucket = self._bucket
+        self.log_group = logs.LogGroup(
+            self, "Logs", retention=self._options.log_retention, removal_policy=removal_policy
+        )
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
-        functions = (snapshot, send_part, summary)
+        functions: tuple[lambda_.IFunction, ...] = (self.snapshot, self.send_part, self.summary)
         invoke = iam.PolicyStatement(
             actions=["lambda:InvokeFunction"], resources=[function.function_arn for function in functions]
         )
@@ -95,16 +188,16 @@ class Broadcast(Construct):
         self.state_machine = sfn.StateMachine(
             self,
             "StateMachine",
-            definition_body=sfn.DefinitionBody.from_string(_definition(max_concurrency)),
+            definition_body=sfn.DefinitionBody.from_string(_definition(self._max_concurrency)),
             definition_substitutions={
-                "SnapshotFunctionArn": snapshot.function_arn,
-                "SendPartFunctionArn": send_part.function_arn,
-                "SummaryFunctionArn": summary.function_arn,
+                "SnapshotFunctionArn": self.snapshot.function_arn,
+                "SendPartFunctionArn": self.send_part.function_arn,
+                "SummaryFunctionArn": self.summary.function_arn,
                 "Bucket": bucket.bucket_name,
                 "Partition": Aws.PARTITION,
             },
             role=role,
-            timeout=Duration.days(2),
+            timeout=Duration.days(60),
             tracing_enabled=True,
             logs=sfn.LogOptions(
                 destination=self.log_group, level=sfn.LogLevel.ALL, include_execution_data=False
@@ -190,3 +283,14 @@ def _definition(max_concurrency: int) -> str:
     definition = json.loads(_DEFINITION.read_text(encoding="utf-8"))
     definition["States"]["Send parts"]["MaxConcurrency"] = max_concurrency
     return json.dumps(definition)
+
+
+def _check_duration(name: str, value: Duration, shortest: Duration, longest: Duration) -> None:
+    if value.is_unresolved():
+        return
+    if not shortest.to_seconds() <= value.to_seconds() <= longest.to_seconds():
+        msg = (
+            f"{name} must be between {shortest.to_human_string()} and {longest.to_human_string()}, "
+            f"got {value.to_human_string()}; leave it out for the default"
+        )
+        raise ValueError(msg)

@@ -25,11 +25,8 @@ from sms_engagement._acknowledge import acknowledge
 from sms_engagement.alarms import Alarms
 from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actions
 from sms_engagement.channel.broadcast import (
-    RUNS_PREFIX,
     Broadcast,
-    acknowledge_run_objects,
     run_bucket,
-    run_objects,
 )
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.metrics import NAMESPACE, business_metric
@@ -50,9 +47,6 @@ _ACCESS_LOG_FIELDS: Final = {
 
 REQUESTS_INDEX: Final = "userId-askedAt-index"
 """Of ``review_requests``: a customer's requests that went out, by time."""
-
-# A part must end while an Express child lives, five minutes; half of it leaves room for retries.
-_PART_SECONDS: Final = 120
 
 # Of the 4 KB of a function's environment (Lambda, quotas); names, ARNs and countries take the rest.
 _MAX_TEXTS_BYTES: Final = 2_200
@@ -421,18 +415,13 @@ class ReviewCollector(Construct):
             encryption_key=self.channel.encryption_key,
             removal_policy=self._removal_policy,
         )
-        recipients_per_part = max(
-            1, self.channel.policy.parts_per_second * _PART_SECONDS // self._broadcast_concurrency
-        )
         self.audience = self._function(
             "Audience",
             description="Takes the snapshot of who is asked in a broadcast",
             environment={
                 "CUSTOMERS_TABLE": self.customers_table.table_name,
-                "BROADCAST_BUCKET": bucket.bucket_name,
                 "DEFAULT_COUNTRY": self.channel.policy.default_country,
                 "SUBSCRIBER_KEY_SECRET_ARN": self.channel.subscriber_key_secret.secret_arn,
-                "RECIPIENTS_PER_PART": str(recipients_per_part),
             },
             timeout=Duration.minutes(15),
             memory_size=1769,
@@ -440,7 +429,6 @@ class ReviewCollector(Construct):
             ephemeral_storage=Size.gibibytes(2),
         )
         self._grant_customers(self.audience, "dynamodb:Scan")
-        self._grant_runs(self.audience, ["s3:PutObject"])
         grant_actions(
             self.audience,
             ["secretsmanager:GetSecretValue"],
@@ -450,48 +438,30 @@ class ReviewCollector(Construct):
         self.send_part = self._function(
             "SendPart",
             description="Sends one part of a broadcast",
-            environment={**self._request_environment(), "BROADCAST_BUCKET": bucket.bucket_name},
+            environment=self._request_environment(),
             timeout=_SEND_PART_TIMEOUT,
             memory_size=1769,
         )
         self._grant_request(self.send_part)
-        self._grant_runs(self.send_part, ["s3:GetObject", "s3:PutObject"])
         if self._broadcast_concurrency > 1:
             # The parts that run at once share the rate; environment variables that are set later win.
             rate = max(1, self.channel.policy.parts_per_second // self._broadcast_concurrency)
             self.send_part.add_environment("PARTS_PER_SECOND", str(rate))
 
-        self.summary = self._function(
-            "Summary",
-            description="Counts what became of a broadcast",
-            environment={"BROADCAST_BUCKET": bucket.bucket_name},
-            timeout=Duration.minutes(5),
-        )
-        self._grant_runs(self.summary, ["s3:GetObject", "s3:PutObject"])
-        self.summary.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["s3:ListBucket"],
-                resources=[bucket.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": f"{RUNS_PREFIX}*"}},
-            )
-        )
         self.broadcast_engine = Broadcast(
             self,
             "Broadcast",
+            channel=self.channel,
             snapshot=self.audience,
             send_part=self.send_part,
-            summary=self.summary,
             bucket=bucket,
             max_concurrency=self._broadcast_concurrency,
-            log_retention=self.function_options.log_retention,
+            service="review-collector",
+            function_options=self.function_options,
             removal_policy=self.function_options.removal_policy,
         )
         self.broadcast = self.broadcast_engine.state_machine
-
-    def _grant_runs(self, function: RuntimeFunction, actions: list[str]) -> None:
-        grant_actions(function, actions, [run_objects(self.broadcast_bucket)])
-        grant_key(function, self.channel.encryption_key)
-        acknowledge_run_objects(function.execution_role, self.broadcast_bucket)
+        self.summary = self.broadcast_engine.summary
 
     def _build_review_requested(self) -> None:
         self.dead_letter_queue = sqs.Queue(

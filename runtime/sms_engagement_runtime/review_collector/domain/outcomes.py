@@ -1,4 +1,4 @@
-"""Why one person of a run was or was not asked, beside the reasons of the channel and its broadcast engine."""
+"""Why one person was not asked: reasons beside those of the channel and of its broadcast engine."""
 
 from __future__ import annotations
 
