@@ -1,0 +1,125 @@
+"""Where a phone number may be, by the numbering plans of libphonenumber and the tables of the tz database."""
+
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Final
+
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumberType, is_number_type_geographical
+
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+from sms_engagement_runtime.channel.domain.quiet_hours import Place
+
+# Area codes of the North American numbering plan by state, for the states that have rules of their own.
+# A test compares them with libphonenumber's geocoder, whose 20 MB stay out of the functions.
+_AREA_CODES: Final[Mapping[str, str]] = {
+    "US-CT": "203 475 860 959",
+    "US-FL": ("239 305 321 324 352 386 407 448 561 645 656 689 727 728 754 772 786 813 850 863 904 941 954"),
+    "US-MD": "227 240 301 410 443 667",
+    "US-OK": "405 539 572 580 918",
+    "US-TX": (
+        "210 214 254 281 325 346 361 409 430 432 469 512 621 682 713 726 737 806 817 830 832 903 915 936 940 "
+        "945 956 972 979"
+    ),
+    "US-WA": "206 253 360 425 509 564",
+}
+_STATE_BY_PREFIX: Final = {
+    f"+1{area_code}": (state,)
+    for state, area_codes in _AREA_CODES.items()
+    for area_code in area_codes.split()
+}
+_PREFIX_LENGTH: Final = len("+1206")
+
+_NORTH_AMERICA: Final = 1
+"""Its numbering plan does not tell mobile from landline: all have area codes."""
+
+# Clocks that no place has: where they stand in a record they are a default that nobody filled in.
+_NO_PLACE: Final = frozenset(
+    {"Factory", "GMT", "GMT+0", "GMT-0", "GMT0", "Greenwich", "UCT", "UTC", "Universal", "Zulu"}
+)
+_NO_PLACE_FOLDER: Final = "Etc/"
+
+
+class NumberPlaces:
+    """Finds the time zones and the state of a number without parsing it again.
+
+    A time zone on record wins. Else libphonenumber's table from prefix to time zones answers, with its
+    longest prefix that fits, where the prefix of a mobile number says something: in North America, and in
+    the few other countries whose mobile numbers have area codes. For every other number that table would
+    answer with the capital (``+61 4`` is Sydney in it, ``+7 9`` Moscow): such a number may be anywhere in its
+    country. The state follows from the area code alone, and counts beside a time zone on record: who moved
+    with their number is protected by both.
+    """
+
+    def place_of(self, number: PhoneNumber, country: str | None, time_zone: str | None) -> Place:
+        """Return where the owner of the number may be."""
+        e164 = number.e164
+        states = _STATE_BY_PREFIX.get(e164[:_PREFIX_LENGTH], ())
+        if time_zone is not None and time_zone in _time_zones():
+            return _place((time_zone,), states)
+        return _place(_zones_of_number(e164, country), states)
+
+
+# One object a place, so that a broadcast does not hold a million of them.
+@lru_cache(maxsize=8192)
+def _place(zones: tuple[str, ...], states: tuple[str, ...]) -> Place:
+    return Place(zones, states)
+
+
+def _zones_of_number(e164: str, country: str | None) -> tuple[str, ...]:
+    by_prefix, longest = _zones_by_prefix()
+    digits = e164[1:]
+    code = _calling_code(digits)
+    if code in _area_codes_of_mobiles():
+        for length in range(longest, len(code), -1):
+            zones = by_prefix.get(digits[:length])
+            if zones is not None:
+                return zones
+    return _zones_by_country().get(country or "") or by_prefix.get(code, ())
+
+
+def _calling_code(digits: str) -> str:
+    # No calling code begins with another one (ITU-T E.164), so the order does not matter.
+    for length in (1, 2, 3):
+        if int(digits[:length]) in COUNTRY_CODE_TO_REGION_CODE:
+            return digits[:length]
+    return ""
+
+
+@cache
+def _area_codes_of_mobiles() -> frozenset[str]:
+    """Return the calling codes behind which mobile numbers, too, begin with the area code of a place."""
+    return frozenset(
+        str(code)
+        for code in COUNTRY_CODE_TO_REGION_CODE
+        if code == _NORTH_AMERICA or is_number_type_geographical(PhoneNumberType.MOBILE, code)
+    )
+
+
+@cache
+def _zones_by_prefix() -> tuple[Mapping[str, tuple[str, ...]], int]:
+    # Read at the first promotional text, not at the start of every function.
+    from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
+
+    return TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
+
+
+@cache
+def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
+    """Read ``zone.tab`` of the tz database: country (ISO 3166-1), coordinates, zone, comment, by tabs."""
+    lines = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8").splitlines()
+    zones: dict[str, tuple[str, ...]] = {}
+    for line in lines:
+        if line and not line.startswith("#"):
+            country, _, zone, *_ = line.split("\t")
+            zones[country] = (*zones.get(country, ()), zone)
+    return zones
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    """Names that a record may hold. Not ``zoneinfo.available_timezones``, which opens 600 files."""
+    names = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    return frozenset(
+        name for name in names if name not in _NO_PLACE and not name.startswith(_NO_PLACE_FOLDER)
+    )
