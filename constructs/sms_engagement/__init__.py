@@ -9,6 +9,7 @@ The smallest use::
 from sms_engagement.channel import (
     Broadcast,
     OptOuts,
+    QuietHours,
     Replies,
     Sender,
     SmsChannel,
@@ -23,6 +24,7 @@ __all__ = [
     "Broadcast",
     "FunctionOptions",
     "OptOuts",
+    "QuietHours",
     "Replies",
     "ReviewCollector",
     "RuntimeFunction",
