@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from sms_engagement_runtime.channel.domain import ledger as rules
+from sms_engagement_runtime.channel.domain.budget import SpendLimits
 from sms_engagement_runtime.channel.domain.campaign_counts import Counts
 from sms_engagement_runtime.channel.domain.consent import ConsentRecord, Contact
 from sms_engagement_runtime.channel.domain.errors import (
@@ -35,6 +36,7 @@ from sms_engagement_runtime.channel.domain.pacing import Lane
 from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
 from sms_engagement_runtime.channel.domain.ports import OutboundMessage
 from sms_engagement_runtime.channel.domain.prompts import Prompt
+from sms_engagement_runtime.channel.domain.quiet_hours import Place
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 
@@ -105,10 +107,48 @@ class FakeContacts:
         with self._lock:
             if self.get(contact.subscriber_id).version != expected_version:
                 raise ContactChangedError
-            stored = replace(contact, version=expected_version + 1)
-            self.rows[contact.subscriber_id] = stored
+            stored = self.get(contact.subscriber_id)
+            saved = replace(contact, version=expected_version + 1)
+            self.rows[contact.subscriber_id] = replace(
+                saved,
+                recent_texts=stored.recent_texts,
+                introduced_at=stored.introduced_at,
+                introduced_by=stored.introduced_by,
+            )
             self.records.extend(records)
-            return stored
+            return saved
+
+    def claimed(self, contact: Contact, becomes: Contact) -> bool:
+        """Write what a claim changes, if the stored row is as it was read; the ledger's share."""
+        with self._lock:
+            stored = self.get(contact.subscriber_id)
+            stays = (
+                becomes.recent_texts == contact.recent_texts,
+                becomes.introduced_at == contact.introduced_at,
+            )
+            is_as_read = (
+                stored.version == contact.version
+                and (stays[0] or stored.recent_texts == contact.recent_texts)
+                and (stays[1] or stored.introduced_at == contact.introduced_at)
+            )
+            if is_as_read and becomes != contact:
+                self.rows[contact.subscriber_id] = replace(
+                    stored,
+                    recent_texts=becomes.recent_texts,
+                    introduced_at=becomes.introduced_at,
+                    introduced_by=becomes.introduced_by,
+                )
+            return is_as_read
+
+    def forget_text(self, subscriber_id: str, key: str) -> None:
+        with self._lock:
+            stored = self.get(subscriber_id)
+            recent = {other: at for other, at in stored.recent_texts.items() if other != key}
+            changed = replace(stored, recent_texts=recent)
+            if stored.introduced_by == key:
+                changed = replace(changed, introduced_at=None, introduced_by=None)
+            if changed != stored:
+                self.rows[subscriber_id] = changed
 
     def was_handled(self, inbound_id: str) -> bool:
         return inbound_id in self.handled
@@ -150,7 +190,7 @@ class FakeContacts:
 
 
 class FakeLedger:
-    """Ledger rows. It shares the contacts, whose version it checks with each claim."""
+    """Ledger rows. It shares the contacts, which it checks and changes with each claim."""
 
     def __init__(self, contacts: FakeContacts, *, key: bytes = SUBSCRIBER_KEY) -> None:
         self.rows: dict[str, LedgerRow] = {}
@@ -160,12 +200,21 @@ class FakeLedger:
         self._key = key
         self._lock = threading.RLock()
 
-    def claim(self, intent: Intent, *, key: str, contact: Contact, parts: int, now: datetime) -> ClaimResult:
+    def claim(
+        self,
+        intent: Intent,
+        *,
+        key: str,
+        contact: Contact,
+        becomes: Contact | None = None,
+        parts: int,
+        now: datetime,
+    ) -> ClaimResult:
         with self._lock:
             row = self.rows.get(key)
             if row is not None and not rules.may_claim(row):
                 return Held(row)
-            if self._contacts.get(contact.subscriber_id).version != contact.version:
+            if not self._contacts.claimed(contact, becomes or contact):
                 return ContactChanged()
             self.rows[key] = rules.open_row(
                 intent, state=MessageState.CLAIMED, reason=None, parts=parts, now=now
@@ -280,6 +329,61 @@ class FakeOptOutList:
 
 
 @dataclass
+class FakePlaces:
+    """Everybody lives in one zone, unless their record names another."""
+
+    zones: tuple[str, ...] = ("America/New_York",)
+    states: tuple[str, ...] = ()
+
+    def place_of(self, number: PhoneNumber, country: str | None, time_zone: str | None) -> Place:
+        return Place(self.zones, self.states) if time_zone is None else Place((time_zone,))
+
+
+class FakeBudget:
+    """What was spent, by day and by campaign; nothing is reserved ahead."""
+
+    def __init__(self, limits: SpendLimits | None = None, *, millicents_per_part: int = 881) -> None:
+        self.spent: dict[str, int] = {}
+        self.settled = 0
+        self._limits = limits or SpendLimits()
+        self._price = millicents_per_part
+        self._lock = threading.Lock()
+
+    def reserve(
+        self, campaign_id: str | None, parts: int, now: datetime, *, is_exempt: bool = False
+    ) -> Reason | None:
+        price = parts * self._price
+        with self._lock:
+            accounts = self._accounts(campaign_id, now, is_exempt=is_exempt)
+            for account, (limit, reason) in accounts.items():
+                if not is_exempt and self.spent.get(account, 0) + price > limit:
+                    return reason
+            for account in accounts:
+                self.spent[account] = self.spent.get(account, 0) + price
+            return None
+
+    def give_back(
+        self, campaign_id: str | None, parts: int, now: datetime, *, is_exempt: bool = False
+    ) -> None:
+        with self._lock:
+            for account in self._accounts(campaign_id, now, is_exempt=is_exempt):
+                self.spent[account] -= parts * self._price
+
+    def settle(self) -> None:
+        self.settled += 1
+
+    def _accounts(
+        self, campaign_id: str | None, now: datetime, *, is_exempt: bool
+    ) -> dict[str, tuple[int, Reason]]:
+        accounts = {}
+        if self._limits.per_day is not None:
+            accounts[f"day#{now.astimezone(UTC).date()}"] = (self._limits.per_day, Reason.DAY_BUDGET)
+        if self._limits.per_campaign is not None and campaign_id is not None and not is_exempt:
+            accounts[f"campaign#{campaign_id}"] = (self._limits.per_campaign, Reason.CAMPAIGN_BUDGET)
+        return accounts
+
+
+@dataclass
 class FakePause:
     """Not paused unless set."""
 
@@ -307,6 +411,21 @@ class FakePacer:
 
     def back_off(self, attempt: int) -> None:
         self.back_offs.append(attempt)
+
+
+class FakeRateQueue:
+    """The end of the queue in front of the rate."""
+
+    def __init__(self) -> None:
+        self.end: datetime | None = None
+        self._lock = threading.Lock()
+
+    def exchange(self, expected: datetime | None, end: datetime) -> datetime | None:
+        with self._lock:
+            found = self.end
+            if found == expected:
+                self.end = end
+            return found
 
 
 @dataclass

@@ -22,7 +22,7 @@ from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendPolicy, SendService
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from tests.support.dynamodb_tables import CONTACTS, MESSAGES, channel_tables
-from tests.support.fakes import Crash, FakeClock, FakePacer, FakePause, FakeSender
+from tests.support.fakes import Crash, FakeClock, FakePacer, FakePause, FakePlaces, FakeSender
 
 KEY = b"a key of sixteen bytes or more"
 THROTTLED = SendThrottledError("ThrottlingException")
@@ -59,6 +59,7 @@ class Channel:
             sender=self.sender,
             pause=FakePause(),
             pacer=self.pacer,
+            places=FakePlaces(),
             clock=self.clock,
             policy=SendPolicy(allowed_countries=frozenset({"US"})),
         )

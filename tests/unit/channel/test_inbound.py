@@ -48,6 +48,7 @@ from tests.support.fakes import (
     FakePacer,
     FakeParser,
     FakePause,
+    FakePlaces,
     FakeSender,
 )
 
@@ -85,6 +86,7 @@ class Channel:
             sender=wrap(self.sender),
             pause=self.pause,
             pacer=FakePacer(),
+            places=FakePlaces(),
             clock=self.clock,
             policy=SendPolicy(allowed_countries=frozenset({"US"}), max_parts=1),
         )

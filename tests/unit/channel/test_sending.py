@@ -34,6 +34,7 @@ from tests.support.fakes import (
     FakeLedger,
     FakePacer,
     FakePause,
+    FakePlaces,
     FakeSender,
 )
 
@@ -75,6 +76,7 @@ class Channel:
             sender=wrap(self.sender),
             pause=wrap(self.pause),
             pacer=wrap(self.pacer),
+            places=FakePlaces(),
             clock=self.clock,
             policy=SendPolicy(allowed_countries=frozenset({"US"}), max_parts=1),
             on_sending_disabled=self.disabled.append,

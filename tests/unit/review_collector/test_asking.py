@@ -35,6 +35,7 @@ from tests.support.fakes import (
     FakePacer,
     FakeParser,
     FakePause,
+    FakePlaces,
     FakeSender,
 )
 from tests.support.review_fakes import LINK_KEYS, FakeCustomers, FakeLinkKeys, FakeReviewRequests
@@ -65,6 +66,7 @@ class System:
                 sender=wrap(self.sender),
                 pause=self.pause,
                 pacer=self.pacer,
+                places=FakePlaces(),
                 clock=self.clock,
                 policy=SendPolicy(allowed_countries=frozenset({"US"})),
             ),

@@ -22,6 +22,7 @@ from tests.support.fakes import (
     FakePacer,
     FakeParser,
     FakePause,
+    FakePlaces,
     FakeSender,
 )
 from tests.support.review_fakes import FakeCustomers
@@ -43,6 +44,7 @@ class System:
                 sender=self.sender,
                 pause=self.pause,
                 pacer=FakePacer(),
+                places=FakePlaces(),
                 clock=FakeClock(),
                 policy=SendPolicy(allowed_countries=frozenset({"US"})),
             ),

@@ -3,25 +3,36 @@
 ========================  ==========================================  ===============================
 ``subscriberId``          ``record``                                  other attributes
 ========================  ==========================================  ===============================
-subscriber id             ``contact``                                 version, consents, phoneNumber
+subscriber id             ``contact``                                 version, consents, phoneNumber;
+                                                                      recentTexts, introducedAt
 subscriber id             ``consent#<instant>#<message id>#<scope>``  state, source, words
 subscriber id             ``prompt#<origination>#<ledger key>``       construct, purpose, occasion
 ``inbound#<message id>``  ``handled``                                 handledAt
 ``control``               ``sending``, ``origination#<ARN>``          the pause flag; former settings
+``budget#<account>``      ``spent``                                   spentMillicents
 ========================  ==========================================  ===============================
 
 Instants are epoch milliseconds, ``expiresAt`` (time to live) epoch seconds. Contact rows and consent
 records are never expired: suppressions and their proof hang on them.
+
+A contact row has two writers that never touch the other's attributes: :meth:`DynamoContacts.save`, which
+counts ``version``, and the claims of texts. A row that only claims have written has no version yet.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from sms_engagement_runtime.channel.adapters.aws_errors import error_code, service_call
-from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
+from sms_engagement_runtime.channel.adapters.dynamodb_item import (
+    Item,
+    Value,
+    from_item,
+    to_attribute,
+    to_item,
+)
 from sms_engagement_runtime.channel.adapters.instants import from_milliseconds, to_milliseconds, to_seconds
 from sms_engagement_runtime.channel.domain.consent import ConsentRecord, ConsentState, Contact, Scope
 from sms_engagement_runtime.channel.domain.errors import ContactChangedError
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 SCHEMA_VERSION: Final = 1
+_EMPTY: Final = to_attribute({})
 HANDLED_FOR: Final = timedelta(days=90)
 """How long an inbound message id is remembered: far beyond the redelivery of SNS (23 days), SQS (14 days)."""
 
@@ -58,24 +70,50 @@ class DynamoContacts:
         ContactChangedError
             The stored row has another version, or is being written at this moment.
         """
-        put: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": _contact_item(contact, expected_version + 1),
-                **version_condition(expected_version),
-            }
+        update: TransactWriteItemTypeDef = {
+            "Update": {"TableName": self._table, **_saving(contact, expected_version)}
         }
         appends: list[TransactWriteItemTypeDef] = [
             {"Put": {"TableName": self._table, "Item": _consent_item(record)}} for record in records
         ]
         with service_call("dynamodb:TransactWriteItems"):
             try:
-                self._client.transact_write_items(TransactItems=[put, *appends])
+                self._client.transact_write_items(TransactItems=[update, *appends])
             except ClientError as error:
                 if error_code(error) == "TransactionCanceledException" and _was_overtaken(error):
                     raise ContactChangedError from error
                 raise
-        return self._saved(contact, expected_version + 1)
+        return _contact(contact.subscriber_id, from_item(_row_item(contact, expected_version + 1)))
+
+    def forget_text(self, subscriber_id: str, key: str) -> None:
+        """Take a text that was not sent out of the recent ones; one that introduced us did not."""
+        self._remove_if(
+            subscriber_id,
+            "REMOVE recentTexts.#key",
+            "attribute_exists(recentTexts.#key)",
+            names={"#key": key},
+        )
+        self._remove_if(
+            subscriber_id,
+            "REMOVE introducedAt, introducedBy",
+            "introducedBy = :key",
+            values=to_item({":key": key}),
+        )
+
+    def _remove_if(self, subscriber_id: str, update: str, condition: str, **expression: Any) -> None:
+        attributes = {"names": "ExpressionAttributeNames", "values": "ExpressionAttributeValues"}
+        with service_call("dynamodb:UpdateItem"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=contact_key(subscriber_id),
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    **{attributes[name]: value for name, value in expression.items()},
+                )
+            except ClientError as error:
+                if not is_failed_condition(error):
+                    raise
 
     def was_handled(self, inbound_id: str) -> bool:
         """Whether this inbound message was marked."""
@@ -146,33 +184,48 @@ class DynamoContacts:
             response = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
         return from_item(response["Item"]) if "Item" in response else None
 
-    @staticmethod
-    def _saved(contact: Contact, version: int) -> Contact:
-        return _contact(contact.subscriber_id, from_item(_contact_item(contact, version)))
-
 
 def contact_key(subscriber_id: str) -> Item:
     """Primary key of a contact row."""
     return to_item({"subscriberId": subscriber_id, "record": "contact"})
 
 
-class VersionCondition(TypedDict):
-    """The members of a write request that make it conditional."""
+def claim_write(table: str, contact: Contact, becomes: Contact | None) -> "TransactWriteItemTypeDef":
+    """Share of a claim in the contact row, for the transaction that makes the claim.
 
-    ConditionExpression: str
-    ExpressionAttributeNames: NotRequired[dict[str, str]]
-    ExpressionAttributeValues: NotRequired[Item]
-    ReturnValuesOnConditionCheckFailure: NotRequired[Literal["ALL_OLD", "NONE"]]
-
-
-def version_condition(version: int) -> VersionCondition:
-    """Condition that a contact row still has the version that was read; version 0 means there was none."""
-    if version == 0:
-        return {"ConditionExpression": "attribute_not_exists(subscriberId)"}
-    return {
-        "ConditionExpression": "version = :version",
-        "ExpressionAttributeValues": to_item({":version": version}),
+    A check that the row is as it was read, and what the text leaves with the person: see
+    ``MessageLedger.claim``.
+    """
+    conditions, values = _version_condition(contact.version)
+    changes: dict[str, Value | None] = {}
+    before: dict[str, Value | None] = {}
+    if becomes is not None and becomes.recent_texts != contact.recent_texts:
+        changes["recentTexts"] = _milliseconds_by_key(becomes.recent_texts)
+        before["recentTexts"] = _milliseconds_by_key(contact.recent_texts) or None
+    if becomes is not None and becomes.introduced_at != contact.introduced_at:
+        changes["introducedAt"] = _milliseconds(becomes.introduced_at)
+        changes["introducedBy"] = becomes.introduced_by
+        before["introducedAt"] = _milliseconds(contact.introduced_at)
+    for name, value in before.items():
+        if value is None:
+            # After `forget_text` a map may be left with nothing in it.
+            empty = f" OR {name} = :empty" if name == "recentTexts" else ""
+            conditions.append(f"(attribute_not_exists({name}){empty})")
+            values |= {":empty": _EMPTY} if empty else {}
+        else:
+            conditions.append(f"{name} = :was_{name}")
+            values[f":was_{name}"] = to_attribute(value)
+    request: dict[str, Any] = {
+        "TableName": table,
+        "Key": contact_key(contact.subscriber_id),
+        "ConditionExpression": " AND ".join(conditions),
     }
+    if not changes:
+        return {"ConditionCheck": {**request, **({"ExpressionAttributeValues": values} if values else {})}}
+    changes["schemaVersion"] = SCHEMA_VERSION
+    values |= {f":{name}": to_attribute(value) for name, value in changes.items() if value is not None}
+    update = "SET " + ", ".join(f"{name} = :{name}" for name in changes)
+    return {"Update": {**request, "UpdateExpression": update, "ExpressionAttributeValues": values}}
 
 
 def is_failed_condition(error: ClientError) -> bool:
@@ -196,35 +249,66 @@ def _was_overtaken(error: ClientError) -> bool:
     return {"ConditionalCheckFailed", "TransactionConflict"} & set(cancellation_codes(error)) != set()
 
 
-def _contact_item(contact: Contact, version: int) -> Item:
+def _version_condition(version: int) -> tuple[list[str], Item]:
+    """Condition that a contact row still has the version that was read; 0 means that there was none."""
+    if version == 0:
+        return ["attribute_not_exists(version)"], {}
+    return ["version = :expected"], to_item({":expected": version})
+
+
+def _saving(contact: Contact, expected_version: int) -> dict[str, Any]:
+    """Members of the update that writes what people say, and leaves the claims' attributes alone."""
+    conditions, values = _version_condition(expected_version)
+    row = _spoken(contact, expected_version + 1)
+    given = to_item(row)
+    absent = [name for name in row if name not in given]
+    update = "SET " + ", ".join(f"{name} = :{name}" for name in given)
+    if absent:
+        update += " REMOVE " + ", ".join(absent)
     return {
-        **contact_key(contact.subscriber_id),
-        **to_item(
-            {
-                "version": version,
-                "consents": {scope.value: state.value for scope, state in contact.consents.items()},
-                "phoneNumber": contact.phone_number.e164 if contact.phone_number else None,
-                "optedOutBy": contact.opted_out_by,
-                "optedOutAt": _milliseconds(contact.opted_out_at),
-                "resubscribedAt": _milliseconds(contact.resubscribed_at),
-                "changedBy": contact.changed_by,
-                "schemaVersion": SCHEMA_VERSION,
-            }
-        ),
+        "Key": contact_key(contact.subscriber_id),
+        "UpdateExpression": update,
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeValues": values | {f":{name}": value for name, value in given.items()},
     }
+
+
+def _spoken(contact: Contact, version: int) -> dict[str, Value | None]:
+    return {
+        "version": version,
+        "consents": {scope.value: state.value for scope, state in contact.consents.items()},
+        "phoneNumber": contact.phone_number.e164 if contact.phone_number else None,
+        "optedOutBy": contact.opted_out_by,
+        "optedOutAt": _milliseconds(contact.opted_out_at),
+        "resubscribedAt": _milliseconds(contact.resubscribed_at),
+        "changedBy": contact.changed_by,
+        "schemaVersion": SCHEMA_VERSION,
+    }
+
+
+def _row_item(contact: Contact, version: int) -> Item:
+    claimed: dict[str, Value | None] = {
+        "recentTexts": _milliseconds_by_key(contact.recent_texts),
+        "introducedAt": _milliseconds(contact.introduced_at),
+        "introducedBy": contact.introduced_by,
+    }
+    return to_item({**_spoken(contact, version), **claimed})
 
 
 def _contact(subscriber_id: str, row: Mapping[str, Any]) -> Contact:
     phone_number = row.get("phoneNumber")
     return Contact(
         subscriber_id=subscriber_id,
-        version=row["version"],
-        consents={Scope(scope): ConsentState(state) for scope, state in row["consents"].items()},
+        version=row.get("version", 0),
+        consents={Scope(scope): ConsentState(state) for scope, state in row.get("consents", {}).items()},
         phone_number=PhoneNumber(phone_number) if phone_number else None,
         opted_out_by=row.get("optedOutBy"),
         opted_out_at=_instant(row.get("optedOutAt")),
         resubscribed_at=_instant(row.get("resubscribedAt")),
         changed_by=row.get("changedBy"),
+        recent_texts={key: from_milliseconds(at) for key, at in row.get("recentTexts", {}).items()},
+        introduced_at=_instant(row.get("introducedAt")),
+        introduced_by=row.get("introducedBy"),
     )
 
 
@@ -291,6 +375,10 @@ def _prompt(row: Mapping[str, Any]) -> Prompt:
 
 def _milliseconds(instant: datetime | None) -> int | None:
     return None if instant is None else to_milliseconds(instant)
+
+
+def _milliseconds_by_key(instants: Mapping[str, datetime]) -> dict[str, Value]:
+    return {key: to_milliseconds(at) for key, at in instants.items()}
 
 
 def _instant(milliseconds: int | None) -> datetime | None:

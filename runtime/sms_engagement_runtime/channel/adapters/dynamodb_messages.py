@@ -18,9 +18,8 @@ from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError,
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import (
     cancellation_codes,
     cancellation_reasons,
-    contact_key,
+    claim_write,
     is_failed_condition,
-    version_condition,
 )
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
 from sms_engagement_runtime.channel.adapters.instants import from_milliseconds, to_milliseconds, to_seconds
@@ -41,6 +40,7 @@ from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 SCHEMA_VERSION: Final = 1
 INDEX: Final = "subscriberId-claimedAt-index"
@@ -105,8 +105,17 @@ class DynamoLedger:
         # a guess: the write is conditional on each.
         self._claimed: dict[str, LedgerRow] = {}
 
-    def claim(self, intent: Intent, *, key: str, contact: Contact, parts: int, now: datetime) -> ClaimResult:
-        """Put the row as CLAIMED while the contact row is still as it was read.
+    def claim(
+        self,
+        intent: Intent,
+        *,
+        key: str,
+        contact: Contact,
+        becomes: Contact | None = None,
+        parts: int,
+        now: datetime,
+    ) -> ClaimResult:
+        """Put the row as CLAIMED while the contact row is still as it was read, and write what becomes of it.
 
         Raises
         ------
@@ -114,10 +123,11 @@ class DynamoLedger:
             Other writes were in the way for each of several attempts.
         """
         row = rules.open_row(intent, state=MessageState.CLAIMED, reason=None, parts=parts, now=now)
+        of_contact = claim_write(self._contacts, contact, becomes)
         for pause in _pauses():
             try:
                 with service_call("dynamodb:TransactWriteItems"):
-                    result = self._try_claim(row, key, contact)
+                    result = self._try_claim(row, key, of_contact)
             except _BusyError:
                 self._sleep(pause)
                 continue
@@ -180,17 +190,11 @@ class DynamoLedger:
         rows = (self.get(item["messageKey"]["S"]) for item in found["Items"])
         return [row for row in rows if row is not None]
 
-    def _try_claim(self, row: LedgerRow, key: str, contact: Contact) -> ClaimResult:
+    def _try_claim(self, row: LedgerRow, key: str, of_contact: "TransactWriteItemTypeDef") -> ClaimResult:
         try:
             self._client.transact_write_items(
                 TransactItems=[
-                    {
-                        "ConditionCheck": {
-                            "TableName": self._contacts,
-                            "Key": contact_key(contact.subscriber_id),
-                            **version_condition(contact.version),
-                        }
-                    },
+                    of_contact,
                     {
                         "Put": {
                             "TableName": self._messages,

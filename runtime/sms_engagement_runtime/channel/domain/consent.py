@@ -81,6 +81,17 @@ class Contact:
     changed_by
         ``Evidence.message_id`` of the last change. A redelivered inbound message recognises its own change by
         it and goes on with its next step.
+    recent_texts
+        When promotional texts were claimed, by ledger key: those of the last period of the frequency cap, and
+        perhaps older ones.
+    introduced_at, introduced_by
+        When the person was told who speaks and how to opt out, and the ledger key of the text that did; None
+        before that.
+
+    Notes
+    -----
+    The last three are written by the claims of texts alone. They do not count as versions, which are what a
+    person said, or what was said about them.
     """
 
     subscriber_id: str
@@ -91,6 +102,9 @@ class Contact:
     opted_out_at: datetime | None = None
     resubscribed_at: datetime | None = None
     changed_by: str | None = None
+    recent_texts: Mapping[str, datetime] = field(default_factory=dict)
+    introduced_at: datetime | None = None
+    introduced_by: str | None = None
 
     @property
     def is_opted_out(self) -> bool:
@@ -104,6 +118,10 @@ class Contact:
         """
         states = {self.consents[scope]} if scope in self.consents else set(self.consents.values())
         return states == {ConsentState.OPTED_OUT}
+
+    def needs_introduction(self, key: str) -> bool:
+        """Whether no text but, at most, an earlier attempt at the one with this key has told who speaks."""
+        return self.introduced_at is None or self.introduced_by == key
 
     @property
     def is_pending(self) -> bool:

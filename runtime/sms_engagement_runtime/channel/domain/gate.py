@@ -1,12 +1,16 @@
 """The send gate: one decision for every text of every construct, taken again each time before sending."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
+from sms_engagement_runtime.channel.domain.budget import next_day
 from sms_engagement_runtime.channel.domain.consent import ConsentState, Contact, Scope
 from sms_engagement_runtime.channel.domain.encoding import Measured, exceeds_cap
+from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
+from sms_engagement_runtime.channel.domain.quiet_hours import RecipientHours
 from sms_engagement_runtime.channel.domain.reasons import Reason
 
 
@@ -17,6 +21,11 @@ class MessageClass(StrEnum):
     PROMOTIONAL = "PROMOTIONAL"
     REPLY = "REPLY"
     """The direct answer to an inbound message."""
+
+    @property
+    def is_promotional(self) -> bool:
+        """Whether quiet hours, frequency cap and budget bind it."""
+        return self is MessageClass.PROMOTIONAL
 
     @property
     def message_type(self) -> str:
@@ -52,6 +61,8 @@ class GateFacts:
 
     Attributes
     ----------
+    key
+        The ledger key.
     still_true
         Whether the reason for the text still holds.
     expires_at
@@ -60,10 +71,15 @@ class GateFacts:
         None for replies only.
     country
         ISO 3166-1 alpha-2 of the destination, None where unknown.
+    hours
+        When the person may be sent promotional texts; None means never, and nobody asks for other texts.
+    over_budget
+        DAY_BUDGET or CAMPAIGN_BUDGET where its price could not be reserved, else None.
     max_parts
         The most message parts that the channel sends for one text.
     """
 
+    key: str
     now: datetime
     still_true: bool
     expires_at: datetime | None
@@ -73,8 +89,11 @@ class GateFacts:
     message_class: MessageClass
     consent_rule: ConsentRule
     answers: Answers | None
+    hours: RecipientHours | None
+    frequency_cap: FrequencyCap
     country: str | None
     allowed_countries: Collection[str]
+    over_budget: Reason | None
     measured: Measured
     max_parts: int
 
@@ -105,22 +124,43 @@ class Defer:
     until: datetime | None = None
 
 
-type Decision = Send | Suppress | Defer
+type Objection = Suppress | Defer
+type Decision = Send | Objection
+
+_SEND: Final = Send()
 
 
 def decide(facts: GateFacts) -> Decision:
     """Decide on one text. The first check that objects gives the reason: the order is part of the contract.
 
-    Still true, paused, consent, country, parts.
+    Still true, paused, consent, quiet hours, frequency cap, country, budget, parts.
     """
+    return next(objections(facts), _SEND)
+
+
+def objections(facts: GateFacts) -> Iterator[Objection]:
+    """Go through all checks, in their order, and tell each that objects."""
     if not facts.still_true:
-        return Suppress(Reason.NO_LONGER_TRUE)
+        yield Suppress(Reason.NO_LONGER_TRUE)
     if facts.expires_at is not None and facts.now >= facts.expires_at:
-        return Suppress(Reason.EXPIRED)
+        yield Suppress(Reason.EXPIRED)
     if facts.is_paused:
-        return Defer(Reason.PAUSED)
-    reason = _consent_objection(facts) or _country_objection(facts) or _length_objection(facts)
-    return Send() if reason is None else Suppress(reason)
+        yield Defer(Reason.PAUSED)
+    if reason := _consent_objection(facts):
+        yield Suppress(reason)
+    if facts.message_class.is_promotional:
+        if quiet := _quiet_hours_objection(facts):
+            yield quiet
+        if until := facts.frequency_cap.blocked_until(facts.contact.recent_texts, facts.key, facts.now):
+            yield Defer(Reason.FREQUENCY_CAP, until)
+    if reason := _country_objection(facts):
+        yield Suppress(reason)
+    if facts.over_budget is not None:
+        # Nobody knows whether a campaign will ever be given more; a day ends.
+        ends = next_day(facts.now) if facts.over_budget is Reason.DAY_BUDGET else None
+        yield Defer(facts.over_budget, ends)
+    if reason := _length_objection(facts):
+        yield Suppress(reason)
 
 
 def _consent_objection(facts: GateFacts) -> Reason | None:
@@ -137,6 +177,19 @@ def _consent_objection(facts: GateFacts) -> Reason | None:
     if facts.consent_rule is ConsentRule.RECORDED and state is not ConsentState.ACTIVE:
         return Reason.NO_CONSENT
     return None
+
+
+def _quiet_hours_objection(facts: GateFacts) -> Objection | None:
+    if facts.hours is None:
+        return Suppress(Reason.TIME_ZONE_UNKNOWN)
+    if facts.hours.is_open(facts.now):
+        return None
+    until = facts.hours.next_open(facts.now)
+    if until is None:
+        return Suppress(Reason.TIME_ZONE_UNKNOWN)
+    if facts.expires_at is not None and until >= facts.expires_at:
+        return Suppress(Reason.EXPIRES_IN_QUIET_HOURS)
+    return Defer(Reason.QUIET_HOURS, until)
 
 
 def _country_objection(facts: GateFacts) -> Reason | None:

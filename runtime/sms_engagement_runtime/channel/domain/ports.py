@@ -64,12 +64,20 @@ class ContactRepository(Protocol):
     def save(self, contact: Contact, *, expected_version: int, records: Sequence[ConsentRecord]) -> Contact:
         """Write the row and append the records, in one transaction.
 
-        The row gets version ``expected_version + 1`` and is returned so.
+        The row gets version ``expected_version + 1`` and is returned so. What claims wrote into it (recent
+        texts, introduction) stays as it is stored.
 
         Raises
         ------
         ContactChangedError
             Where the stored row has another version; nothing is written then.
+        """
+        ...
+
+    def forget_text(self, subscriber_id: str, key: str) -> None:
+        """Take a text that was claimed, and is proven not sent, out of the recent ones.
+
+        Where it would have introduced the sender, the next one shall. Repeatable.
         """
         ...
 
@@ -107,11 +115,29 @@ class PromptRepository(Protocol):
 class MessageLedger(Protocol):
     """Rows of the ledger. The functions of ``ledger`` decide what a row becomes."""
 
-    def claim(self, intent: Intent, *, key: str, contact: Contact, parts: int, now: datetime) -> ClaimResult:
-        """Put the row as CLAIMED, in one transaction with a check that the contact is at ``contact.version``.
+    def claim(
+        self,
+        intent: Intent,
+        *,
+        key: str,
+        contact: Contact,
+        becomes: Contact | None = None,
+        parts: int,
+        now: datetime,
+    ) -> ClaimResult:
+        """Put the row as CLAIMED, in one transaction with the contact.
 
-        ``Held`` unless ``ledger.may_claim`` of the stored row; ``ContactChanged`` where the check fails
-        (version 0: there still is no row). Where both fail it is ``Held``.
+        ``Held`` unless ``ledger.may_claim`` of the stored row; ``ContactChanged`` where the stored contact
+        has another version than ``contact`` (0: nobody has said anything yet), or other values of what
+        changes. Where both hold it is ``Held``.
+
+        Parameters
+        ----------
+        contact
+            As the gate saw it.
+        becomes
+            The same with its recent texts, or its introduction, as they are after this text. Nothing else may
+            differ. None leaves the contact as it is.
         """
         ...
 

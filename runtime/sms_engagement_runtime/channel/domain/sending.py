@@ -1,28 +1,31 @@
 """Send one text: the only way by which a text leaves the system."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, Self
 
+from sms_engagement_runtime.channel.domain.budget import Unlimited
 from sms_engagement_runtime.channel.domain.consent import Contact, Evidence, Source, opt_out, replace_contact
-from sms_engagement_runtime.channel.domain.encoding import Measured, measure, normalise
 from sms_engagement_runtime.channel.domain.errors import (
     ContactChangedError,
+    EngagementError,
     OutcomeUnknownError,
     SendingDisabledError,
     SendRefusedError,
     SendThrottledError,
 )
+from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
 from sms_engagement_runtime.channel.domain.gate import (
-    Decision,
     Defer,
     GateFacts,
     MessageClass,
     Send,
     Suppress,
     decide,
+    objections,
 )
+from sms_engagement_runtime.channel.domain.introduction import Text, introduced, plain
 from sms_engagement_runtime.channel.domain.ledger import (
     Claimed,
     ContactChanged,
@@ -30,10 +33,12 @@ from sms_engagement_runtime.channel.domain.ledger import (
     Intent,
     LedgerRow,
     MessageState,
+    may_claim,
 )
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 from sms_engagement_runtime.channel.domain.pacing import Lane
 from sms_engagement_runtime.channel.domain.ports import (
+    Budget,
     Clock,
     ContactRepository,
     MessageLedger,
@@ -41,7 +46,9 @@ from sms_engagement_runtime.channel.domain.ports import (
     OutboundMessage,
     Pacer,
     PauseFlag,
+    PlaceFinder,
 )
+from sms_engagement_runtime.channel.domain.quiet_hours import QuietHoursPolicy, RecipientHours
 from sms_engagement_runtime.channel.domain.reasons import Reason
 
 OPTED_OUT_REASONS: Final = frozenset({"DESTINATION_PHONE_NUMBER_OPTED_OUT", "OPTED_OUT"})
@@ -94,10 +101,17 @@ class SendPolicy:
         ISO 3166-1 alpha-2, upper case.
     max_parts
         At least 1.
+    quiet_hours, frequency_cap
+        When, and how often, a person may be sent promotional texts.
+    sender_name
+        Who speaks, as the first text to a person says it; None says nothing but how to opt out.
     """
 
     allowed_countries: frozenset[str]
     max_parts: int = 1
+    quiet_hours: QuietHoursPolicy = field(default_factory=QuietHoursPolicy)
+    frequency_cap: FrequencyCap = field(default_factory=FrequencyCap)
+    sender_name: str | None = None
 
 
 def _always() -> bool:
@@ -110,6 +124,8 @@ class SendService:
 
     Attributes
     ----------
+    budget
+        Whoever has no more texts for now calls its ``settle``.
     on_sending_disabled
         Called with the service's reason code when the account cannot send at all: the place for a metric and
         an alarm.
@@ -120,8 +136,10 @@ class SendService:
     sender: MessageSender
     pause: PauseFlag
     pacer: Pacer
+    places: PlaceFinder
     clock: Clock
     policy: SendPolicy
+    budget: Budget = field(default_factory=Unlimited)
     on_sending_disabled: Callable[[str], None] | None = None
 
     def send(
@@ -129,135 +147,209 @@ class SendService:
     ) -> SendOutcome:
         """Send a text unless something speaks against it, at most once in all attempts with its key.
 
-        The order is fixed: rate slot, gate, claim, one call, record. The rate slot comes first, so that an
-        opt-out during the wait is seen. A crash at any point leaves at worst a claim, which is never sent
-        again.
+        The order is fixed: rate slot, budget, gate, claim, one call, record. The rate slot comes first, so
+        that an opt-out during the wait is seen. A crash at any point leaves at worst a claim, which is never
+        sent again, and its price reserved.
 
         Parameters
         ----------
         still_true
             Asked each time that the gate is: whether the reason for the text still holds.
         dry_run
-            Decide, and neither write nor send.
+            Decide, and neither write nor send. A pause is not looked at; a text that has to wait, for its
+            hour or for the frequency cap, is one that would be sent, with that as its reason.
 
         Raises
         ------
         TransientError
             Where a port other than the sender does not answer. The attempt may be repeated.
         """
-        body = normalise(intent.body)
-        measured = measure(body if not body.isspace() else "")
+        text = plain(intent.body)
         if dry_run:
-            return self._rehearse(intent, measured, still_true)
-        throttled = 0
-        lane = Lane.PROMOTIONAL if intent.message_class is MessageClass.PROMOTIONAL else Lane.TRANSACTIONAL
-        self.pacer.acquire(measured.parts, lane)
-        for _ in range(_MAX_ATTEMPTS):
-            now = self.clock.now()
-            contact = self.contacts.get(intent.subscriber_id)
-            decision = self._decide(intent, contact, measured, now, still_true)
-            if not isinstance(decision, Send):
-                return self._refuse(intent, decision, measured, now)
-            claim = self.ledger.claim(intent, key=intent.key, contact=contact, parts=measured.parts, now=now)
-            match claim:
-                case Held(row=row):
-                    return _held(row, now)
-                case ContactChanged():
+            return self._rehearse(intent, text, still_true)
+        lane = Lane.PROMOTIONAL if intent.message_class.is_promotional else Lane.TRANSACTIONAL
+        parts = text.measured.parts
+        self.pacer.acquire(parts, lane)
+        with _Reservation(self.budget, intent, parts, self.clock.now()) as reservation:
+            throttled = 0
+            for _ in range(_MAX_ATTEMPTS):
+                step = self._claim(intent, text, reservation, still_true)
+                if isinstance(step, SendOutcome):
+                    return step
+                if step is None:
                     continue
-                case Claimed():
-                    pass
-            try:
-                return self._call(intent, body, measured)
-            except SendThrottledError:
-                throttled += 1
-                self.ledger.release(intent.key, Reason.THROTTLED, self.clock.now())
-                if throttled + 1 <= _MAX_ATTEMPTS:
-                    self.pacer.back_off(throttled)
-                    self.pacer.acquire(measured.parts, lane)
-        reason = Reason.THROTTLED if throttled else Reason.CONTACT_CHANGED
-        self.ledger.defer(intent, intent.key, reason, None, self.clock.now())
-        return _outcome(intent, OutcomeState.DEFERRED, reason, measured)
+                try:
+                    return self._call(intent, step, reservation)
+                except SendThrottledError:
+                    throttled += 1
+                    reservation.is_spent = False
+                    self.ledger.release(intent.key, Reason.THROTTLED, self.clock.now())
+                    if throttled < _MAX_ATTEMPTS:
+                        self.pacer.back_off(throttled)
+                        self.pacer.acquire(parts, lane)
+            reason = Reason.THROTTLED if throttled else Reason.CONTACT_CHANGED
+            self.ledger.defer(intent, intent.key, reason, None, self.clock.now())
+            if throttled:
+                self._forget(intent)
+            return _outcome(intent, OutcomeState.DEFERRED, reason, text)
 
-    def _decide(
+    def _claim(
+        self, intent: Intent, text: Text, reservation: "_Reservation", still_true: Callable[[], bool]
+    ) -> SendOutcome | Text | None:
+        """Ask the gate, and claim the text: how it ended, or what to send now.
+
+        None where the contact has changed in between, so that the gate is to be asked again.
+        """
+        now = self.clock.now()
+        contact = self.contacts.get(intent.subscriber_id)
+        decision = decide(
+            self._facts(
+                intent,
+                contact,
+                text,
+                now,
+                still_true=still_true,
+                is_paused=self.pause.is_paused(),
+                over_budget=reservation.objection,
+            )
+        )
+        if not isinstance(decision, Send):
+            return self._refuse(intent, decision, text, now)
+        text, becomes = self._compose(intent, text, contact, now)
+        claim = self.ledger.claim(
+            intent, key=intent.key, contact=contact, becomes=becomes, parts=text.measured.parts, now=now
+        )
+        match claim:
+            case Claimed():
+                return text
+            case ContactChanged():
+                return None
+            case Held(row=row):
+                return _held(row, now)
+
+    def _facts(
         self,
         intent: Intent,
         contact: Contact,
-        measured: Measured,
+        text: Text,
         now: datetime,
+        *,
         still_true: Callable[[], bool],
-    ) -> Decision:
-        return decide(
-            GateFacts(
-                now=now,
-                still_true=still_true(),
-                expires_at=intent.expires_at,
-                is_paused=self.pause.is_paused(),
-                contact=contact,
-                scope=intent.scope,
-                message_class=intent.message_class,
-                consent_rule=intent.consent_rule,
-                answers=intent.answers,
-                country=intent.country,
-                allowed_countries=self.policy.allowed_countries,
-                measured=measured,
-                max_parts=self.policy.max_parts,
-            )
+        is_paused: bool,
+        over_budget: Reason | None,
+    ) -> GateFacts:
+        return GateFacts(
+            key=intent.key,
+            now=now,
+            still_true=still_true(),
+            expires_at=intent.expires_at,
+            is_paused=is_paused,
+            contact=contact,
+            scope=intent.scope,
+            message_class=intent.message_class,
+            consent_rule=intent.consent_rule,
+            answers=intent.answers,
+            hours=self._hours(intent),
+            frequency_cap=self.policy.frequency_cap,
+            country=intent.country,
+            allowed_countries=self.policy.allowed_countries,
+            over_budget=over_budget,
+            measured=text.measured,
+            max_parts=self.policy.max_parts,
         )
 
-    def _rehearse(self, intent: Intent, measured: Measured, still_true: Callable[[], bool]) -> SendOutcome:
+    def _hours(self, intent: Intent) -> RecipientHours | None:
+        if not intent.message_class.is_promotional:
+            return None
+        place = self.places.place_of(intent.recipient, intent.country, intent.time_zone)
+        return self.policy.quiet_hours.hours_for(place)
+
+    def _compose(
+        self, intent: Intent, text: Text, contact: Contact, now: datetime
+    ) -> tuple[Text, Contact | None]:
+        """Give what is sent, and the contact as it is after that; None where it does not change."""
+        changes: dict[str, Any] = {}
+        if intent.message_class.is_promotional:
+            changes["recent_texts"] = self.policy.frequency_cap.remember(
+                contact.recent_texts, intent.key, now
+            )
+        if intent.message_class is not MessageClass.REPLY and contact.needs_introduction(intent.key):
+            with_introduction = introduced(
+                text,
+                shorter_body=intent.shorter_body,
+                sender_name=self.policy.sender_name,
+                locale=intent.locale,
+            )
+            # Who has not been told yet is told with the next text into which it fits.
+            if with_introduction is not None:
+                text = with_introduction
+                changes |= {"introduced_at": now, "introduced_by": intent.key}
+        return text, replace(contact, **changes) if changes else None
+
+    def _rehearse(self, intent: Intent, text: Text, still_true: Callable[[], bool]) -> SendOutcome:
         now = self.clock.now()
-        decision = self._decide(intent, self.contacts.get(intent.subscriber_id), measured, now, still_true)
-        match decision:
-            case Suppress(reason=reason):
-                return _outcome(intent, OutcomeState.SUPPRESSED, reason, measured)
-            case Defer(reason=reason):
-                return _outcome(intent, OutcomeState.DEFERRED, reason, measured)
-            case Send():
-                row = self.ledger.get(intent.key)
-                if row is None or row.state in (MessageState.SUPPRESSED, MessageState.DEFERRED):
-                    return _outcome(intent, OutcomeState.WOULD_SEND, None, measured)
-                return _held(row, now)
+        contact = self.contacts.get(intent.subscriber_id)
+        facts = self._facts(
+            intent, contact, text, now, still_true=still_true, is_paused=False, over_budget=None
+        )
+        waits: Defer | None = None
+        for objection in objections(facts):
+            if isinstance(objection, Suppress):
+                return _outcome(intent, OutcomeState.SUPPRESSED, objection.reason, text)
+            waits = waits or objection
+        row = self.ledger.get(intent.key)
+        if not may_claim(row):
+            assert row is not None
+            return _held(row, now)
+        text, _ = self._compose(intent, text, contact, now)
+        if waits is None:
+            return _outcome(intent, OutcomeState.WOULD_SEND, None, text)
+        return _outcome(intent, OutcomeState.WOULD_SEND, waits.reason, text, until=waits.until)
 
-    def _refuse(
-        self, intent: Intent, decision: Suppress | Defer, measured: Measured, now: datetime
-    ) -> SendOutcome:
+    def _refuse(self, intent: Intent, decision: Suppress | Defer, text: Text, now: datetime) -> SendOutcome:
         if isinstance(decision, Suppress):
-            self.ledger.suppress(intent, intent.key, decision.reason, measured.parts, now)
-            return _outcome(intent, OutcomeState.SUPPRESSED, decision.reason, measured)
+            self.ledger.suppress(intent, intent.key, decision.reason, text.measured.parts, now)
+            return _outcome(intent, OutcomeState.SUPPRESSED, decision.reason, text)
         self.ledger.defer(intent, intent.key, decision.reason, decision.until, now)
-        return _outcome(intent, OutcomeState.DEFERRED, decision.reason, measured, until=decision.until)
+        return _outcome(intent, OutcomeState.DEFERRED, decision.reason, text, until=decision.until)
 
-    def _call(self, intent: Intent, body: str, measured: Measured) -> SendOutcome:
+    def _call(self, intent: Intent, text: Text, reservation: "_Reservation") -> SendOutcome:
         message = OutboundMessage(
             destination=intent.recipient,
-            body=body,
+            body=text.body,
             message_class=intent.message_class,
             key=intent.key,
             campaign_id=intent.campaign_id,
             journey_id=intent.journey_id,
         )
+        reservation.is_spent = True
         try:
             message_id = self.sender.send(message)
         except OutcomeUnknownError as error:
             # The row stays CLAIMED on purpose: whoever comes next reads it as UNCERTAIN, and an event may
             # still heal it.
-            return _outcome(
-                intent, OutcomeState.UNCERTAIN, Reason.OUTCOME_UNKNOWN, measured, detail=error.reason
-            )
+            return _outcome(intent, OutcomeState.UNCERTAIN, Reason.OUTCOME_UNKNOWN, text, detail=error.reason)
         except SendRefusedError as error:
+            reservation.is_spent = False
             if error.reason in OPTED_OUT_REASONS:
                 self._record_carrier_opt_out(intent, error.reason)
             self.ledger.fail(intent.key, error.reason, self.clock.now())
-            return _outcome(intent, OutcomeState.FAILED, error.reason, measured)
+            self._forget(intent)
+            return _outcome(intent, OutcomeState.FAILED, error.reason, text)
         except SendingDisabledError as error:
+            reservation.is_spent = False
             self.ledger.release(intent.key, Reason.SENDING_DISABLED, self.clock.now())
+            self._forget(intent)
             if self.on_sending_disabled is not None:
                 self.on_sending_disabled(error.reason)
-            return _outcome(
-                intent, OutcomeState.DEFERRED, Reason.SENDING_DISABLED, measured, detail=error.reason
-            )
+            return _outcome(intent, OutcomeState.DEFERRED, Reason.SENDING_DISABLED, text, detail=error.reason)
         self.ledger.accept(intent.key, message_id, self.clock.now())
-        return _outcome(intent, OutcomeState.ACCEPTED, None, measured, message_id=message_id)
+        return _outcome(intent, OutcomeState.ACCEPTED, None, text, message_id=message_id)
+
+    def _forget(self, intent: Intent) -> None:
+        # A reply leaves nothing with the contact.
+        if intent.message_class is not MessageClass.REPLY:
+            self.contacts.forget_text(intent.subscriber_id, intent.key)
 
     def _record_carrier_opt_out(self, intent: Intent, reason: str) -> None:
         evidence = Evidence(source=Source.CARRIER, words=reason, message_id=intent.key, at=self.clock.now())
@@ -276,11 +368,43 @@ class SendService:
                 return
 
 
+class _Reservation:
+    """The price of one text, held while nobody knows yet whether it will be sent.
+
+    Attributes
+    ----------
+    objection
+        Why there is none.
+    is_spent
+        Whether the text went out, or may have: else its price is given back at the end.
+    """
+
+    __slots__ = ("_arguments", "_budget", "_is_exempt", "is_spent", "objection")
+
+    def __init__(self, budget: Budget, intent: Intent, parts: int, now: datetime) -> None:
+        self._budget = budget
+        self._arguments = (intent.campaign_id, parts, now)
+        self._is_exempt = not intent.message_class.is_promotional
+        self.is_spent = False
+        self.objection: Reason | None = None
+
+    def __enter__(self) -> Self:
+        self.objection = self._budget.reserve(*self._arguments, is_exempt=self._is_exempt)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # An error of a port ends the attempt, and the process goes on; anything else ends the process, whose
+        # reservations stay.
+        goes_on = kind is None or issubclass(kind, EngagementError)
+        if goes_on and self.objection is None and not self.is_spent:
+            self._budget.give_back(*self._arguments, is_exempt=self._is_exempt)
+
+
 def _outcome(
     intent: Intent,
     state: OutcomeState,
     reason: str | None,
-    measured: Measured,
+    text: Text,
     *,
     message_id: str | None = None,
     detail: str | None = None,
@@ -291,7 +415,7 @@ def _outcome(
         reason=reason,
         key=intent.key,
         message_id=message_id,
-        parts=measured.parts,
+        parts=text.measured.parts,
         detail=detail,
         until=until,
     )

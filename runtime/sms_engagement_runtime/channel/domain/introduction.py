@@ -1,0 +1,76 @@
+"""The first text to a person says who speaks and how to opt out.
+
+Source: CTIA, *Messaging Principles and Best Practices* (May 2023), 5.1: messages identify their sender and
+tell how to opt out. The word is STOP in every language: it is the one that carriers and the service act on.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Final
+
+from sms_engagement_runtime.channel.domain.encoding import Measured, exceeds_cap, measure, normalise
+from sms_engagement_runtime.channel.domain.templates import Catalogue, Template
+
+# GSM characters only: one other would double the parts of most texts.
+_HOW: Final = Catalogue(
+    templates={
+        "en": Template("Reply STOP to opt out"),
+        "es": Template("Responde STOP para darte de baja"),
+        "fr": Template("Répondez STOP pour vous désinscrire"),
+        "de": Template("Antworten Sie STOP zum Abmelden"),
+        "pt": Template("Responda STOP para cancelar"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is sent, measured.
+
+    Attributes
+    ----------
+    body
+        Normalised.
+    """
+
+    body: str
+    measured: Measured
+
+
+def plain(body: str) -> Text:
+    """Normalise and measure a body. Nothing but white space measures as empty: the service refuses it."""
+    body = normalise(body)
+    return Text(body, measure("" if body.isspace() else body))
+
+
+def introduced(
+    text: Text, *, shorter_body: str | None, sender_name: str | None, locale: str | None
+) -> Text | None:
+    """Add who speaks and how to opt out; None where that would take more message parts.
+
+    What is most useful comes first: sender and STOP behind the whole body, the same without the person's
+    name, then STOP alone behind either.
+
+    Parameters
+    ----------
+    text
+        The body, which stays the beginning, as does the shorter one.
+    sender_name
+        None leaves STOP alone.
+    locale
+        Language of the body.
+    """
+    bodies = [text.body] if shorter_body is None else [text.body, normalise(shorter_body)]
+    for suffix, body in product(_suffixes(sender_name, locale), bodies):
+        longer = body + suffix
+        measured = measure(longer)
+        if measured.parts <= text.measured.parts and not exceeds_cap(measured):
+            return Text(longer, measured)
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _suffixes(sender_name: str | None, locale: str | None) -> tuple[str, ...]:
+    how = f" {_HOW.resolve(locale).text}"
+    return (how,) if sender_name is None else (f" {normalise(sender_name)}:{how}", how)
