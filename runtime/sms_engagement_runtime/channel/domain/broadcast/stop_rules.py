@@ -44,18 +44,13 @@ class StopRules:
         if self.min_volume < 1:
             raise ValueError(f"min_volume must be at least 1, got {self.min_volume}")
 
-    def broken_by(self, counts: Counts, *, refused: int = 0) -> RunReason | None:
+    def broken_by(self, counts: Counts) -> RunReason | None:
         """Return the limit that a run has passed, None while it may go on.
 
-        Parameters
-        ----------
-        counts
-            Of the run as a campaign.
-        refused
-            Texts that the service refused in its answer to the call: no delivery event follows those.
+        Texts that the service refused in its answer to the call are no part of it: they cost nothing, no
+        carrier saw them, and a list keeps such numbers from run to run.
         """
-        failed = counts.failed + refused
-        ended = counts.delivered + failed
+        ended = counts.delivered + counts.failed
         if ended < self.min_volume:
             return None
         if counts.opted_out * 100 > self.max_opt_out_percent * ended:
