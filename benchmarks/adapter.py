@@ -34,15 +34,19 @@ from sms_engagement_runtime.channel.adapters.clock import SystemClock
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
 from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
-from sms_engagement_runtime.channel.adapters.pacing import TokenBucketPacer
+from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
+from sms_engagement_runtime.channel.adapters.pacing import DynamoRateQueue, SharedPacer
 from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
 from sms_engagement_runtime.channel.adapters.secrets import SecretCache
 from sms_engagement_runtime.channel.domain.errors import InvalidPhoneNumberError
 from sms_engagement_runtime.channel.domain.keywords import Keyword, recognise
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.pacing import Rate
 from sms_engagement_runtime.channel.domain.phone_number import NumberKind, ParsedNumber, PhoneNumber
+from sms_engagement_runtime.channel.domain.quiet_hours import Place, QuietHoursPolicy
 from sms_engagement_runtime.channel.domain.sending import SendPolicy, SendService
+from sms_engagement_runtime.channel.domain.state_rules import Window
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.adapters.dynamodb_customers import DynamoCustomers
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
@@ -181,11 +185,20 @@ def _asker(env: Any) -> ReviewAsker:
                 configuration_set="benchmark",
             ),
             pause=DynamoPauseFlag(dynamodb, table="contacts"),
-            pacer=TokenBucketPacer(
-                PARTS_PER_SECOND, clock=time.monotonic, sleep=time.sleep, jitter=random.random
+            pacer=SharedPacer(
+                Rate(parts_per_second=PARTS_PER_SECOND),
+                queue=DynamoRateQueue(dynamodb, table="contacts"),
+                clock=SystemClock(),
+                sleep=time.sleep,
+                jitter=random.random,
             ),
+            places=_Places(),
             clock=SystemClock(),
-            policy=SendPolicy(allowed_countries=frozenset(phonenumbers.SUPPORTED_REGIONS)),
+            policy=SendPolicy(
+                allowed_countries=frozenset(phonenumbers.SUPPORTED_REGIONS),
+                # At any hour of the day, so that it can run at any.
+                quiet_hours=QuietHoursPolicy(window=Window.of_hours(0, 24), state_rules=False),
+            ),
         ),
         requests=DynamoReviewRequests(dynamodb, table="requests"),
         customers=DynamoCustomers(dynamodb, table="customers"),
@@ -206,6 +219,14 @@ class _Parser(LibPhoneNumberParser):
             return super().parse(raw)
         except InvalidPhoneNumberError:
             return ParsedNumber(number=PhoneNumber(raw or ""), country="US", kind=NumberKind.UNKNOWN)
+
+
+class _Places(NumberPlaces):
+    """The product's places, with one for numbers that no numbering plan holds."""
+
+    def place_of(self, number: PhoneNumber, country: str | None, time_zone: str | None) -> Place:
+        place = super().place_of(number, country, time_zone)
+        return place if place.zones else Place(("America/New_York",))
 
 
 class _Buckets(DiskBuckets):
