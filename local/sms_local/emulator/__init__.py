@@ -10,11 +10,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ENVIRONMENT_PROJECT = REPOSITORY / "local" / "emulator_env"
 LAUNCHER = Path(__file__).resolve().parent / "launch.py"
+
+OFFSET_FILE = "clock-offset"
+"""In the state directory: how far virtual time is ahead of the machine's, as decimal text of seconds."""
 
 KEPT_VARIABLES = ("LANG", "LC_ALL", "TZ", "SSL_CERT_FILE")
 
@@ -81,6 +85,7 @@ def command(
     state_dir: Path,
     iam: bool = True,
     persist: bool = False,
+    clock_start: datetime | None = None,
     without: Sequence[str] = (),
 ) -> list[str]:
     """Tell the command that runs the emulator in the foreground; run it in :func:`environment`.
@@ -97,6 +102,8 @@ def command(
         Whether requests are authorised as on AWS.
     persist
         Whether the state survives an orderly end (SIGTERM).
+    clock_start
+        Aware; where virtual time begins, unless a kept state knows it. Now when left out.
     without
         Names of patches to leave out.
     """
@@ -104,6 +111,7 @@ def command(
     words += ["--carrier-url", carrier_url, "--state-dir", str(state_dir)]
     words += [] if iam else ["--no-iam"]
     words += ["--persist"] if persist else []
+    words += ["--clock-start", clock_start.isoformat()] if clock_start else []
     return [*words, "--without", *without] if without else words
 
 

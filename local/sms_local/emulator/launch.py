@@ -16,13 +16,16 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from sms_local.emulator import OFFSET_FILE
 from sms_local.emulator.patches import PATCHES, apply_patches
 from sms_local.emulator.patches._pinned import MINISTACK_VERSION, PatchMismatchError, PatchSettings, require
+from sms_local.emulator.virtual_clock import VirtualClock
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -36,6 +39,7 @@ MiniStack hands its whole environment to every Lambda worker, so anything else (
 endpoints) would reach the code under test and hide what its template forgot.
 """
 
+OFFSET_FILE_VARIABLE = "CLOCK_OFFSET_FILE"
 STOP_GRACE_SECONDS = 3.0
 
 
@@ -82,6 +86,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--carrier-url", required=True, help="base URL of the carrier simulator")
     parser.add_argument("--state-dir", type=Path, required=True, help="the only directory that is written to")
+    parser.add_argument(
+        "--clock-start",
+        type=datetime.fromisoformat,
+        help="where virtual time begins, in ISO 8601 with an offset from UTC, unless a kept state knows it "
+        "(default: now)",
+    )
     parser.add_argument("--no-iam", action="store_true", help="allow every request")
     parser.add_argument("--persist", action="store_true", help="keep the state over an orderly end")
     parser.add_argument(
@@ -136,6 +146,8 @@ def _isolate(options: argparse.Namespace) -> None:
         # Services that would run containers must not find a daemon by chance.
         "DOCKER_HOST": f"unix://{state / 'no-containers'}",
         "LAMBDA_EXECUTOR": "local",
+        # Of sms_engagement_runtime.channel.adapters.clock; functions inherit it.
+        OFFSET_FILE_VARIABLE: str(state / OFFSET_FILE),
     }
     os.environ.clear()
     os.environ.update(kept | meant)
@@ -168,7 +180,10 @@ def _patched_application(options: argparse.Namespace) -> object:
     )
     from ministack import app as gateway
 
-    apply_patches(PatchSettings(carrier_url=options.carrier_url), without=frozenset(options.without))
+    start: datetime | None = options.clock_start
+    clock = VirtualClock(options.state_dir / OFFSET_FILE, start=start.timestamp() if start else None)
+    settings = PatchSettings(carrier_url=options.carrier_url, clock=clock)
+    apply_patches(settings, without=frozenset(options.without))
     application: object = gateway.app
     return application
 

@@ -26,8 +26,19 @@ PATCHES = (
     "secret_rotation",
     "custom_resource_errors",
     "sns_timestamps",
+    "schedule_properties",
+    "virtual_time",
+    "map_settings_paths",
+    "execution_waits",
+    "execution_time_outs",
+    "schedules",
+    "scheduled_rules",
+    "time_to_live_sweep",
 )
-"""Names of the patches in the order in which they are applied."""
+"""Names of the patches in the order in which they are applied.
+
+Those about time come last, since they wrap what others rewrite.
+"""
 
 
 def apply_patches(settings: PatchSettings, *, without: frozenset[str] = frozenset()) -> None:

@@ -10,9 +10,11 @@ never was closed.
 import inspect
 import linecache
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
+
+from sms_local.emulator.virtual_clock import VirtualClock
 
 MINISTACK_VERSION = "1.5.33"
 """The version every patch was written and tested against, that of ``local/emulator_env/pyproject.toml``."""
@@ -26,9 +28,12 @@ class PatchSettings:
     ----------
     carrier_url
         Base URL of the carrier simulator's service API, e.g. ``http://127.0.0.1:4571``.
+    clock
+        The time of day of all services.
     """
 
     carrier_url: str
+    clock: VirtualClock = field(default_factory=VirtualClock)
 
 
 class PatchMismatchError(Exception):
