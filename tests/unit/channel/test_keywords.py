@@ -10,6 +10,7 @@ from sms_engagement_runtime.channel.domain.keywords import (
     is_answered_by_service,
     is_service_opt_out,
     recognise,
+    says_wrong_number,
 )
 
 CORPUS = Path(__file__).parents[2] / "events" / "inbound-corpus.txt"
@@ -33,6 +34,55 @@ def test_the_corpus_is_large_enough_to_mean_something():
 @pytest.mark.parametrize(("keyword", "text"), _corpus(), ids=lambda value: ascii(str(value)))
 def test_recognises_what_people_write(keyword, text):
     assert recognise(text) is keyword
+
+
+@pytest.mark.parametrize("label", ["WRONG_NUMBER", "AMBIGUOUS_WRONG_NUMBER", "FREE_TEXT"])
+def test_the_corpus_says_enough_of_wrong_numbers_and_what_looks_like_them(label):
+    assert len([text for keyword, text in _corpus() if keyword == label]) >= 30
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    # An opt-out may say it too.
+    [line for line in _corpus() if line[0] is not Keyword.OPT_OUT],
+    ids=lambda value: ascii(str(value)),
+)
+def test_nothing_but_what_says_so_is_a_wrong_number(keyword, text):
+    assert says_wrong_number(text) is (keyword is Keyword.WRONG_NUMBER)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "wrong number!! unsubscribe!!",
+        "Wrong number. Stop texting me",
+        "STOP. Wrong number",
+        "Sorry, wrong person, stop texting me",
+        "Número errado. STOP",
+    ],
+)
+def test_an_opt_out_may_say_too_that_the_number_is_wrong(text):
+    assert recognise(text) is Keyword.OPT_OUT
+    assert says_wrong_number(text)
+
+
+def test_nothing_said_is_no_wrong_number():
+    assert not says_wrong_number(None)
+
+
+WRONG_NUMBER_WORDS = (
+    "wrong number,you have the wrong number,número equivocado,mauvais numéro,falsche Nummer,número errado"
+)
+
+
+@given(
+    st.sampled_from(WRONG_NUMBER_WORDS.split(",")),
+    st.text(" .,!\"'\u200b\ufeff\u2019\U0001f64f\n*", max_size=6),
+    st.text(" .,!\"'\u200b\ufeff\u2019\U0001f64f\n*", max_size=6),
+)
+def test_no_decoration_hides_a_wrong_number_but_a_question_mark_does(words, before, after):
+    assert recognise(f"{before}{words.swapcase()}{after}") is Keyword.WRONG_NUMBER
+    assert recognise(f"{before}{words}?{after}") is Keyword.AMBIGUOUS_WRONG_NUMBER
 
 
 def test_no_body_is_empty():
@@ -73,6 +123,8 @@ def test_a_request_to_stop_in_a_sentence_of_its_own_wins_over_whatever_else_is_s
         "\ufdfa" * 20_000,
         "." * 50_000,
         "stop, " * 9000,
+        "wrong number, " * 9000,
+        "so sorry " * 9000,
     ],
     ids=lambda text: ascii(text[:10]),
 )

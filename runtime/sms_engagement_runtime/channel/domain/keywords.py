@@ -15,6 +15,9 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
+from sms_engagement_runtime.channel.domain import wrong_number
+from sms_engagement_runtime.channel.domain.wrong_number import Clause
+
 
 class Keyword(StrEnum):
     """What a text asks for."""
@@ -22,6 +25,10 @@ class Keyword(StrEnum):
     OPT_OUT = "OPT_OUT"
     AMBIGUOUS_OPT_OUT = "AMBIGUOUS_OPT_OUT"
     """May be an opt-out: a human decides."""
+    WRONG_NUMBER = "WRONG_NUMBER"
+    """The number is another person's: an opt-out, and the end of whatever we talk about."""
+    AMBIGUOUS_WRONG_NUMBER = "AMBIGUOUS_WRONG_NUMBER"
+    """May say so: a human decides."""
     CONFIRM = "CONFIRM"
     START = "START"
     HELP = "HELP"
@@ -178,6 +185,7 @@ _FOREIGN: Final = _words_of(
 _SENTENCE_ENDS: Final = re.compile(
     "[.!?;:|\n\r\u0085\u2028\u2029\u3002\u2026\u00bf\u00a1]+|(?<=\\s)[-\u2013\u2014]+(?=\\s)"
 )
+_NUMBER_SIGN: Final = re.compile(r"\bwrong\s?#(?!\w)")
 _APOSTROPHE: Final = re.compile("(?<=[a-z])['\u2018\u2019\u02bc\u00b4`\u2032](?=[a-z])")
 _NOT_A_WORD: Final = re.compile(r"[\W_]+")
 _INVISIBLE: Final = frozenset({"Cf", "Mn", "Me", "Cs"})
@@ -203,11 +211,48 @@ def recognise(text: str | None) -> Keyword:
     ]
     if _is_opt_out(words, sentences, clauses):
         return Keyword.OPT_OUT
+    statements = _statements(readable)
+    if wrong_number.says_wrong_number(statements):
+        return Keyword.WRONG_NUMBER
     phrase = " ".join(_trim(words, _COURTESIES))
     for keyword, phrases in ((Keyword.START, _STARTS), (Keyword.HELP, _HELPS), (Keyword.CONFIRM, _CONFIRMS)):
         if phrase in phrases:
             return keyword
-    return Keyword.AMBIGUOUS_OPT_OUT if any(map(_may_be_opt_out, clauses)) else Keyword.FREE_TEXT
+    if any(map(_may_be_opt_out, clauses)):
+        return Keyword.AMBIGUOUS_OPT_OUT
+    is_doubtful = wrong_number.may_say_wrong_number(statements)
+    return Keyword.AMBIGUOUS_WRONG_NUMBER if is_doubtful else Keyword.FREE_TEXT
+
+
+def says_wrong_number(text: str | None) -> bool:
+    """Say whether a text states that the number is another person's, whatever else it asks for.
+
+    "Wrong number. Stop texting me" is an opt-out for :func:`recognise`, and this too.
+    """
+    return wrong_number.says_wrong_number(_statements(_readable(text or "")))
+
+
+def _statements(readable: str) -> list[Clause]:
+    spelled = _NUMBER_SIGN.sub("wrong number", readable)
+    clauses = []
+    start = 0
+    # The mark that a Spanish question begins with may be all that is there of it.
+    is_opened = False
+    for end in (*_SENTENCE_ENDS.finditer(spelled), None):
+        mark = end.group() if end else ""
+        words = [
+            words
+            for piece in spelled[start : end.start() if end else None].split(",")
+            if (words := _words(piece))
+        ]
+        is_question = is_opened or "?" in mark
+        clauses += [
+            Clause(" ".join(clause), is_question and number == len(words))
+            for number, clause in enumerate(words, start=1)
+        ]
+        start = end.end() if end else len(spelled)
+        is_opened = "\u00bf" in mark
+    return clauses
 
 
 def _readable(text: str) -> str:
