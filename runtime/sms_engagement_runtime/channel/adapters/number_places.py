@@ -10,15 +10,16 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumberType, is_number
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.quiet_hours import Place
 
-# Area codes of the North American numbering plan by state, for the states that have rules of their own.
-# A test compares them with libphonenumber's geocoder, whose 20 MB stay out of the functions.
+# Area codes of the North American numbering plan by state, for the states that have rules of their own: those
+# of libphonenumber's geocoder, whose 20 MB stay out of the functions. A test holds them to it. That an area
+# code tells the state is also what the law presumes (Fla. Stat. 501.059, Okla. HB 3168 of 2022).
 _AREA_CODES: Final[Mapping[str, str]] = {
     "US-CT": "203 475 860 959",
-    "US-FL": ("239 305 321 324 352 386 407 448 561 645 656 689 727 728 754 772 786 813 850 863 904 941 954"),
+    "US-FL": "239 305 321 324 352 386 407 448 561 645 656 689 727 728 754 772 786 813 850 863 904 941 954",
     "US-MD": "227 240 301 410 443 667",
     "US-OK": "405 539 572 580 918",
     "US-TX": (
-        "210 214 254 281 325 346 361 409 430 432 469 512 621 682 713 726 737 806 817 830 832 903 915 936 940 "
+        "210 214 254 281 325 346 361 409 430 432 469 512 682 713 726 737 806 817 830 832 903 915 936 940 "
         "945 956 972 979"
     ),
     "US-WA": "206 253 360 425 509 564",

@@ -41,7 +41,7 @@ _STEP: Final = timedelta(weeks=2)
 _CLOCKS_FROM: Final = datetime(2025, 1, 1, tzinfo=UTC)
 _CLOCKS_UNTIL: Final = datetime(2040, 1, 1, tzinfo=UTC)
 _TIME_OF_DAY: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
-_DAYS_KEPT: Final = 64
+_DAYS_KEPT: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class RecipientHours:
             yield from self._stretches_on(at.date() + days * _DAY)
 
     def _stretches_on(self, day: date) -> tuple[Stretch, ...]:
-        """Return the open stretches of a UTC day, in order, none touching the next.
+        """Return the open stretches of a UTC day, in order.
 
         Kept for the next question: a broadcast asks for the same few days a million times.
         """
@@ -163,7 +163,7 @@ class RecipientHours:
                     opens = max(piece_begin, midnight + timedelta(minutes=window.from_minute))
                     closes = min(piece_end, midnight + timedelta(minutes=window.until_minute))
                     if opens < closes:
-                        _append(found, (opens, closes))
+                        found.append((opens, closes))
                 day += _DAY
         return found
 
@@ -297,7 +297,9 @@ def _flag(settings: Mapping[str, object], name: str) -> bool:
 @lru_cache(maxsize=8192)
 def _hours(policy: QuietHoursPolicy, place: Place) -> RecipientHours:
     zones = _distinct(tuple(dict.fromkeys(place.zones)))
-    states = sorted(STATE_RULES.keys() & set(place.states)) if zones and policy.state_rules else []
+    candidates = STATE_RULES.keys() & set(place.states) if zones and policy.state_rules else ()
+    # A rule that forbids nothing more than the policy does would only make another key.
+    states = [state for state in sorted(candidates) if _tightens(STATE_RULES[state], policy)]
     rules = [STATE_RULES[state] for state in states]
     return RecipientHours(
         key=_STATE_SEPARATOR.join((_ZONE_SEPARATOR.join(zone.key for zone in zones), *states)) or _UNKNOWN,
@@ -305,6 +307,10 @@ def _hours(policy: QuietHoursPolicy, place: Place) -> RecipientHours:
         _week=_narrowed(policy.week, rules),
         _bars_holidays=any(rule.bars_holidays for rule in rules),
     )
+
+
+def _tightens(rule: StateRule, policy: QuietHoursPolicy) -> bool:
+    return rule.bars_holidays or _narrowed(policy.week, [rule]) != policy.week
 
 
 def _narrowed(week: Sequence[Window | None], rules: Sequence[StateRule]) -> tuple[Window | None, ...]:
@@ -386,13 +392,6 @@ def _offset_changes(zone: ZoneInfo, begin: datetime, end: datetime) -> Iterator[
                 after = middle
         yield after
         begin = after
-
-
-def _append(stretches: list[Stretch], stretch: Stretch) -> None:
-    """Add a stretch, as one with the last where they touch."""
-    if stretches and stretches[-1][1] == stretch[0]:
-        stretch = (stretches.pop()[0], stretch[1])
-    stretches.append(stretch)
 
 
 def _intersection(left: Sequence[Stretch], right: Sequence[Stretch]) -> list[Stretch]:
