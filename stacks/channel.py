@@ -27,6 +27,12 @@ class ChannelStack(Stack):
             allowed_countries=environment.allowed_countries,
             default_country=environment.default_country,
             parts_per_second=environment.parts_per_second,
+            requests_per_second=environment.requests_per_second,
+            estimated_price_per_part=environment.estimated_price_per_part,
+            budget=environment.budget,
+            quiet_hours=environment.quiet_hours,
+            frequency_cap=environment.frequency_cap,
+            sender_name=environment.sender_name,
             function_options=FunctionOptions(
                 architecture=environment.architecture,
                 environment=environment.function_environment,

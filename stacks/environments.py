@@ -6,12 +6,14 @@ what is safe when it is left out, is here.
 
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_lambda as lambda_
+
+from sms_engagement import Budget, FrequencyCap, QuietHours
 
 LOCAL: Final = "local"
 """The stage that is deployed into the embedded cloud."""
@@ -35,15 +37,31 @@ _KEYS: Final = frozenset(
     {
         "allowedCountries",
         "architecture",
+        "budget",
         "defaultCountry",
+        "estimatedPricePerPartUsd",
+        "frequencyCap",
         "linkBaseUrl",
         "originationIdentity",
         "partsPerSecond",
         "publicConcurrency",
+        "quietHours",
         "removalPolicy",
+        "requestsPerSecond",
         "reviewRetentionDays",
+        "senderName",
+        "timeZone",
     }
 )
+# Keys of groups, and the parameters that they are.
+_BUDGET: Final = {"perCampaignUsd": "per_campaign_usd", "perDayUsd": "per_day_usd"}
+_FREQUENCY_CAP: Final = {"hours": "hours", "texts": "texts"}
+_QUIET_HOURS: Final = {
+    "from": "allowed_from",
+    "stateRules": "state_rules",
+    "until": "allowed_until",
+    "weekends": "weekends",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +76,16 @@ class Environment:
         ARN of the number, pool or sender id. Account and Region of the stage are those of the ARN.
     allowed_countries, default_country
         Destinations, ISO 3166-1 alpha-2.
-    parts_per_second
-        Rate of the origination identity.
+    parts_per_second, requests_per_second
+        Rates of the origination identity and of the account.
+    estimated_price_per_part, budget
+        For estimates, and what may be spent.
+    quiet_hours, frequency_cap
+        When and how often a person may be sent promotional texts.
+    sender_name
+        Who speaks, as the first text to a person says it.
+    time_zone
+        IANA zone of the daily broadcast and digest.
     link_base_url
         Short address of the review links; the API's own when None.
     public_concurrency
@@ -84,6 +110,13 @@ class Environment:
     allowed_countries: Sequence[str] = ("US",)
     default_country: str = "US"
     parts_per_second: int = 1
+    requests_per_second: int | None = None
+    estimated_price_per_part: str = "0.00881"
+    budget: Budget | None = None
+    quiet_hours: QuietHours = field(default_factory=QuietHours)
+    frequency_cap: FrequencyCap = field(default_factory=FrequencyCap)
+    sender_name: str | None = None
+    time_zone: str = "America/New_York"
     link_base_url: str | None = None
     public_concurrency: int | None = 20
     review_retention_days: int | None = None
@@ -135,6 +168,7 @@ def local_environment(url: str | None = None) -> Environment:
         origination_identity=_LOCAL_IDENTITY,
         allowed_countries=("US", "CA"),
         parts_per_second=10,
+        sender_name="Demo Store",
         link_base_url=url or _LOCAL_URL,
         review_retention_days=_LOCAL_RETENTION_DAYS,
         removal_policy=RemovalPolicy.DESTROY,
@@ -150,7 +184,8 @@ def configured_environments(configuration: Mapping[str, Any] | None) -> list[Env
     ----------
     configuration
         Environment by name; its keys are those of :data:`_KEYS`, for example
-        ``{"dev": {"originationIdentity": "arn:aws:sms-voice:us-east-1:…:phone-number/phone-…"}}``.
+        ``{"dev": {"originationIdentity": "arn:aws:sms-voice:us-east-1:…:phone-number/phone-…",
+        "senderName": "Bakery", "budget": {"perDayUsd": "25"}, "timeZone": "America/Chicago"}}``.
 
     Raises
     ------
@@ -183,6 +218,15 @@ def _environment(name: str, values: Any) -> Environment:
         allowed_countries=_countries(where, values.get("allowedCountries", ["US"])),
         default_country=values.get("defaultCountry", "US"),
         parts_per_second=_integer(where, "partsPerSecond", values.get("partsPerSecond", 1)),
+        requests_per_second=_optional_integer(where, "requestsPerSecond", values.get("requestsPerSecond")),
+        estimated_price_per_part=_text(
+            where, "estimatedPricePerPartUsd", values.get("estimatedPricePerPartUsd", "0.00881")
+        ),
+        budget=_group(where, "budget", values, Budget, _BUDGET),
+        quiet_hours=_group(where, "quietHours", values, QuietHours, _QUIET_HOURS) or QuietHours(),
+        frequency_cap=_group(where, "frequencyCap", values, _frequency_cap, _FREQUENCY_CAP) or FrequencyCap(),
+        sender_name=_optional_text(where, "senderName", values.get("senderName")),
+        time_zone=_text(where, "timeZone", values.get("timeZone", "America/New_York")),
         link_base_url=_url(where, values.get("linkBaseUrl")),
         public_concurrency=_optional_integer(where, "publicConcurrency", values.get("publicConcurrency", 20)),
         review_retention_days=_optional_integer(
@@ -215,6 +259,53 @@ def _integer(where: str, key: str, value: Any) -> int:
 
 def _optional_integer(where: str, key: str, value: Any) -> int | None:
     return None if value is None else _integer(where, key, value)
+
+
+def _text(where: str, key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        msg = f"{where}.{key} must be a text, got {value!r}"
+        raise ValueError(msg)
+    return value
+
+
+def _optional_text(where: str, key: str, value: Any) -> str | None:
+    return None if value is None else _text(where, key, value)
+
+
+def _group[T](
+    where: str, key: str, values: Mapping[str, Any], make: Callable[..., T], names: Mapping[str, str]
+) -> T | None:
+    """Make an object of what stands under a key, None where nothing does.
+
+    Parameters
+    ----------
+    make
+        Refuses wrong values with a `ValueError`.
+    names
+        Its parameters by the keys of the configuration.
+    """
+    group = values.get(key)
+    if group is None:
+        return None
+    if not isinstance(group, Mapping):
+        msg = f"{where}.{key} must be an object, got {group!r}"
+        raise ValueError(msg)
+    unknown = sorted(set(group) - set(names))
+    if unknown:
+        msg = f"{where}.{key} has unknown keys {', '.join(unknown)}; allowed are {', '.join(sorted(names))}"
+        raise ValueError(msg)
+    try:
+        return make(**{names[name]: value for name, value in group.items()})
+    except ValueError as error:
+        msg = f"{where}.{key}: {error}"
+        raise ValueError(msg) from error
+
+
+def _frequency_cap(texts: Any = 3, hours: Any = 24) -> FrequencyCap:
+    if not isinstance(hours, int) or isinstance(hours, bool) or hours < 1:
+        msg = f"hours must be a whole number from 1 on, got {hours!r}"
+        raise ValueError(msg)
+    return FrequencyCap(texts=texts, period=Duration.hours(hours))
 
 
 def _url(where: str, value: Any) -> str | None:

@@ -8,6 +8,8 @@ The smallest use::
 
 from sms_engagement.channel import (
     Broadcast,
+    Budget,
+    FrequencyCap,
     OptOuts,
     QuietHours,
     Replies,
@@ -22,6 +24,8 @@ from sms_engagement.review_collector import ReviewCollector
 
 __all__ = [
     "Broadcast",
+    "Budget",
+    "FrequencyCap",
     "FunctionOptions",
     "OptOuts",
     "QuietHours",

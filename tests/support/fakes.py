@@ -123,7 +123,7 @@ class FakeContacts:
         with self._lock:
             stored = self.get(contact.subscriber_id)
             stays = (
-                becomes.recent_texts == contact.recent_texts,
+                becomes.recent_texts is contact.recent_texts,
                 becomes.introduced_at == contact.introduced_at,
             )
             is_as_read = (

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import reduce
 from typing import Final
@@ -19,14 +19,20 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct, IConstruct
 
 from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
+from sms_engagement.channel.hours import QuietHours
+from sms_engagement.channel.limits import Budget, FrequencyCap, millicents
 from sms_engagement.functions import FunctionOptions, acknowledge_key_actions, grant_key
 from sms_engagement.metrics import business_metric
+from sms_engagement_runtime.channel.domain.encoding import measure, normalise
 
 MESSAGES_INDEX: Final = "subscriberId-claimedAt-index"
 """What a person was sent, by time."""
 
 # SendTextMessage, MaxPrice.
 _PRICE: Final = re.compile(r"[0-9]{0,2}\.[0-9]{1,5}")
+
+# With the shortest way to say how to opt out, and a space and a colon, a quarter of a message part.
+_LONGEST_SENDER_NAME: Final = 40
 
 
 class Sender(StrEnum):
@@ -43,14 +49,21 @@ class SendingPolicy:
     Raises
     ------
     ValueError
-        A country that AWS does not send to, or a number out of its range.
+        A country that AWS does not send to, a number out of its range, a budget that is less than one text,
+        or a sender name that no text could bear.
     """
 
-    allowed_countries: Sequence[str]
-    default_country: str
-    max_parts: int
-    parts_per_second: int
-    max_price: str | None
+    allowed_countries: Sequence[str] = ("US",)
+    default_country: str = "US"
+    max_parts: int = 1
+    parts_per_second: int = 1
+    requests_per_second: int | None = None
+    max_price: str | None = None
+    estimated_price_per_part: str = "0.00881"
+    quiet_hours: QuietHours = field(default_factory=QuietHours)
+    frequency_cap: FrequencyCap = field(default_factory=FrequencyCap)
+    budget: Budget | None = None
+    sender_name: str | None = None
 
     def __post_init__(self) -> None:
         if not self.allowed_countries:
@@ -67,9 +80,51 @@ class SendingPolicy:
         check_range("max_parts", self.max_parts, 1, 10)
         # A US short code sends 100 parts a second by default; AWS raises it on request.
         check_range("parts_per_second", self.parts_per_second, 1, 1000)
+        if self.requests_per_second is not None:
+            check_range("requests_per_second", self.requests_per_second, 1, 1000)
         if self.max_price is not None and not _PRICE.fullmatch(self.max_price):
             msg = f"max_price must be US dollars with one to five decimals, as '0.05', got {self.max_price!r}"
             raise ValueError(msg)
+        self._check_budget()
+        if self.sender_name is not None and not Token.is_unresolved(self.sender_name):
+            _check_sender_name(self.sender_name)
+
+    @property
+    def millicents_per_part(self) -> int:
+        """What a message part is expected to cost: thousandths of a US cent."""
+        return millicents("estimated_price_per_part", self.estimated_price_per_part)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables of every function that sends."""
+        optional = {
+            "BUDGET": self.budget.to_settings() if self.budget else None,
+            "MAX_PRICE": self.max_price,
+            "REQUESTS_PER_SECOND": None
+            if self.requests_per_second is None
+            else str(self.requests_per_second),
+            "SENDER_NAME": self.sender_name,
+        }
+        return {
+            "ALLOWED_COUNTRIES": ",".join(sorted(self.allowed_countries)),
+            "DEFAULT_COUNTRY": self.default_country,
+            "FREQUENCY_CAP": self.frequency_cap.to_settings(),
+            "MAX_PARTS": str(self.max_parts),
+            "MILLICENTS_PER_PART": str(self.millicents_per_part),
+            "PARTS_PER_SECOND": str(self.parts_per_second),
+            "QUIET_HOURS": self.quiet_hours.to_settings(),
+            **{name: value for name, value in optional.items() if value is not None},
+        }
+
+    def _check_budget(self) -> None:
+        one_text = self.max_parts * self.millicents_per_part
+        for name, limit in (self.budget.limits() if self.budget else {}).items():
+            if limit < one_text:
+                msg = (
+                    f"{name} of the budget must pay for one text, got {getattr(self.budget, name)!r}: "
+                    f"max_parts is {self.max_parts} and estimated_price_per_part "
+                    f"{self.estimated_price_per_part!r}; give more, or leave it out for no limit"
+                )
+                raise ValueError(msg)
 
 
 class SmsChannelBase(Construct):
@@ -113,8 +168,9 @@ class SmsChannelBase(Construct):
     def grant_send(self, function: lambda_.Function) -> iam.Grant:
         """Let a function send through gate and ledger, and give it the environment for it.
 
-        It may read contacts and check them in the claim's transaction, write the ledger, read the key of the
-        subscriber ids, and send from this channel's origination identity. Nothing else of the channel.
+        It may read contacts, check and change them in the claim's transaction, take slots of the rate and of
+        the budget, write the ledger, read the key of the subscriber ids, and send from this channel's
+        origination identity. Nothing else of the channel.
         """
         for name, value in self._sending_environment().items():
             function.add_environment(name, value)
@@ -123,10 +179,16 @@ class SmsChannelBase(Construct):
             grant_actions(
                 function, ["secretsmanager:GetSecretValue"], [self.subscriber_key_secret.secret_arn]
             ),
-            # A text that the carrier refuses for an opt-out is written down with the contact.
+            # An update for each text (frequency cap, rate, budget); a put for the proof of an opt-out that
+            # the carrier tells of.
             grant_actions(
                 function,
-                ["dynamodb:GetItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem"],
+                [
+                    "dynamodb:GetItem",
+                    "dynamodb:ConditionCheckItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:UpdateItem",
+                ],
                 [self.contacts_table.table_arn],
             ),
             grant_actions(
@@ -176,11 +238,7 @@ class SmsChannelBase(Construct):
             "SENDER": self.sender.value,
             "ORIGINATION_IDENTITY": self.sns_originator if by_sns else self.origination_identity,
             "CONFIGURATION_SET": self.configuration_set_name,
-            "ALLOWED_COUNTRIES": ",".join(sorted(self.policy.allowed_countries)),
-            "DEFAULT_COUNTRY": self.policy.default_country,
-            "MAX_PARTS": str(self.policy.max_parts),
-            "PARTS_PER_SECOND": str(self.policy.parts_per_second),
-            **({"MAX_PRICE": self.policy.max_price} if self.policy.max_price else {}),
+            **self.policy.environment(),
         }
 
     def _grant_send_text(self, function: lambda_.Function) -> iam.Grant:
@@ -200,6 +258,23 @@ class SmsChannelBase(Construct):
                 _arn(self, "sms-voice", f"protect-configuration/{self.protect_configuration_id}")
             )
         return grant_actions(function, ["sms-voice:SendTextMessage"], resources)
+
+
+def _check_sender_name(name: str) -> None:
+    is_one_line = name == " ".join(name.split())
+    if not name or not is_one_line or len(name) > _LONGEST_SENDER_NAME:
+        msg = (
+            f"sender_name must be 1 to {_LONGEST_SENDER_NAME} characters in one line, without space at its "
+            f"ends, got {name!r}; leave it out to say nothing but how to opt out"
+        )
+        raise ValueError(msg)
+    offending = measure(normalise(name)).offending
+    if offending:
+        msg = (
+            f"sender_name {name!r} has {' '.join(offending)}, which is outside the GSM alphabet: one such "
+            f"letter more than halves what a message part holds; write it with others"
+        )
+        raise ValueError(msg)
 
 
 def grant_actions(grantee: iam.IGrantable, actions: Sequence[str], resources: Sequence[str]) -> iam.Grant:

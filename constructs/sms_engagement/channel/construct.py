@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ from sms_engagement._acknowledge import acknowledge
 from sms_engagement.alarms import Alarms
 from sms_engagement.channel.base import MESSAGES_INDEX, Sender, SendingPolicy, SmsChannelBase, grant_actions
 from sms_engagement.channel.countries import blocked_countries
+from sms_engagement.channel.hours import QuietHours
+from sms_engagement.channel.limits import Budget, FrequencyCap
 from sms_engagement.channel.origination import IdentityKind, claim_identity, identity_kind
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 
@@ -102,7 +104,23 @@ class SmsChannelAttributes:
     default_country: str = "US"
     max_parts: int = 1
     parts_per_second: int = 1
+    requests_per_second: int | None = None
     max_price: str | None = None
+    estimated_price_per_part: str = "0.00881"
+    quiet_hours: QuietHours = field(default_factory=QuietHours)
+    frequency_cap: FrequencyCap = field(default_factory=FrequencyCap)
+    budget: Budget | None = None
+    sender_name: str | None = None
+
+    def policy(self) -> SendingPolicy:
+        """Return how the channel sends.
+
+        Raises
+        ------
+        ValueError
+            As for the same props of the constructor.
+        """
+        return SendingPolicy(**{each.name: getattr(self, each.name) for each in fields(SendingPolicy)})
 
 
 class SmsChannel(SmsChannelBase):
@@ -122,10 +140,26 @@ class SmsChannel(SmsChannelBase):
     max_parts
         Message parts that one text may cost, 1 to 10.
     parts_per_second
-        Rate of the origination identity, 1 to 1000. The default is the account's own quota for
-        ``SendTextMessage`` until AWS raises it.
+        Rate of the origination identity, 1 to 1000, shared by everything that sends. The default is the
+        account's own quota for ``SendTextMessage`` until AWS raises it.
+    requests_per_second
+        That quota, 1 to 1000 (AWS: 1 until raised), where it is stricter than the rate in parts. Left out,
+        the parts alone pace.
     max_price
         US dollars a part, as ``"0.05"``, above which the service refuses a text; no limit when left out.
+    estimated_price_per_part
+        US dollars with up to five decimals, for estimates and for the budget. The default is what a part to a
+        US number costs with the carrier's fee.
+    quiet_hours
+        When promotional texts may go out, at the recipient's own wall clock: 08:00 to 21:00, with the
+        stricter rules of US states. A text outside them waits for the next allowed hour.
+    frequency_cap
+        How many promotional texts one person may be sent: three in 24 hours.
+    budget
+        What may be spent a day and a campaign; no limit when left out.
+    sender_name
+        Who speaks, up to 40 GSM characters. The first text to a person ends with it and with how to opt out,
+        where both fit: ``Bakery: Reply STOP to opt out``. Left out, it says how to opt out alone.
     opt_outs, replies
         Who answers STOP, and with what.
     manage_origination
@@ -177,7 +211,13 @@ class SmsChannel(SmsChannelBase):
         default_country: str = "US",
         max_parts: int = 1,
         parts_per_second: int = 1,
+        requests_per_second: int | None = None,
         max_price: str | None = None,
+        estimated_price_per_part: str = "0.00881",
+        quiet_hours: QuietHours | None = None,
+        frequency_cap: FrequencyCap | None = None,
+        budget: Budget | None = None,
+        sender_name: str | None = None,
         opt_outs: OptOuts = OptOuts.SELF_MANAGED,
         replies: Replies | None = None,
         manage_origination: bool = True,
@@ -192,7 +232,13 @@ class SmsChannel(SmsChannelBase):
             default_country=default_country,
             max_parts=max_parts,
             parts_per_second=parts_per_second,
+            requests_per_second=requests_per_second,
             max_price=max_price,
+            estimated_price_per_part=estimated_price_per_part,
+            quiet_hours=quiet_hours or QuietHours(),
+            frequency_cap=frequency_cap or FrequencyCap(),
+            budget=budget,
+            sender_name=sender_name,
         )
         if sns_originator and sender is not Sender.SNS:
             msg = (
@@ -240,13 +286,7 @@ class SmsChannel(SmsChannelBase):
             As for the same props of the constructor.
         """
         identity_kind(attributes.origination_identity)
-        policy = SendingPolicy(
-            allowed_countries=tuple(attributes.allowed_countries),
-            default_country=attributes.default_country,
-            max_parts=attributes.max_parts,
-            parts_per_second=attributes.parts_per_second,
-            max_price=attributes.max_price,
-        )
+        policy = attributes.policy()
         return _ImportedChannel(
             scope,
             id,

@@ -70,9 +70,7 @@ class DynamoContacts:
         ContactChangedError
             The stored row has another version, or is being written at this moment.
         """
-        update: TransactWriteItemTypeDef = {
-            "Update": {"TableName": self._table, **_saving(contact, expected_version)}
-        }
+        update: Any = {"Update": {"TableName": self._table, **_saving(contact, expected_version)}}
         appends: list[TransactWriteItemTypeDef] = [
             {"Put": {"TableName": self._table, "Item": _consent_item(record)}} for record in records
         ]
@@ -199,7 +197,9 @@ def claim_write(table: str, contact: Contact, becomes: Contact | None) -> "Trans
     conditions, values = _version_condition(contact.version)
     changes: dict[str, Value | None] = {}
     before: dict[str, Value | None] = {}
-    if becomes is not None and becomes.recent_texts != contact.recent_texts:
+    # By identity: a text that is claimed anew within the millisecond leaves equal ones, and yet the check must
+    # see whether another one came between.
+    if becomes is not None and becomes.recent_texts is not contact.recent_texts:
         changes["recentTexts"] = _milliseconds_by_key(becomes.recent_texts)
         before["recentTexts"] = _milliseconds_by_key(contact.recent_texts) or None
     if becomes is not None and becomes.introduced_at != contact.introduced_at:
@@ -215,17 +215,18 @@ def claim_write(table: str, contact: Contact, becomes: Contact | None) -> "Trans
         else:
             conditions.append(f"{name} = :was_{name}")
             values[f":was_{name}"] = to_attribute(value)
-    request: dict[str, Any] = {
+    request: Any = {
         "TableName": table,
         "Key": contact_key(contact.subscriber_id),
         "ConditionExpression": " AND ".join(conditions),
     }
-    if not changes:
-        return {"ConditionCheck": {**request, **({"ExpressionAttributeValues": values} if values else {})}}
-    changes["schemaVersion"] = SCHEMA_VERSION
-    values |= {f":{name}": to_attribute(value) for name, value in changes.items() if value is not None}
-    update = "SET " + ", ".join(f"{name} = :{name}" for name in changes)
-    return {"Update": {**request, "UpdateExpression": update, "ExpressionAttributeValues": values}}
+    if changes:
+        changes["schemaVersion"] = SCHEMA_VERSION
+        request["UpdateExpression"] = "SET " + ", ".join(f"{name} = :{name}" for name in changes)
+        values |= {f":{name}": value for name, value in to_item(changes).items()}
+    if values:
+        request["ExpressionAttributeValues"] = values
+    return {"Update": request} if changes else {"ConditionCheck": request}
 
 
 def is_failed_condition(error: ClientError) -> bool:

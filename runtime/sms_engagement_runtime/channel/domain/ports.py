@@ -136,8 +136,8 @@ class MessageLedger(Protocol):
         contact
             As the gate saw it.
         becomes
-            The same with its recent texts, or its introduction, as they are after this text. Nothing else may
-            differ. None leaves the contact as it is.
+            The same with other recent texts, or another introduction, as they are after this text. Nothing
+            else may differ. None leaves the contact as it is.
         """
         ...
 
