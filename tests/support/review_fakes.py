@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from sms_engagement_runtime.channel.domain.broadcast.audience import Cursor, Page
 from sms_engagement_runtime.review_collector.domain.customers import Customer
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeys
 from sms_engagement_runtime.review_collector.domain.outcomes import PersonOutcome
@@ -38,14 +39,25 @@ class FakeLinkKeys:
         return True
 
 
+def page_of[T](rows: Sequence[T], cursor: Cursor | None, size: int) -> Page[T]:
+    """A page of rows; the cursor counts those before it."""
+    start = int(cursor["start"]) if cursor else 0
+    end = start + size
+    return Page(rows=rows[start:end], next={"start": end} if end < len(rows) else None)
+
+
 class FakeCustomers:
     """Customers by id, in the order given."""
 
-    def __init__(self, *customers: Customer) -> None:
+    def __init__(self, *customers: Customer, page_size: int = 2) -> None:
         self.rows = {customer.user_id: customer for customer in customers}
+        self.page_size = page_size
 
     def everybody(self) -> Iterator[Customer]:
         yield from list(self.rows.values())
+
+    def page(self, cursor: Cursor | None) -> Page[Customer]:
+        return page_of(list(self.rows.values()), cursor, self.page_size)
 
     def find(self, user_ids: Sequence[str]) -> Mapping[str, Customer]:
         return {user_id: self.rows[user_id] for user_id in user_ids if user_id in self.rows}
@@ -53,24 +65,53 @@ class FakeCustomers:
 
 @dataclass
 class FakeReviewRequests:
+    """Requests by id. ``unseen`` are in the table, and not in its index yet."""
+
     rows: dict[str, ReviewRequest] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    page_size: int = 2
 
-    def reserve(self, request: ReviewRequest) -> ReviewRequest | None:
-        with self.lock:
-            existing = self.rows.get(request.request_id)
-            if existing is None:
-                self.rows[request.request_id] = request
-            return existing
-
-    def was_asked(self, user_id: str, *, besides: str) -> bool:
-        return any(
-            row.user_id == user_id and row.asked_at is not None and row.request_id != besides
+    def page(self, cursor: Cursor | None) -> Page[ReviewRequest]:
+        nameless = [
+            replace(row, name=None, first_name=None, locale=None, new_link_at=None, subscriber_id=None)
             for row in self.rows.values()
-        )
+        ]
+        return page_of(nameless, cursor, self.page_size)
 
-    def mark_asked(self, request_id: str, at: datetime) -> None:
-        self._mark(request_id, "asked_at", at)
+    def of_customer(self, user_id: str) -> Sequence[ReviewRequest]:
+        with self.lock:
+            return [
+                row
+                for row in self.rows.values()
+                if row.user_id == user_id and row.request_id not in self.unseen
+            ]
+
+    def get(self, request_id: str) -> ReviewRequest | None:
+        return self.rows.get(request_id)
+
+    def record(self, request: ReviewRequest) -> bool:
+        with self.lock:
+            is_new = request.request_id not in self.rows
+            self.rows.setdefault(request.request_id, request)
+            return is_new
+
+    def reserve(self, request: ReviewRequest, *, instead_of: datetime | None = None) -> ReviewRequest | None:
+        with self.lock:
+            standing = self.rows.get(request.request_id)
+            if standing is None:
+                self.rows[request.request_id] = request
+                return None
+            if standing.answered_at is not None or standing.asked_at not in (None, instead_of):
+                return standing
+            self.rows[request.request_id] = replace(
+                request,
+                recorded_at=standing.recorded_at,
+                occurred_at=standing.occurred_at or request.occurred_at,
+                reminded_at=standing.reminded_at,
+                new_link_at=standing.new_link_at,
+            )
+            return None
 
     def withdraw(self, request_id: str, at: datetime) -> None:
         with self.lock:
@@ -78,8 +119,8 @@ class FakeReviewRequests:
             if row is not None and row.asked_at == at:
                 self.rows[request_id] = replace(row, asked_at=None)
 
-    def get(self, request_id: str) -> ReviewRequest | None:
-        return self.rows.get(request_id)
+    def mark_reminded(self, request_id: str, at: datetime) -> None:
+        self._mark(request_id, "reminded_at", at)
 
     def mark_answered(self, request_id: str, at: datetime) -> None:
         self._mark(request_id, "answered_at", at)

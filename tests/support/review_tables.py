@@ -26,7 +26,7 @@ def review_tables() -> Iterator[Any]:
     with channel_tables() as client:
         _create(client, CUSTOMERS, "userId")
         _create(client, REVIEWS, "reviewId", ("userId", "timestamp"), ("status", "timestamp"))
-        _create(client, REVIEW_REQUESTS, "requestId", ("userId", "askedAt"))
+        _create(client, REVIEW_REQUESTS, "requestId", ("userId", "recordedAt"))
         yield client
 
 

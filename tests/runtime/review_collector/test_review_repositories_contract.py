@@ -1,5 +1,6 @@
 """What the ports of review collecting promise: the fakes of the tests and the adapters alike."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +27,7 @@ from tests.support.review_tables import CUSTOMERS, REVIEW_REQUESTS, REVIEWS, aws
 
 NOW = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
+DAY = timedelta(days=1)
 CLAIM = timedelta(seconds=15)
 
 REQUEST = ReviewRequest(
@@ -35,7 +37,10 @@ REQUEST = ReviewRequest(
     name="Zoë Doe",
     first_name="Zoë",
     locale="fr-CA",
+    recorded_at=NOW,
     asked_at=NOW,
+    subscriber_id="v1:a-keyed-hash",
+    run_id="run-1",
 )
 REVIEW = Review(
     review_id="AAECAwQFBgcICQoL",
@@ -66,47 +71,117 @@ def reviews(request):
     return DynamoReviews(request.getfixturevalue("dynamodb"), table=REVIEWS)
 
 
+def pages(source):
+    """Everything, page by page, with cursors as they come back from JSON."""
+    cursor = None
+    while True:
+        page = source.page(cursor)
+        yield page.rows
+        if page.next is None:
+            return
+        cursor = json.loads(json.dumps(page.next))
+
+
 class TestReviewRequests:
     def test_a_request_is_read_as_it_was_reserved(self, requests):
         assert requests.get(REQUEST.request_id) is None
         assert requests.reserve(REQUEST) is None
         assert requests.get(REQUEST.request_id) == REQUEST
+        assert requests.of_customer("u1") == [REQUEST]
 
     def test_what_the_customer_lacks_is_missing(self, requests):
-        bare = ReviewRequest(request_id="r", user_id="u", occasion="o")
+        bare = ReviewRequest(request_id="r", user_id="u", occasion="o", recorded_at=NOW, asked_at=NOW)
 
         requests.reserve(bare)
 
         assert requests.get("r") == bare
 
-    def test_only_another_request_that_went_out_counts_as_asked(self, requests):
-        requests.reserve(replace(REQUEST, asked_at=NOW))
-        requests.reserve(replace(REQUEST, request_id="waits", asked_at=None))
-
-        assert not requests.was_asked(REQUEST.user_id, besides=REQUEST.request_id)
-        assert requests.was_asked(REQUEST.user_id, besides="waits")
-        assert not requests.was_asked("somebody else", besides="waits")
-
     def test_a_second_reservation_changes_nothing(self, requests):
         requests.reserve(REQUEST)
 
         assert requests.reserve(replace(REQUEST, name="Somebody Else", asked_at=LATER)) == REQUEST
+        assert requests.reserve(replace(REQUEST, asked_at=LATER), instead_of=LATER) == REQUEST
         assert requests.get(REQUEST.request_id) == REQUEST
 
+    def test_a_text_that_never_went_out_may_be_reserved_again(self, requests):
+        requests.reserve(REQUEST)
+        again = replace(REQUEST, asked_at=LATER, run_id="the next", name=None, first_name=None)
+
+        assert requests.reserve(again, instead_of=NOW) is None
+        assert requests.get(REQUEST.request_id) == again
+
+    def test_what_was_answered_is_not_reserved(self, requests):
+        requests.reserve(REQUEST)
+        requests.mark_answered(REQUEST.request_id, LATER)
+        requests.withdraw(REQUEST.request_id, NOW)
+        answered = replace(REQUEST, asked_at=None, answered_at=LATER)
+
+        assert requests.reserve(replace(REQUEST, asked_at=LATER)) == answered
+        assert requests.get(REQUEST.request_id) == answered
+
+    def test_an_occasion_is_recorded_once_and_completed_when_it_is_asked_about(self, requests):
+        recorded = ReviewRequest(
+            request_id="r", user_id="u1", occasion="order-17", recorded_at=NOW, occurred_at=NOW - DAY
+        )
+        asked = replace(REQUEST, request_id="r", occasion="order-17", recorded_at=LATER, asked_at=LATER)
+
+        assert requests.record(recorded)
+        assert not requests.record(replace(recorded, recorded_at=LATER, occurred_at=None))
+        assert requests.of_customer("u1") == [recorded]
+        assert requests.reserve(asked) is None
+        assert requests.get("r") == replace(asked, recorded_at=NOW, occurred_at=NOW - DAY)
+        assert not requests.record(recorded)
+
+    def test_what_happened_when_is_added_by_who_knows_it(self, requests):
+        requests.record(ReviewRequest(request_id="r", user_id="u1", occasion="o", recorded_at=NOW))
+
+        requests.reserve(replace(REQUEST, request_id="r", occasion="o", occurred_at=NOW - DAY))
+
+        assert requests.get("r").occurred_at == NOW - DAY
+
+    def test_a_customers_requests_are_all_found_and_nobody_elses(self, requests):
+        for n in range(3):
+            requests.reserve(replace(REQUEST, request_id=f"r{n}", occasion=f"order-{n}"))
+        requests.reserve(replace(REQUEST, request_id="theirs", user_id="u2"))
+
+        assert sorted(row.request_id for row in requests.of_customer("u1")) == ["r0", "r1", "r2"]
+        assert requests.of_customer("somebody else") == []
+
+    def test_everybodys_requests_are_read_page_by_page_without_names(self, requests):
+        for n in range(5):
+            requests.reserve(replace(REQUEST, request_id=f"r{n}", user_id=f"u{n}"))
+        requests.mark_answered("r3", LATER)
+        requests.mark_reminded("r4", LATER)
+
+        read = {row.request_id: row for page in pages(requests) for row in page}
+
+        assert sorted(read) == [f"r{n}" for n in range(5)]
+        nameless = replace(
+            REQUEST,
+            request_id="r3",
+            user_id="u3",
+            name=None,
+            first_name=None,
+            locale=None,
+            subscriber_id=None,
+        )
+        assert read["r3"] == replace(nameless, answered_at=LATER)
+        assert read["r4"].reminded_at == LATER
+
     def test_the_first_mark_of_each_kind_stays(self, requests):
-        requests.reserve(replace(REQUEST, asked_at=None))
+        requests.reserve(REQUEST)
 
         for at in (NOW, LATER):
-            requests.mark_asked(REQUEST.request_id, at)
+            requests.mark_reminded(REQUEST.request_id, at)
             requests.mark_answered(REQUEST.request_id, at)
             requests.mark_new_link(REQUEST.request_id, at)
 
         assert requests.get(REQUEST.request_id) == replace(
-            REQUEST, asked_at=NOW, answered_at=NOW, new_link_at=NOW
+            REQUEST, reminded_at=NOW, answered_at=NOW, new_link_at=NOW
         )
 
     def test_marks_bring_no_erased_request_back(self, requests):
-        requests.mark_asked("gone", NOW)
+        requests.mark_reminded("gone", NOW)
         requests.mark_answered("gone", NOW)
         requests.mark_new_link("gone", NOW)
         requests.withdraw("gone", NOW)
@@ -121,6 +196,18 @@ class TestReviewRequests:
 
         requests.withdraw(REQUEST.request_id, NOW)
         assert requests.get(REQUEST.request_id) == replace(REQUEST, asked_at=None)
+
+    def test_a_row_that_was_put_in_by_hand_can_be_answered(self, dynamodb):
+        dynamodb.put_item(
+            TableName=REVIEW_REQUESTS,
+            Item={"requestId": {"S": "r"}, "userId": {"S": "u1"}, "occasion": {"S": "o"}},
+        )
+        requests = DynamoReviewRequests(dynamodb, table=REVIEW_REQUESTS)
+
+        requests.mark_answered("r", NOW)
+
+        assert requests.get("r").answered_at == NOW
+        assert [row.request_id for row in requests.page(None).rows] == ["r"]
 
 
 class TestReviews:
@@ -248,7 +335,10 @@ def customers(request):
 class TestCustomers:
     def test_everybody_is_read_once_over_several_pages(self, customers):
         # 1,500 rows of nearly a kilobyte: more than one page of one megabyte.
-        assert sorted(c.user_id for c in customers.everybody()) == [f"u{n:04}" for n in range(1500)]
+        read = [[customer.user_id for customer in page] for page in pages(customers)]
+
+        assert len(read) > 1
+        assert sorted(user_id for page in read for user_id in page) == [f"u{n:04}" for n in range(1500)]
 
     def test_those_asked_for_are_found(self, customers):
         wanted = [f"u{n:04}" for n in range(250)]
@@ -267,6 +357,7 @@ class TestForeignCustomers:
         for item in (
             {"userId": {"S": "bare"}},
             customer_item("number", phoneNumber={"N": "12025550123"}, createdAt={"N": "1.5"}),
+            customer_item("there", timeZone={"S": "Europe/Berlin"}),
             customer_item(
                 "odd",
                 name={"L": [{"S": "John"}]},
@@ -279,11 +370,12 @@ class TestForeignCustomers:
         ):
             dynamodb.put_item(TableName=CUSTOMERS, Item=item)
 
-        read = {c.user_id: c for c in DynamoCustomers(dynamodb, table=CUSTOMERS).everybody()}
+        read = {c.user_id: c for c in DynamoCustomers(dynamodb, table=CUSTOMERS).page(None).rows}
 
         assert read == {
             "bare": Customer(user_id="bare"),
             "number": Customer(user_id="number", phone_number="12025550123", is_active=True),
+            "there": Customer(user_id="there", time_zone="Europe/Berlin", is_active=True),
             "odd": Customer(user_id="odd"),
         }
 

@@ -50,8 +50,16 @@ class Shop:
         self.bus_events = bus_events
 
     def asked(self, name="John Doe"):
+        now = datetime.now(UTC)
         self.requests.reserve(
-            ReviewRequest(request_id=REVIEW_ID, user_id="u1", occasion="registration", name=name)
+            ReviewRequest(
+                request_id=REVIEW_ID,
+                user_id="u1",
+                occasion="registration",
+                name=name,
+                recorded_at=now,
+                asked_at=now,
+            )
         )
 
     def post(self, body, *, headers=PROGRAM, path="/submit-review", as_bytes=False):

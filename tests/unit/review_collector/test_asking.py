@@ -1,24 +1,33 @@
 """Asking a customer: once an occasion, one message part, with a link that opens from the first second."""
 
 import re
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sms_engagement_runtime.channel.domain.consent import ConsentState, Contact, Scope
+from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome
+from sms_engagement_runtime.channel.domain.consent import ConsentState, Scope
 from sms_engagement_runtime.channel.domain.encoding import measure
 from sms_engagement_runtime.channel.domain.errors import (
     OutcomeUnknownError,
     SendingDisabledError,
     SendRefusedError,
 )
+from sms_engagement_runtime.channel.domain.introduction import introduced, plain
+from sms_engagement_runtime.channel.domain.ledger import intent_key
 from sms_engagement_runtime.channel.domain.phone_number import NumberKind, ParsedNumber, PhoneNumber
 from sms_engagement_runtime.channel.domain.sending import SendPolicy, SendService
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.domain.asking import ReviewAsker
 from sms_engagement_runtime.review_collector.domain.customers import Customer
-from sms_engagement_runtime.review_collector.domain.outcomes import PersonOutcome
-from sms_engagement_runtime.review_collector.domain.request_texts import RequestTexts
+from sms_engagement_runtime.review_collector.domain.named_texts import PersonalText
+from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
+from sms_engagement_runtime.review_collector.domain.request_texts import (
+    STANDARD_REMINDERS,
+    STANDARD_TEXTS,
+    RequestTexts,
+)
 from sms_engagement_runtime.review_collector.domain.requests import (
     id_to_reference,
     reference_to_id,
@@ -42,6 +51,7 @@ from tests.support.review_fakes import LINK_KEYS, FakeCustomers, FakeLinkKeys, F
 
 PHONE = PhoneNumber("+12025550123")
 JOHN = Customer(user_id="u1", phone_number="+1 (202) 555-0123", name="John Doe", is_active=True)
+DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 BASE_URL = "https://r.example.com"
 
@@ -57,6 +67,7 @@ class System:
         self.requests = FakeReviewRequests()
         self.customers = FakeCustomers(JOHN)
         self.parser = FakeParser()
+        self.policy = OccasionPolicy()
 
     def asker(self, wrap=lambda port: port, texts=None):
         return ReviewAsker(
@@ -78,18 +89,40 @@ class System:
             texts=RequestTexts(texts),
             link_base_url=BASE_URL,
             link_lifetime=WEEK,
+            policy=self.policy,
         )
 
-    def ask(self, customer=JOHN, occasion="registration", **options):
-        return self.asker().ask(customer, occasion, **options)
+    def ask_due(self, customer=JOHN, *, run_id="monday", **options):
+        return self.asker().ask_due(customer, run_id=run_id, **options)
+
+    def ask(self, occasion="order-17", user_id="u1", **options):
+        return self.asker().ask_by_id(user_id, occasion, **options)
+
+    def record(self, occasion="order-17", occurred_at=None):
+        return self.asker().record("u1", occasion, occurred_at=occurred_at)
+
+    def row(self, occasion="registration"):
+        return self.requests.rows[request_key(occasion=occasion)]
+
+    def answer(self, occasion="registration"):
+        self.requests.mark_answered(request_key(occasion=occasion), self.clock.now())
 
     def opt_out(self):
         self.contacts.put(
-            Contact(
-                subscriber_id=subscriber_id(PHONE, SUBSCRIBER_KEY),
+            replace(
+                self.contacts.get(subscriber_id(PHONE, SUBSCRIBER_KEY)),
                 consents=dict.fromkeys(Scope, ConsentState.OPTED_OUT),
             )
         )
+
+    def lose(self, occasion="registration"):
+        """The process was cut off before the text was claimed."""
+        key = intent_key("reviews", subscriber_id(PHONE, SUBSCRIBER_KEY), "review-request", occasion)
+        del self.ledger.rows[key]
+
+
+def token_in(body):
+    return body.rpartition("/r/")[2].partition(" ")[0]
 
 
 @pytest.fixture
@@ -102,13 +135,14 @@ def request_key(user_id="u1", occasion="registration"):
 
 
 def test_the_text_is_as_fixed_in_one_part_with_a_link_that_opens(system):
-    outcome = system.ask()
+    outcome = system.ask_due()
 
     (body,) = system.sender.bodies
-    text, _, token = body.rpartition("/r/")
-    assert text == "Hi John! Please review your recent purchase: https://r.example.com"
+    assert body == (
+        f"Hi John! Please review your recent purchase: {BASE_URL}/r/{token_in(body)} Reply STOP to opt out"
+    )
     assert measure(body).parts == 1
-    link = verify(token, keys=LINK_KEYS.by_id, now=system.clock.now(), max_lifetime=WEEK)
+    link = verify(token_in(body), keys=LINK_KEYS.by_id, now=system.clock.now(), max_lifetime=WEEK)
     assert link == Verified(id_to_reference(request_key()), system.clock.now() + WEEK)
     assert outcome == PersonOutcome(user_id="u1", state="ACCEPTED", message_id="message-1", parts=1)
 
@@ -135,7 +169,7 @@ def test_the_text_is_as_fixed_in_one_part_with_a_link_that_opens(system):
     ],
 )
 def test_every_name_makes_one_part(system, name, greeting):
-    system.ask(Customer(user_id="u1", phone_number=PHONE.e164, name=name, is_active=True))
+    system.ask_due(Customer(user_id="u1", phone_number=PHONE.e164, name=name, is_active=True))
 
     (body,) = system.sender.bodies
     assert re.match(r"Hi[^!]*!", body)[0] == greeting
@@ -143,199 +177,488 @@ def test_every_name_makes_one_part(system, name, greeting):
     assert measure(body).parts == 1
 
 
-def test_a_long_api_address_still_fits_one_part(system):
+def test_a_long_api_address_still_fits_one_part():
     url = "https://abcdefghij.execute-api.ap-southeast-2.amazonaws.com"
-    body = RequestTexts().render(locale=None, first_name="Bartholomew", link=f"{url}/r/{'x' * 40}")
+    text = RequestTexts().render(locale=None, first_name="Bartholomew", link=f"{url}/r/{'x' * 40}")
 
-    assert measure(body).parts == 1
+    assert measure(text.body).parts == 1
+
+
+def test_a_name_gives_way_to_the_opt_out_of_a_first_text(system):
+    # 45 characters of text, 64 of link, 22 of opt-out: 29 are left for "Hi" with a name.
+    long_name = "Wolfeschlegelsteinhausenbergerdorff"
+    customer = Customer(user_id="u1", phone_number=PHONE.e164, name=long_name, is_active=True)
+
+    system.ask_due(customer)
+    system.clock.advance(days=3)
+    system.ask_due(customer)
+
+    first, second = system.sender.bodies
+    assert first.startswith("Hi! Please review")
+    assert first.endswith(" Reply STOP to opt out")
+    assert second.startswith(f"Hi {long_name}! A reminder")
 
 
 def test_the_row_is_there_before_the_text(system):
     seen = []
-    system.sender.answers.append(lambda: seen.append(system.requests.rows[request_key()]))
+    system.sender.answers.append(lambda: seen.append(system.row()))
 
-    system.ask()
+    system.ask_due()
 
     (row,) = seen
     assert (row.user_id, row.occasion, row.name, row.first_name) == ("u1", "registration", "John Doe", "John")
-    assert row.asked_at == system.clock.now()
+    assert row.asked_at == row.recorded_at == system.clock.now()
+    assert row.run_id == "monday"
 
 
-def test_a_person_is_asked_once_an_occasion(system):
-    system.ask()
-    system.clock.advance(days=1)
+def test_a_new_person_costs_one_query_one_write_and_the_text():
+    system, calls = System(), []
 
-    outcome = system.ask()
+    class Counting:
+        def __init__(self, port):
+            self.port = port
 
-    assert outcome == PersonOutcome(user_id="u1", state="ALREADY_SENT", reason="ALREADY_ASKED")
-    assert len(system.sender.sent) == 1
-    # Finding that out costs no rate slot: a run that is repeated is over in no time.
-    assert len(system.pacer.acquired) == 1
-    assert system.ask(occasion="order-17").state == "ACCEPTED"
+        def __getattr__(self, name):
+            calls.append(name)
+            return getattr(self.port, name)
 
+    system.requests, system.ledger = Counting(system.requests), Counting(system.ledger)
+    system.ask_due()
 
-def test_who_was_asked_and_opted_out_since_is_left_out_for_the_opt_out(system):
-    system.ask()
-    system.opt_out()
-
-    outcome = system.ask()
-
-    assert outcome == PersonOutcome(user_id="u1", state="SUPPRESSED", reason="OPTED_OUT")
-    assert len(system.sender.sent) == 1
-    assert len(system.pacer.acquired) == 1
+    assert calls == ["of_customer", "reserve", "claim", "accept"]
 
 
-def test_the_registration_is_no_occasion_for_who_was_asked_about_a_purchase(system):
-    system.ask(occasion="order-17")
+class TestAskingWhatIsDue:
+    def test_the_same_run_counts_what_it_sent_before_it_was_cut_off(self, system):
+        system.ask_due()
 
-    assert system.ask() == PersonOutcome(user_id="u1", state="SUPPRESSED", reason="NO_OCCASION")
-    assert system.ask(occasion="order-18").state == "ACCEPTED"
-    assert system.ask(dry_run=True).reason == "NO_OCCASION"
+        again = system.ask_due()
 
+        assert again == PersonOutcome(user_id="u1", state="ACCEPTED", message_id="message-1", parts=1)
+        assert len(system.sender.sent) == 1
+        # Finding that out costs no rate slot: a part that is repeated is over in no time.
+        assert len(system.pacer.acquired) == 1
 
-def test_who_was_asked_about_a_purchase_and_opted_out_is_left_out_for_the_opt_out(system):
-    system.ask(occasion="order-17")
-    system.opt_out()
+    def test_another_run_finds_it_asked(self, system):
+        system.ask_due()
 
-    assert system.ask().reason == "OPTED_OUT"
+        assert system.ask_due(run_id="also-monday") == PersonOutcome(
+            user_id="u1", state="ALREADY_SENT", reason="ALREADY_ASKED"
+        )
+        system.clock.advance(days=2)
+        assert system.ask_due(run_id="wednesday") == PersonOutcome(
+            user_id="u1", state="SUPPRESSED", reason="NO_OCCASION"
+        )
+        assert len(system.sender.sent) == 1
 
+    def test_a_run_asks_whom_the_one_before_it_did_not_get_to(self, system):
+        system.ask_due()
+        system.sender.sent.clear()
+        system.lose()
+        system.clock.advance(days=1)
 
-def test_the_same_phone_under_another_id_is_the_same_person(system):
-    system.ask()
+        outcome = system.ask_due(run_id="tuesday")
 
-    outcome = system.ask(Customer(user_id="u2", phone_number="2025550123", is_active=True))
+        assert outcome.state == "ACCEPTED"
+        assert system.row().asked_at == system.clock.now()
+        assert system.row().run_id == "tuesday"
 
-    assert outcome.state == "ALREADY_SENT"
-    assert len(system.sender.sent) == 1
+    def test_a_recorded_occasion_is_asked_about_with_what_is_known_of_the_customer(self, system):
+        system.record(occurred_at=system.clock.now() - 2 * DAY)
+        system.clock.advance(days=1)
 
+        assert system.ask_due().state == "ACCEPTED"
+        row = system.row("order-17")
+        assert (row.name, row.first_name, row.asked_at) == ("John Doe", "John", system.clock.now())
+        assert row.recorded_at == system.clock.now() - DAY
+        assert row.occurred_at == system.clock.now() - 3 * DAY
 
-def test_a_text_that_the_same_run_sent_before_it_was_cut_off_counts_as_sent_by_it(system):
-    system.ask(run_id="monday")
+    def test_between_two_occasions_lies_the_cooldown(self, system):
+        system.ask_due()
+        system.answer()
+        system.clock.advance(days=60)
+        system.record()
 
-    assert system.ask(run_id="monday") == PersonOutcome(
-        user_id="u1", state="ACCEPTED", message_id="message-1", parts=1
+        assert system.ask_due().reason == "COOLDOWN"
+        system.clock.advance(days=29)
+        assert system.ask_due().reason == "COOLDOWN"
+        system.clock.advance(days=1, seconds=-1)
+        assert system.ask_due().reason == "COOLDOWN"
+        system.clock.advance(seconds=1)
+        # Sixty days are longer than an occasion lives.
+        assert system.ask_due().reason == "OCCASION_EXPIRED"
+        system.record("order-18")
+        assert system.ask_due().state == "ACCEPTED"
+
+    def test_the_registration_is_no_occasion_for_who_was_asked_about_a_purchase(self, system):
+        system.ask("order-17")
+
+        assert system.ask_due() == PersonOutcome(user_id="u1", state="SUPPRESSED", reason="NO_OCCASION")
+        assert system.ask_due(dry_run=True).reason == "NO_OCCASION"
+
+    def test_who_was_asked_and_opted_out_since_is_left_out_for_the_opt_out(self, system):
+        system.ask_due()
+        system.opt_out()
+
+        assert system.ask_due(run_id="tuesday") == PersonOutcome(
+            user_id="u1", state="SUPPRESSED", reason="OPTED_OUT"
+        )
+        assert len(system.pacer.acquired) == 1
+
+    def test_the_same_phone_under_another_id_is_the_same_person(self, system):
+        system.ask_due()
+
+        outcome = system.ask_due(
+            Customer(user_id="u2", phone_number="2025550123", is_active=True), run_id="x"
+        )
+
+        assert outcome == PersonOutcome(user_id="u2", state="ALREADY_SENT", reason="ALREADY_ASKED")
+        assert len(system.sender.sent) == 1
+
+    def test_a_new_number_is_not_asked_about_the_same_again(self, system):
+        system.ask_due()
+        moved = replace(JOHN, phone_number="+12025550199")
+
+        assert system.ask_due(moved, run_id="tuesday").state == "ALREADY_SENT"
+        assert len(system.sender.sent) == 1
+
+    def test_an_index_that_lags_behind_asks_nobody_twice(self, system):
+        system.ask_due()
+        system.requests.unseen.add(request_key())
+
+        assert system.ask_due(run_id="also-monday").state == "ALREADY_SENT"
+        assert len(system.sender.sent) == 1
+        system.answer()
+        assert system.ask_due(run_id="also-monday").reason == "ANSWERED"
+
+    @pytest.mark.parametrize(
+        ("customer", "reason"),
+        [
+            (Customer(user_id="u1", phone_number=PHONE.e164), "INACTIVE"),
+            (Customer(user_id="u1", is_active=True), "NO_PHONE"),
+            (Customer(user_id="u1", phone_number="  ", is_active=True), "NO_PHONE"),
+            (Customer(user_id="u1", phone_number="call me", is_active=True), "INVALID_PHONE"),
+            (Customer(user_id="u1", phone_number="+1202", is_active=True), "INVALID_PHONE"),
+            (Customer(user_id="u1", phone_number="+4915112345678", is_active=True), "COUNTRY_NOT_ALLOWED"),
+        ],
     )
-    assert len(system.sender.sent) == 1
+    def test_who_cannot_be_asked_is_skipped_with_the_reason(self, system, customer, reason):
+        outcome = system.ask_due(customer)
+
+        assert (outcome.state, outcome.reason) == ("SUPPRESSED", reason)
+        assert system.sender.calls == 0
+
+    def test_a_landline_is_skipped(self, system, monkeypatch):
+        landline = ParsedNumber(number=PHONE, country="US", kind=NumberKind.LANDLINE)
+        monkeypatch.setattr(system.parser, "parse", lambda raw: landline)
+
+        assert system.ask_due().reason == "LANDLINE"
+        assert system.requests.rows == {}
+
+    def test_who_opted_out_is_not_asked_and_not_recorded_as_asked(self, system):
+        system.opt_out()
+
+        outcome = system.ask_due()
+
+        assert (outcome.state, outcome.reason) == ("SUPPRESSED", "OPTED_OUT")
+        assert system.sender.calls == 0
+        assert system.row().asked_at is None
+
+    def test_an_opt_out_during_the_wait_for_the_slot_is_seen(self, system):
+        system.pacer.on_acquire = system.opt_out
+
+        assert system.ask_due().reason == "OPTED_OUT"
+        assert system.sender.calls == 0
+
+    def test_at_night_by_the_customers_own_clock_the_text_waits_for_the_morning(self, system):
+        # Noon in New York is two in the morning in Tokyo.
+        outcome = system.ask_due(replace(JOHN, time_zone="Asia/Tokyo"))
+
+        morning = datetime(2026, 11, 21, 23, 0, tzinfo=UTC)
+        assert outcome == PersonOutcome(user_id="u1", state="DEFERRED", reason="QUIET_HOURS", until=morning)
+        assert system.row().asked_at is None
+
+    def test_who_was_refused_once_is_asked_when_nothing_speaks_against_it_any_more(self, system):
+        system.pause.paused = True
+        assert (system.ask_due().state, system.ask_due().reason) == ("DEFERRED", "PAUSED")
+        system.pause.paused = False
+        system.clock.advance(hours=1)
+
+        assert system.ask_due().state == "ACCEPTED"
+        assert system.row().asked_at == system.clock.now()
+
+    @pytest.mark.parametrize(
+        ("answer", "state", "reason", "is_asked"),
+        [
+            (OutcomeUnknownError("InternalServerException"), "UNCERTAIN", "OUTCOME_UNKNOWN", True),
+            (SendRefusedError("INVALID_PARAMETER"), "FAILED", "INVALID_PARAMETER", True),
+            (
+                SendingDisabledError("MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT"),
+                "DEFERRED",
+                "SENDING_DISABLED",
+                False,
+            ),
+        ],
+    )
+    def test_what_the_carrier_answers_is_the_outcome_and_nothing_is_sent_again(
+        self, system, answer, state, reason, is_asked
+    ):
+        system.sender.answers.append(answer)
+
+        outcome = system.ask_due()
+
+        assert (outcome.state, outcome.reason) == (state, reason)
+        assert (system.row().asked_at is not None) is is_asked
+        system.clock.advance(minutes=5)
+        again = system.ask_due()
+        assert system.sender.calls == (2 if state == "DEFERRED" else 1)
+        assert again.state == ("ACCEPTED" if state == "DEFERRED" else state)
+
+    def test_a_dry_run_says_who_and_leaves_no_trace(self, system):
+        outcome = system.ask_due(dry_run=True)
+
+        assert outcome == PersonOutcome(user_id="u1", state="WOULD_SEND", parts=1)
+        assert system.requests.rows == {}
+        assert system.ledger.rows == {}
+        assert system.sender.calls == 0
+        assert system.pacer.acquired == []
+
+    def test_a_dry_run_says_who_not(self, system):
+        system.opt_out()
+        assert system.ask_due(dry_run=True).reason == "OPTED_OUT"
+
+        other = System()
+        other.ask_due()
+        assert other.ask_due(dry_run=True, run_id="a look").reason == "ALREADY_ASKED"
+        other.clock.advance(days=3)
+        assert other.ask_due(dry_run=True, run_id="a look").state == "WOULD_SEND"
+        assert other.row().reminded_at is None
 
 
-def test_a_text_that_another_run_sent_at_the_same_time_counts_once(system):
-    system.ask(run_id="monday")
+class TestReminding:
+    def test_goes_out_once_after_three_days(self, system):
+        system.ask_due()
+        system.clock.advance(days=3, seconds=-1)
+        assert system.ask_due(run_id="thursday").reason == "NO_OCCASION"
+        system.clock.advance(seconds=1)
 
-    assert system.ask(run_id="also-monday").state == "ALREADY_SENT"
-    assert system.ask().state == "ALREADY_SENT"
-    assert len(system.sender.sent) == 1
+        outcome = system.ask_due(run_id="thursday")
+
+        assert (outcome.state, outcome.parts) == ("ACCEPTED", 1)
+        reminder = system.sender.bodies[1]
+        assert re.fullmatch(
+            rf"Hi John! A reminder to review your recent purchase: {BASE_URL}/r/\S{{40}}", reminder
+        )
+        link = verify(token_in(reminder), keys=LINK_KEYS.by_id, now=system.clock.now(), max_lifetime=WEEK)
+        assert link == Verified(id_to_reference(request_key()), system.clock.now() + WEEK)
+        assert system.row().reminded_at == system.clock.now()
+        system.clock.advance(days=1)
+        assert system.ask_due(run_id="friday").reason == "NO_OCCASION"
+        assert len(system.sender.sent) == 2
+
+    def test_stops_when_the_review_is_there(self, system):
+        system.ask_due()
+        system.answer()
+        system.clock.advance(days=3)
+
+        assert system.ask_due(run_id="thursday").reason == "NO_OCCASION"
+        assert system.ask_due(run_id="thursday", follow_up=True).reason == "ANSWERED"
+        assert system.asker().remind_by_id("u1", "registration").reason == "ANSWERED"
+        assert len(system.sender.sent) == 1
+
+    def test_an_answer_during_the_wait_for_the_slot_is_seen(self, system):
+        system.ask_due()
+        system.clock.advance(days=3)
+        system.pacer.on_acquire = system.answer
+
+        outcome = system.ask_due(run_id="thursday")
+
+        assert (outcome.state, outcome.reason) == ("SUPPRESSED", "ANSWERED")
+        assert len(system.sender.sent) == 1
+        assert system.row().reminded_at is None
+
+    def test_passes_the_gate(self, system):
+        system.ask_due()
+        system.opt_out()
+        system.clock.advance(days=3)
+
+        assert system.ask_due(run_id="thursday").reason == "OPTED_OUT"
+        assert system.row().reminded_at is None
+
+    def test_follows_a_run_and_waits_for_its_hour(self, system):
+        system.ask_due()
+        asked_at = system.clock.now()
+
+        early = system.ask_due(run_id="follow-up", follow_up=True)
+
+        assert early == PersonOutcome(
+            user_id="u1", state="DEFERRED", reason="REMINDER_NOT_DUE", until=asked_at + 3 * DAY
+        )
+        system.clock.advance(days=3)
+        assert system.ask_due(run_id="follow-up", follow_up=True).state == "ACCEPTED"
+        # The part is sent again: what the run sent counts as sent by it.
+        assert system.ask_due(run_id="follow-up", follow_up=True).state == "ACCEPTED"
+        assert system.ask_due(run_id="other", follow_up=True).reason == "ALREADY_REMINDED"
+        assert len(system.sender.sent) == 2
+
+    def test_that_was_cut_off_before_its_mark_is_marked_and_not_sent_again(self, system):
+        system.ask_due()
+        system.clock.advance(days=3)
+        system.ask_due(run_id="follow-up", follow_up=True)
+        system.requests.rows[request_key()] = replace(system.row(), reminded_at=None)
+
+        assert system.ask_due(run_id="follow-up", follow_up=True).state == "ACCEPTED"
+        assert len(system.sender.sent) == 2
+        assert system.row().reminded_at == system.clock.now()
+
+    def test_of_a_text_that_never_went_out_is_the_text_itself(self, system):
+        system.ask_due()
+        system.sender.sent.clear()
+        system.lose()
+        system.clock.advance(days=3)
+
+        assert system.ask_due(run_id="thursday").state == "ACCEPTED"
+        assert "Please review your recent purchase" in system.sender.bodies[0]
+        assert system.row().asked_at == system.clock.now()
+
+    def test_is_not_sent_after_a_text_that_was_not_delivered(self, system):
+        system.sender.answers.append(SendRefusedError("INVALID_PARAMETER"))
+        system.ask_due()
+        system.clock.advance(days=3)
+
+        outcome = system.ask_due(run_id="thursday")
+
+        assert (outcome.state, outcome.reason) == ("SUPPRESSED", "NOT_DELIVERED")
+
+    def test_speaks_the_language_of_the_customer(self, system):
+        german = replace(JOHN, locale="de-AT")
+        system.ask_due(german)
+        system.clock.advance(days=3)
+        system.ask_due(german, run_id="thursday")
+
+        asked, reminded = system.sender.bodies
+        assert asked.startswith("Hallo John! Bitte bewerten Sie Ihren Einkauf: ")
+        assert asked.endswith(" Antworten Sie STOP zum Abmelden")
+        assert reminded.startswith("Hallo John! Zur Erinnerung: Wie war Ihr Einkauf? ")
+
+    def test_of_a_single_request_is_asked_for_by_id(self, system):
+        system.ask()
+        asker = system.asker()
+
+        assert asker.remind_by_id("u1", "order-17").until == system.clock.now() + 3 * DAY
+        system.clock.advance(days=3)
+        assert asker.remind_by_id("u1", "order-17").state == "ACCEPTED"
+        assert asker.remind_by_id("u1", "order-17").reason == "ALREADY_REMINDED"
+        assert asker.remind_by_id("u1", "order-18").reason == "NO_REQUEST"
+        assert asker.remind_by_id("nobody", "order-17").reason == "NO_CUSTOMER"
+        assert len(system.sender.sent) == 2
+
+    def test_that_waits_for_the_morning_is_useful_for_a_week(self, system):
+        tokyo = replace(JOHN, time_zone="Asia/Tokyo")
+        system.clock.advance(hours=8)
+        system.ask_due(tokyo)
+        system.clock.advance(days=10, seconds=-1)
+        system.clock.advance(hours=-8)
+
+        outcome = system.ask_due(tokyo, run_id="late")
+
+        assert outcome.reason == "QUIET_HOURS"
+        system.clock.advance(hours=8)
+        assert system.ask_due(tokyo, run_id="late").state == "ACCEPTED"
 
 
-@pytest.mark.parametrize(
-    ("customer", "reason"),
-    [
-        (Customer(user_id="u1", phone_number=PHONE.e164), "INACTIVE"),
-        (Customer(user_id="u1", is_active=True), "NO_PHONE"),
-        (Customer(user_id="u1", phone_number="  ", is_active=True), "NO_PHONE"),
-        (Customer(user_id="u1", phone_number="call me", is_active=True), "INVALID_PHONE"),
-        (Customer(user_id="u1", phone_number="+1202", is_active=True), "INVALID_PHONE"),
-        (Customer(user_id="u1", phone_number="+4915112345678", is_active=True), "COUNTRY_NOT_ALLOWED"),
-    ],
-)
-def test_who_cannot_be_asked_is_skipped_with_the_reason(system, customer, reason):
-    outcome = system.ask(customer)
+class TestAskingAtOnce:
+    def test_needs_no_cooldown_since_somebody_named_the_occasion(self, system):
+        system.ask_due()
 
-    assert (outcome.state, outcome.reason) == ("SUPPRESSED", reason)
-    assert system.sender.calls == 0
+        assert system.ask("order-17").state == "ACCEPTED"
+        assert system.ask("order-18").state == "ACCEPTED"
+        assert system.ask("nobody's", user_id="nobody").reason == "NO_CUSTOMER"
 
+    def test_asks_once_about_an_occasion(self, system):
+        system.ask()
+        system.clock.advance(days=100)
 
-def test_a_landline_is_skipped(system, monkeypatch):
-    landline = ParsedNumber(number=PHONE, country="US", kind=NumberKind.LANDLINE)
-    monkeypatch.setattr(system.parser, "parse", lambda raw: landline)
+        assert system.ask() == PersonOutcome(user_id="u1", state="ALREADY_SENT", reason="ALREADY_ASKED")
+        assert len(system.sender.sent) == 1
 
-    assert system.ask().reason == "LANDLINE"
-    assert system.requests.rows == {}
+    @pytest.mark.parametrize("past", ["occurred_at", "requested_at"])
+    def test_is_of_use_as_long_as_the_occasion_lives(self, system, past):
+        thirty_days_ago = system.clock.now() - 30 * DAY
 
+        outcome = system.ask(**{past: thirty_days_ago})
 
-def test_who_opted_out_is_not_asked_and_not_recorded_as_asked(system):
-    system.opt_out()
+        assert (outcome.state, outcome.reason) == ("SUPPRESSED", "EXPIRED")
+        assert system.ask(**{past: thirty_days_ago + timedelta(seconds=1)}).state == "ACCEPTED"
 
-    outcome = system.ask()
+    def test_completes_what_was_recorded(self, system):
+        occurred_at = system.clock.now() - DAY
+        system.record(occurred_at=occurred_at)
 
-    assert (outcome.state, outcome.reason) == ("SUPPRESSED", "OPTED_OUT")
-    assert system.sender.calls == 0
-    assert system.requests.rows[request_key()].asked_at is None
+        assert system.ask().state == "ACCEPTED"
+        assert system.row("order-17").occurred_at == occurred_at
+        assert system.row("order-17").run_id is None
 
+    def test_that_was_cut_off_before_its_text_is_done_by_the_next_delivery_of_the_event(self, system):
+        system.ask()
+        system.sender.sent.clear()
+        system.lose("order-17")
+        system.clock.advance(minutes=1)
 
-def test_an_opt_out_during_the_wait_for_the_slot_is_seen(system):
-    system.pacer.on_acquire = system.opt_out
+        assert system.ask().state == "ACCEPTED"
+        assert system.row("order-17").asked_at == system.clock.now()
 
-    assert system.ask().reason == "OPTED_OUT"
-    assert system.sender.calls == 0
+    def test_nobody_is_asked_about_what_they_answered(self, system):
+        system.record()
+        system.answer("order-17")
 
-
-def test_who_was_refused_once_is_asked_when_nothing_speaks_against_it_any_more(system):
-    system.pause.paused = True
-    assert (system.ask().state, system.ask().reason) == ("DEFERRED", "PAUSED")
-    system.pause.paused = False
-    system.clock.advance(hours=1)
-
-    assert system.ask().state == "ACCEPTED"
-    assert system.requests.rows[request_key()].asked_at == system.clock.now()
+        assert system.ask().reason == "ANSWERED"
 
 
-@pytest.mark.parametrize(
-    ("answer", "state", "reason", "is_asked"),
-    [
-        (OutcomeUnknownError("InternalServerException"), "UNCERTAIN", "OUTCOME_UNKNOWN", True),
-        (SendRefusedError("INVALID_PARAMETER"), "FAILED", "INVALID_PARAMETER", True),
-        (SendingDisabledError("MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT"), "DEFERRED", "SENDING_DISABLED", False),
-    ],
-)
-def test_what_the_carrier_answers_is_the_outcome_and_nothing_is_sent_again(
-    system, answer, state, reason, is_asked
-):
-    system.sender.answers.append(answer)
+class TestRecording:
+    def test_is_done_once_and_asks_nobody(self, system):
+        assert system.record() == PersonOutcome(user_id="u1", state="RECORDED")
+        system.clock.advance(days=1)
+        assert system.record() == PersonOutcome(user_id="u1", state="RECORDED", reason="ALREADY_RECORDED")
+        assert system.row("order-17").recorded_at == system.clock.now() - DAY
+        assert system.sender.calls == 0
 
-    outcome = system.ask()
-
-    assert (outcome.state, outcome.reason) == (state, reason)
-    assert (system.requests.rows[request_key()].asked_at is not None) is is_asked
-    system.clock.advance(minutes=5)
-    again = system.ask()
-    assert system.sender.calls == (2 if state == "DEFERRED" else 1)
-    assert again.state == ("ACCEPTED" if state == "DEFERRED" else state)
+    def test_of_what_is_too_long_ago_is_of_no_use(self, system):
+        assert system.record(occurred_at=system.clock.now() - 30 * DAY).reason == "EXPIRED"
+        assert system.requests.rows == {}
 
 
-def test_a_dry_run_says_who_and_leaves_no_trace(system):
-    outcome = system.ask(dry_run=True)
-
-    assert outcome == PersonOutcome(user_id="u1", state="WOULD_SEND", parts=1)
-    assert system.requests.rows == {}
-    assert system.ledger.get("anything") is None
-    assert system.sender.calls == 0
-    assert system.pacer.acquired == []
-
-
-def test_a_dry_run_says_who_not(system):
-    system.opt_out()
-    assert system.ask(dry_run=True).reason == "OPTED_OUT"
-
-    other = System()
-    other.ask()
-    assert other.ask(dry_run=True).reason == "ALREADY_ASKED"
-
-
-def instants_of_asking():
+def cut_off_at_every_instant(arrange, act):
+    """Run ``act`` to its end once, and count the instants at which it could be cut off."""
     system, plan = System(), CrashPlan()
-    system.asker(plan.wrap).ask(JOHN, "registration")
-    return plan.instants
+    arrange(system)
+    act(system.asker(plan.wrap))
+    return range(1, plan.instants + 1)
 
 
-@pytest.mark.parametrize("instant", range(1, instants_of_asking() + 1))
-def test_cut_off_anywhere_nobody_gets_a_second_text(system, instant):
+def ask_john(asker):
+    return asker.ask_due(JOHN, run_id="monday")
+
+
+def days_after_asking(system):
+    system.ask_due()
+    system.clock.advance(days=3)
+
+
+def remind_john(asker):
+    return asker.ask_due(JOHN, run_id="thursday")
+
+
+@pytest.mark.parametrize("instant", cut_off_at_every_instant(lambda system: None, ask_john))
+@pytest.mark.parametrize("next_run", ["monday", "tuesday"])
+def test_cut_off_anywhere_nobody_gets_a_second_text_and_nobody_is_lost(system, instant, next_run):
     with pytest.raises(Crash):
-        system.asker(CrashPlan(crash_at=instant).wrap).ask(JOHN, "registration")
+        ask_john(system.asker(CrashPlan(crash_at=instant).wrap))
     system.clock.advance(minutes=5)
 
-    outcome = system.ask()
+    outcome = system.ask_due(run_id=next_run)
     system.clock.advance(minutes=5)
-    system.ask()
+    system.ask_due(run_id="later")
 
     assert len(system.sender.sent) <= 1
     # Unsent only where the claim was taken: then nobody can tell, and it is reported.
@@ -344,27 +667,54 @@ def test_cut_off_anywhere_nobody_gets_a_second_text(system, instant):
         assert request_key() in system.requests.rows
 
 
-def test_a_customer_is_asked_by_id(system):
-    assert system.asker().ask_by_id("u1", "order-17").state == "ACCEPTED"
-    assert system.asker().ask_by_id("nobody", "order-17").reason == "NO_CUSTOMER"
+@pytest.mark.parametrize("instant", cut_off_at_every_instant(days_after_asking, remind_john))
+def test_a_reminder_that_is_cut_off_anywhere_comes_once(system, instant):
+    days_after_asking(system)
+    with pytest.raises(Crash):
+        remind_john(system.asker(CrashPlan(crash_at=instant).wrap))
+    system.clock.advance(minutes=5)
+
+    outcome = system.ask_due(run_id="thursday")
+    system.clock.advance(days=1)
+    system.ask_due(run_id="friday")
+
+    assert len(system.sender.sent) <= 2
+    assert len(system.sender.sent) == 2 or outcome.state == "UNCERTAIN"
 
 
 class TestNewLink:
     def test_goes_out_once_with_a_new_expiry(self, system):
-        system.ask()
+        system.ask_due()
         system.clock.advance(days=30)
 
         outcome = system.asker().send_new_link(request_key())
 
         assert outcome.state == "ACCEPTED"
-        token = system.sender.bodies[1].rpartition("/r/")[2]
-        link = verify(token, keys=LINK_KEYS.by_id, now=system.clock.now(), max_lifetime=WEEK)
+        link = verify(
+            token_in(system.sender.bodies[1]),
+            keys=LINK_KEYS.by_id,
+            now=system.clock.now(),
+            max_lifetime=WEEK,
+        )
         assert link == Verified(id_to_reference(request_key()), system.clock.now() + WEEK)
         assert system.asker().send_new_link(request_key()).reason == "ALREADY_ASKED"
         assert len(system.sender.sent) == 2
 
+    def test_is_what_the_person_waits_for_at_any_hour(self, system):
+        system.ask_due()
+        system.clock.advance(days=30, hours=12)
+
+        assert system.asker().send_new_link(request_key()).state == "ACCEPTED"
+        assert system.sender.sent[1].message_class == "TRANSACTIONAL"
+
+    def test_that_waited_for_longer_than_a_link_lives_is_not_sent(self, system):
+        system.ask_due()
+        waited = system.clock.now() - WEEK
+
+        assert system.asker().send_new_link(request_key(), requested_at=waited).reason == "EXPIRED"
+
     def test_goes_to_the_number_that_the_customer_has_now(self, system):
-        system.ask()
+        system.ask_due()
         system.customers.rows["u1"] = Customer(user_id="u1", phone_number="+12025550199", is_active=True)
 
         system.asker().send_new_link(request_key())
@@ -372,23 +722,23 @@ class TestNewLink:
         assert system.sender.sent[1].destination == PhoneNumber("+12025550199")
 
     def test_passes_the_gate(self, system):
-        system.ask()
+        system.ask_due()
         system.opt_out()
 
         assert system.asker().send_new_link(request_key()).reason == "OPTED_OUT"
 
     def test_is_not_sent_where_there_is_nothing_to_review(self, system):
         assert system.asker().send_new_link(request_key()).reason == "NO_REQUEST"
-        system.ask()
-        system.requests.mark_answered(request_key(), system.clock.now())
-        assert system.asker().send_new_link(request_key()).reason == "NO_LONGER_TRUE"
+        system.ask_due()
+        system.answer()
+        assert system.asker().send_new_link(request_key()).reason == "ANSWERED"
 
     @pytest.mark.parametrize(
         ("customers", "reason"),
         [([], "NO_CUSTOMER"), ([Customer(user_id="u1", phone_number=PHONE.e164)], "INACTIVE")],
     )
     def test_is_not_sent_to_who_has_left(self, system, customers, reason):
-        system.ask()
+        system.ask_due()
         system.customers = FakeCustomers(*customers)
 
         assert system.asker().send_new_link(request_key()).reason == reason
@@ -398,9 +748,37 @@ class TestRequestTexts:
     def test_the_language_follows_the_customer(self):
         texts = RequestTexts({"en": "Hi {{name}}! {{link}}", "fr": "Bonjour {{name}} ! {{link}}"})
 
-        assert texts.render(locale="fr-CA", first_name="Zoë", link="L") == "Bonjour Zoe ! L"
-        assert texts.render(locale="fr", first_name=None, link="L") == "Bonjour ! L"
-        assert texts.render(locale="de", first_name=None, link="L") == "Hi! L"
+        def render(locale, first_name=None):
+            return texts.render(locale=locale, first_name=first_name, link="L")
+
+        assert render("fr-CA", "Zoë") == PersonalText("Bonjour Zoe ! L", "fr", "Bonjour ! L")
+        assert render("fr") == PersonalText("Bonjour ! L", "fr")
+        assert render("de") == PersonalText("Hi! L", "en")
+
+    @pytest.mark.parametrize("texts", [STANDARD_TEXTS, STANDARD_REMINDERS], ids=["requests", "reminders"])
+    def test_every_language_takes_one_part_with_a_name_and_the_longest_link(self, texts):
+        assert set(texts) == {"en", "es", "fr", "de", "pt"}
+        for locale in texts:
+            text = RequestTexts(texts).render(locale=locale, first_name="Bartholome", link="x" * 102)
+
+            assert "Bartholome" in text.body
+            assert "Bartholome" not in text.without_name
+            assert measure(text.body).parts == 1
+            assert measure(text.body).encoding == "GSM"
+
+    @pytest.mark.parametrize("texts", [STANDARD_TEXTS, STANDARD_REMINDERS], ids=["requests", "reminders"])
+    def test_every_language_has_room_for_the_opt_out_on_a_short_domain(self, texts):
+        for locale in texts:
+            text = RequestTexts(texts).render(
+                locale=locale, first_name="John", link=f"{BASE_URL}/r/{'x' * 40}"
+            )
+
+            first = introduced(
+                plain(text.body), shorter_body=text.without_name, sender_name=None, locale=locale
+            )
+            assert first is not None
+            assert "STOP" in first.body
+            assert first.measured.parts == 1
 
     @pytest.mark.parametrize(
         ("texts", "message"),

@@ -1,6 +1,7 @@
 """The thanks for a review: once a review, one message part, never to who opted out."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from sms_engagement_runtime.review_collector.domain.confirming import ReviewConf
 from sms_engagement_runtime.review_collector.domain.customers import Customer
 from sms_engagement_runtime.review_collector.domain.named_texts import without_name
 from tests.support.fakes import (
+    START,
     SUBSCRIBER_KEY,
     FakeClock,
     FakeContacts,
@@ -34,6 +36,14 @@ JOHN = Customer(user_id="u1", phone_number=PHONE.e164, name="John Doe", is_activ
 class System:
     def __init__(self, customer=JOHN, texts=None):
         self.contacts = FakeContacts()
+        # Who wrote a review was asked for it, and was told then how to opt out.
+        self.contacts.put(
+            Contact(
+                subscriber_id=subscriber_id(PHONE, SUBSCRIBER_KEY),
+                introduced_at=START,
+                introduced_by="earlier",
+            )
+        )
         self.ledger = FakeLedger(self.contacts)
         self.sender = FakeSender()
         self.pause = FakePause()
@@ -125,6 +135,17 @@ def test_nothing_is_sent_after_an_opt_out(scopes):
 
     assert system.confirm() == ("SUPPRESSED", "OPTED_OUT")
     assert system.sender.bodies == []
+
+
+def test_thanks_that_waited_for_a_day_are_none():
+    system = System()
+    a_second_more = START - timedelta(days=1) + timedelta(seconds=1)
+
+    late = system.confirmer.confirm("review-1", "u1", requested_at=START - timedelta(days=1))
+    in_time = system.confirmer.confirm("review-2", "u1", requested_at=a_second_more)
+
+    assert (late.state, late.reason) == ("SUPPRESSED", "EXPIRED")
+    assert in_time.state == "ACCEPTED"
 
 
 def test_it_waits_while_sending_is_paused():

@@ -16,10 +16,16 @@ def test_a_row_as_documented():
         "status": "active",
         "createdAt": Decimal(1700000000),
         "locale": "fr-CA",
+        "timeZone": "America/Toronto",
     }
 
     assert read_customer(row) == Customer(
-        user_id="u1", phone_number="+12025550123", name="John Doe", locale="fr-CA", is_active=True
+        user_id="u1",
+        phone_number="+12025550123",
+        name="John Doe",
+        locale="fr-CA",
+        time_zone="America/Toronto",
+        is_active=True,
     )
 
 

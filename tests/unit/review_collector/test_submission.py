@@ -16,7 +16,7 @@ from sms_engagement_runtime.review_collector.domain.submission import (
     Gone,
     ReviewDesk,
 )
-from tests.support.fakes import Crash, CrashPlan, FakeAttention, FakeBus, FakeClock
+from tests.support.fakes import START, Crash, CrashPlan, FakeAttention, FakeBus, FakeClock
 from tests.support.review_fakes import FakeReviewRequests, FakeReviews
 
 FIVE = Opinion(rating=5, text="Great")
@@ -32,7 +32,7 @@ class Shop:
         self.bus = FakeBus()
         self.unannounced = []
         self.requests.rows["r1"] = ReviewRequest(
-            request_id="r1", user_id="u1", occasion="registration", name="John Doe"
+            request_id="r1", user_id="u1", occasion="registration", name="John Doe", recorded_at=START
         )
 
     def desk(self, wrap=lambda port: port):

@@ -115,14 +115,18 @@ class Catalogue:
             )
         object.__setattr__(self, "_by_locale", by_locale)
 
-    def resolve(self, locale: str | None) -> Template:
-        """Choose the text for a locale: ``fr-CA``, else ``fr``, else the default."""
+    def closest(self, locale: str | None) -> str:
+        """Choose the language for a locale: ``fr-CA``, else ``fr``, else the default; in lower case."""
         wanted = _canonical(locale or self.default)
         while wanted:
             if wanted in self._by_locale:
-                return self._by_locale[wanted]
+                return wanted
             wanted = wanted.rpartition("-")[0]
-        return self._by_locale[_canonical(self.default)]
+        return _canonical(self.default)
+
+    def resolve(self, locale: str | None) -> Template:
+        """Choose the text for a locale, as `closest`."""
+        return self._by_locale[self.closest(locale)]
 
 
 def _canonical(locale: str) -> str:

@@ -8,6 +8,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, service_call
+from sms_engagement_runtime.channel.domain.broadcast.audience import Cursor, Page
 from sms_engagement_runtime.review_collector.adapters.attributes import tolerant_row
 from sms_engagement_runtime.review_collector.domain.customers import Customer, read_customer
 
@@ -21,6 +22,7 @@ _NAMES: Final = {
     "#name": "name",
     "#status": "status",
     "#locale": "locale",
+    "#timeZone": "timeZone",
 }
 _PROJECTION: Final = ", ".join(_NAMES)
 
@@ -47,6 +49,24 @@ class DynamoCustomers:
         self._client = client
         self._table = table
         self._sleep = sleep
+
+    def page(self, cursor: Cursor | None) -> Page[Customer]:
+        """Read a page of the table (1 MB of it).
+
+        Raises
+        ------
+        TransientError
+            It could not be read.
+        """
+        with service_call("dynamodb:Scan"):
+            page = self._client.scan(
+                TableName=self._table,
+                ProjectionExpression=_PROJECTION,
+                ExpressionAttributeNames=_NAMES,
+                **({"ExclusiveStartKey": dict(cursor)} if cursor else {}),
+            )
+        rows = [read_customer(tolerant_row(item)) for item in page["Items"]]
+        return Page(rows=rows, next=page.get("LastEvaluatedKey"))
 
     def everybody(self) -> Iterator[Customer]:
         """Read the table page by page (1 MB each), so that memory does not grow with it.

@@ -1,16 +1,17 @@
-"""Asking one customer for a review, once an occasion."""
+"""Asking customers for reviews: once an occasion, and one reminder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sms_engagement_runtime.channel.domain import ledger
+from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome
 from sms_engagement_runtime.channel.domain.consent import Scope
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
-from sms_engagement_runtime.channel.domain.ledger import Intent, LedgerRow, MessageState
+from sms_engagement_runtime.channel.domain.ledger import Intent, LedgerRow, MessageState, intent_key
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber
 from sms_engagement_runtime.channel.domain.ports import PhoneNumberParser
@@ -19,11 +20,22 @@ from sms_engagement_runtime.channel.domain.sending import SendOutcome, SendServi
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.domain.customers import Customer, first_name
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeySource
-from sms_engagement_runtime.review_collector.domain.outcomes import AskReason, PersonOutcome
+from sms_engagement_runtime.review_collector.domain.occasions import (
+    UNSETTLED,
+    Ask,
+    Nothing,
+    OccasionPolicy,
+    Remind,
+    Settle,
+    choose,
+    remind,
+    reminder_useful_until,
+    useful_until,
+)
 from sms_engagement_runtime.review_collector.domain.ports import CustomerDirectory, ReviewRequestRepository
-from sms_engagement_runtime.review_collector.domain.request_texts import RequestTexts
+from sms_engagement_runtime.review_collector.domain.reasons import AskReason
+from sms_engagement_runtime.review_collector.domain.request_texts import STANDARD_REMINDERS, RequestTexts
 from sms_engagement_runtime.review_collector.domain.requests import (
-    REGISTRATION,
     ReviewRequest,
     id_to_reference,
     reference_to_id,
@@ -37,11 +49,17 @@ CONSTRUCT: Final = "reviews"
 REQUEST: Final = "review-request"
 """Purpose of the text that asks."""
 
+REMINDER: Final = "review-reminder"
+"""Purpose of the text that reminds of it."""
+
 NEW_LINK: Final = "review-link"
 """Purpose of the text that brings a new link in place of an expired one."""
 
+RECORDED: Final = "RECORDED"
+"""State of an occasion that was written down for the next broadcast."""
+
 # A claim or an acceptance leaves the person asked; in every other state nothing was sent.
-_NOT_ASKED: Final = frozenset({OutcomeState.SUPPRESSED, OutcomeState.DEFERRED})
+_NOT_SENT: Final = frozenset({OutcomeState.SUPPRESSED, OutcomeState.DEFERRED})
 
 _HELD_OUTCOMES: Final = {
     MessageState.CLAIMED: OutcomeState.IN_FLIGHT,
@@ -51,6 +69,19 @@ _HELD_OUTCOMES: Final = {
     MessageState.FAILED: OutcomeState.FAILED,
     MessageState.EXPIRED: OutcomeState.FAILED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """A customer who can be texted, with what their number stands for worked out once."""
+
+    customer: Customer
+    parsed: ParsedNumber
+    subscriber_id: str
+
+    @property
+    def user_id(self) -> str:
+        return self.customer.user_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +96,8 @@ class ReviewAsker:
         Without a slash at its end; a link is this, ``/r/`` and the token.
     link_lifetime
         From the moment of asking.
+    policy
+        How often people are asked.
     consent_rule
         ``IMPLIED``: an active customer may be asked until they opt out.
     """
@@ -78,145 +111,348 @@ class ReviewAsker:
     texts: RequestTexts
     link_base_url: str
     link_lifetime: timedelta
+    reminder_texts: RequestTexts = field(default_factory=lambda: RequestTexts(standard=STANDARD_REMINDERS))
+    policy: OccasionPolicy = field(default_factory=OccasionPolicy)
     consent_rule: ConsentRule = ConsentRule.IMPLIED
 
-    def ask(
-        self, customer: Customer, occasion: str, *, dry_run: bool = False, run_id: str | None = None
+    def ask_due(
+        self, customer: Customer, *, run_id: str, dry_run: bool = False, follow_up: bool = False
     ) -> PersonOutcome:
-        """Ask one customer about one occasion, unless something speaks against it.
-
-        The row that the link stands for is written before the text goes out: a link may be opened before the
-        call to the carrier has returned. Where the gate refuses, the row stays without ``askedAt``.
+        """Ask one customer about what is due, or remind them of it; most often there is nothing to do.
 
         Parameters
         ----------
-        dry_run
-            Decide, and neither write nor send.
         run_id
             The broadcast that asks, recorded as the text's campaign: a text that the same run sent before it
             was cut off counts as sent by it, and one that another run sends at the same time does not.
+        dry_run
+            Decide, and neither write nor send.
+        follow_up
+            Remind, and ask nobody anew. Whose reminder is not due yet is DEFERRED until it is.
 
         Raises
         ------
         TransientError
             A service did not answer. The attempt may be repeated.
         """
-        parsed = screen(customer, self.parser)
-        if isinstance(parsed, Reason):
-            return _skipped(customer.user_id, parsed)
-        request = ReviewRequest(
-            request_id=reference_to_id(request_id(customer.user_id, occasion, self.subscriber_key())),
-            user_id=customer.user_id,
-            occasion=occasion,
-            name=customer.name,
-            first_name=first_name(customer.name),
-            locale=customer.locale,
-            asked_at=self.send_service.clock.now(),
+        person = self._meet(customer)
+        if isinstance(person, PersonOutcome):
+            return person
+        turn = _Turn(self, person, run_id=run_id, is_dry=dry_run)
+        now = self.send_service.clock.now()
+        rows = self.requests.of_customer(person.user_id)
+        match choose(rows, now, self.policy, follow_up=follow_up):
+            case Ask(occasion, row):
+                return turn.ask(occasion, row)
+            case Remind(request):
+                return turn.remind(request)
+            case Settle(request):
+                return turn.settle(request)
+            case Nothing(reason, until):
+                return turn.reminded_already(rows) or _waiting(person.user_id, reason, until)
+
+    def ask_by_id(
+        self,
+        user_id: str,
+        occasion: str,
+        *,
+        occurred_at: datetime | None = None,
+        requested_at: datetime | None = None,
+    ) -> PersonOutcome:
+        """Ask a customer who is named by id, about an occasion that is named; raises as `ask_due`.
+
+        The cooldown is for broadcasts: whoever names an occasion wants to know about that one.
+
+        Parameters
+        ----------
+        occurred_at
+            When it happened: with it the occasion ages.
+        requested_at
+            When this was first asked for; the same, where nobody said when it happened.
+        """
+        person = self._meet_by_id(user_id)
+        if isinstance(person, PersonOutcome):
+            return person
+        since = occurred_at or requested_at or self.send_service.clock.now()
+        return _Turn(self, person, useful_until=since + self.policy.lifetime).ask(
+            occasion, occurred_at=occurred_at
         )
-        intent = self._intent(parsed, request, purpose=REQUEST, run_id=run_id)
-        held = self._held(intent, customer.user_id)
-        if held is not None:
-            was_sent = held.state == OutcomeState.ALREADY_SENT
-            return (was_sent and self._opted_out(intent, customer.user_id)) or held
-        if occasion == REGISTRATION and self.requests.was_asked(customer.user_id, besides=request.request_id):
-            # Who was asked about a purchase has registered long ago.
-            nothing_new = _skipped(customer.user_id, AskReason.NO_OCCASION)
-            return self._opted_out(intent, customer.user_id) or nothing_new
-        if dry_run:
-            outcome = self.send_service.send(intent, dry_run=True)
-            return _outcome(customer.user_id, outcome)
-        existing = self.requests.reserve(request)
-        outcome = self.send_service.send(intent)
-        self._keep_asked_at(request, existing, outcome)
-        return _outcome(customer.user_id, outcome)
 
-    def ask_by_id(self, user_id: str, occasion: str) -> PersonOutcome:
-        """Ask a customer who is named by id; raises as `ask`."""
-        customer = self.customers.find([user_id]).get(user_id)
-        if customer is None:
-            return _skipped(user_id, AskReason.NO_CUSTOMER)
-        return self.ask(customer, occasion)
+    def remind_by_id(self, user_id: str, occasion: str) -> PersonOutcome:
+        """Remind a customer who is named by id, once, unless they answered; raises as `ask_due`."""
+        person = self._meet_by_id(user_id)
+        if isinstance(person, PersonOutcome):
+            return person
+        request = self.requests.get(self.request_id(user_id, occasion))
+        match remind(request, self.send_service.clock.now(), self.policy):
+            case Remind(due):
+                return _Turn(self, person).remind(due)
+            case Nothing(reason, until):
+                return _waiting(user_id, reason, until)
 
-    def send_new_link(self, identifier: str) -> PersonOutcome:
-        """Send a new link for a request whose link has expired, once an occasion; raises as `ask`.
+    def record(self, user_id: str, occasion: str, *, occurred_at: datetime | None) -> PersonOutcome:
+        """Write an occasion down for the next broadcast. It is recorded once, whoever tells it how often."""
+        now = self.send_service.clock.now()
+        if occurred_at is not None and now >= occurred_at + self.policy.lifetime:
+            return _skipped(user_id, Reason.EXPIRED)
+        request = ReviewRequest(
+            request_id=self.request_id(user_id, occasion),
+            user_id=user_id,
+            occasion=occasion,
+            occurred_at=occurred_at,
+            recorded_at=now,
+        )
+        if not self.requests.record(request):
+            return PersonOutcome(user_id=user_id, state=RECORDED, reason=AskReason.ALREADY_RECORDED)
+        return PersonOutcome(user_id=user_id, state=RECORDED)
 
-        The customer is read anew: the text goes to the number that the customer has now.
+    def send_new_link(self, identifier: str, *, requested_at: datetime | None = None) -> PersonOutcome:
+        """Send a new link for a request whose link has expired, once an occasion; raises as `ask_due`.
+
+        The customer is read anew: the text goes to the number that the customer has now. The person asked for
+        it a moment ago, so it is no promotion and waits for no hour.
+
+        Parameters
+        ----------
+        requested_at
+            When the person asked for it: they wait no longer than a link lives.
         """
         request = self.requests.get(identifier)
         if request is None:
             return _skipped("", AskReason.NO_REQUEST)
         if request.answered_at is not None:
-            return _skipped(request.user_id, Reason.NO_LONGER_TRUE)
-        customer = self.customers.find([request.user_id]).get(request.user_id)
-        if customer is None:
-            return _skipped(request.user_id, AskReason.NO_CUSTOMER)
+            return _skipped(request.user_id, AskReason.ANSWERED)
+        person = self._meet_by_id(request.user_id)
+        if isinstance(person, PersonOutcome):
+            return person
+        since = requested_at or self.send_service.clock.now()
+        return _Turn(self, person, useful_until=since + self.link_lifetime).send_link(request)
+
+    def request_id(self, user_id: str, occasion: str) -> str:
+        """Return the id of the request about an occasion of a customer."""
+        return reference_to_id(request_id(user_id, occasion, self.subscriber_key()))
+
+    def _meet_by_id(self, user_id: str) -> _Person | PersonOutcome:
+        customer = self.customers.find([user_id]).get(user_id)
+        return _skipped(user_id, AskReason.NO_CUSTOMER) if customer is None else self._meet(customer)
+
+    def _meet(self, customer: Customer) -> _Person | PersonOutcome:
         parsed = screen(customer, self.parser)
         if isinstance(parsed, Reason):
-            return _skipped(request.user_id, parsed)
-        intent = self._intent(parsed, request, purpose=NEW_LINK)
-        held = self._held(intent, request.user_id)
-        return held or _outcome(request.user_id, self.send_service.send(intent))
+            return _skipped(customer.user_id, parsed)
+        return _Person(customer, parsed, subscriber_id(parsed.number, self.subscriber_key()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One person's turn.
+
+    Attributes
+    ----------
+    run_id
+        None outside broadcasts.
+    useful_until
+        Of the text; None where it follows from the request.
+    """
+
+    asker: ReviewAsker
+    person: _Person
+    run_id: str | None = None
+    is_dry: bool = False
+    useful_until: datetime | None = None
+
+    def ask(
+        self, occasion: str, row: ReviewRequest | None = None, *, occurred_at: datetime | None = None
+    ) -> PersonOutcome:
+        """Ask about an occasion.
+
+        The row that the link stands for is written before the text goes out: a link may be opened before the
+        call to the carrier has returned. Where the gate refuses, the row stays without ``askedAt``.
+
+        Parameters
+        ----------
+        row
+            What is known of the occasion; one with ``asked_at`` only where the text is proven not to have
+            gone out.
+        """
+        customer, now = self.person.customer, self._now
+        request = ReviewRequest(
+            request_id=row.request_id if row else self.asker.request_id(customer.user_id, occasion),
+            user_id=customer.user_id,
+            occasion=occasion,
+            name=customer.name,
+            first_name=first_name(customer.name),
+            locale=customer.locale,
+            occurred_at=(row.occurred_at if row else None) or occurred_at,
+            recorded_at=row.recorded_at if row else now,
+            asked_at=now,
+            subscriber_id=self.person.subscriber_id,
+            run_id=self.run_id,
+        )
+        expires_at = self.useful_until or useful_until(request, self.asker.policy)
+        intent = self._intent(request, REQUEST, self.asker.texts, expires_at=expires_at)
+        if self.is_dry:
+            return self._send(intent)
+        standing = self.asker.requests.reserve(request, instead_of=row.asked_at if row else None)
+        if standing is not None:
+            refusal = self._objection_of(standing)
+            if refusal is not None:
+                return refusal
+            # Another attempt has written the row and not claimed the text: it was cut off, or is at it now.
+            # Then the claim decides between the two.
+            self.asker.requests.reserve(request, instead_of=standing.asked_at)
+        outcome = self._send(intent)
+        if outcome.state in _NOT_SENT:
+            self.asker.requests.withdraw(request.request_id, now)
+        return outcome
+
+    def remind(self, request: ReviewRequest) -> PersonOutcome:
+        """Remind of a request, unless its text never went out: then that one goes out now."""
+        requests = self.asker.requests
+        text = self._text_of(request, REQUEST)
+        if text is None:
+            return self.ask(request.occasion, request)
+        if _HELD_OUTCOMES[text.state] is OutcomeState.FAILED:
+            return _skipped(self.person.user_id, AskReason.NOT_DELIVERED)
+
+        def is_unanswered() -> bool:
+            current = requests.get(request.request_id)
+            return current is not None and current.answered_at is None
+
+        outcome = self._send(
+            self._intent(
+                # Who has a new name or language since is spoken to by it.
+                replace(
+                    request,
+                    first_name=first_name(self.person.customer.name),
+                    locale=self.person.customer.locale,
+                ),
+                REMINDER,
+                self.asker.reminder_texts,
+                expires_at=reminder_useful_until(request, self.asker.policy),
+            ),
+            still_true=is_unanswered,
+        )
+        if outcome.reason == Reason.NO_LONGER_TRUE:
+            return replace(outcome, reason=AskReason.ANSWERED)
+        if not self.is_dry and outcome.state not in _NOT_SENT:
+            # After the text, since the ledger sends no second one: cut off in between, the next attempt
+            # writes it.
+            requests.mark_reminded(request.request_id, self._now)
+        return outcome
+
+    def settle(self, request: ReviewRequest) -> PersonOutcome:
+        """Tell what asking came to, a short while ago; ask where the text never went out."""
+        return self._objection_of(request) or self.ask(request.occasion, request)
+
+    def reminded_already(self, requests: Sequence[ReviewRequest]) -> PersonOutcome | None:
+        """Tell of the reminder that this very run has sent, before its part was cut off and sent again."""
+        for request in requests:
+            if request.reminded_at is not None and request.reminded_at > self._now - UNSETTLED:
+                text = self._text_of(request, REMINDER)
+                if text is not None and text.campaign_id == self.run_id:
+                    return self._outcome_of(text)
+        return None
+
+    def send_link(self, request: ReviewRequest) -> PersonOutcome:
+        """Send a new link for a request."""
+        # Finding out that it was sent costs no rate slot.
+        text = self._text_of(replace(request, subscriber_id=self.person.subscriber_id), NEW_LINK)
+        if text is not None:
+            return self._outcome_of(text)
+        return self._send(
+            self._intent(
+                request,
+                NEW_LINK,
+                self.asker.texts,
+                expires_at=self.useful_until,
+                message_class=MessageClass.TRANSACTIONAL,
+            )
+        )
+
+    @property
+    def _now(self) -> datetime:
+        return self.asker.send_service.clock.now()
+
+    def _objection_of(self, standing: ReviewRequest) -> PersonOutcome | None:
+        """Tell why a request that was made must not be made again; None where its text never went out."""
+        if standing.answered_at is not None:
+            return _skipped(self.person.user_id, AskReason.ANSWERED)
+        text = self._text_of(standing, REQUEST)
+        if text is None:
+            return None
+        outcome = self._outcome_of(text)
+        if outcome.state == OutcomeState.ALREADY_SENT and self._has_opted_out():
+            # Nobody would ask this person now: that says more.
+            return _skipped(self.person.user_id, Reason.OPTED_OUT)
+        return outcome
+
+    def _text_of(self, request: ReviewRequest, purpose: str) -> LedgerRow | None:
+        """Return the ledger's row of a request's text; None where it is proven not to have gone out."""
+        recipient = request.subscriber_id or self.person.subscriber_id
+        row = self.asker.send_service.ledger.get(intent_key(CONSTRUCT, recipient, purpose, request.occasion))
+        return None if row is None or ledger.may_claim(row) else row
+
+    def _has_opted_out(self) -> bool:
+        contact = self.asker.send_service.contacts.get(self.person.subscriber_id)
+        return contact.is_opted_out_of(Scope.REVIEWS)
+
+    def _outcome_of(self, text: LedgerRow) -> PersonOutcome:
+        user_id, state = self.person.user_id, text.derived_state(self._now)
+        outcome = _HELD_OUTCOMES[state]
+        if outcome is not OutcomeState.ALREADY_SENT:
+            reason = Reason.OUTCOME_UNKNOWN if state is MessageState.UNCERTAIN else text.reason
+            return PersonOutcome(user_id=user_id, state=outcome, reason=reason)
+        if self.run_id is not None and text.campaign_id == self.run_id:
+            return PersonOutcome(
+                user_id=user_id, state=OutcomeState.ACCEPTED, message_id=text.message_id, parts=text.parts
+            )
+        return PersonOutcome(user_id=user_id, state=outcome, reason=AskReason.ALREADY_ASKED)
+
+    def _send(self, intent: Intent, still_true: Callable[[], bool] = lambda: True) -> PersonOutcome:
+        service = self.asker.send_service
+        outcome = service.send(intent, still_true=still_true, dry_run=self.is_dry)
+        if outcome.state is OutcomeState.ALREADY_SENT:
+            text = service.ledger.get(intent.key)
+            if text is not None:
+                return self._outcome_of(text)
+        return _outcome(self.person.user_id, outcome)
 
     def _intent(
-        self, parsed: ParsedNumber, request: ReviewRequest, *, purpose: str, run_id: str | None = None
+        self,
+        request: ReviewRequest,
+        purpose: str,
+        texts: RequestTexts,
+        *,
+        expires_at: datetime | None,
+        message_class: MessageClass = MessageClass.PROMOTIONAL,
     ) -> Intent:
-        token = self.link_keys.current().mint(
-            id_to_reference(request.request_id),
-            expires_at=self.send_service.clock.now() + self.link_lifetime,
+        asker, person = self.asker, self.person
+        token = asker.link_keys.current().mint(
+            id_to_reference(request.request_id), expires_at=self._now + asker.link_lifetime
+        )
+        text = texts.render(
+            locale=request.locale,
+            first_name=request.first_name,
+            link=f"{asker.link_base_url}/r/{token}",
         )
         return Intent(
             construct=CONSTRUCT,
             purpose=purpose,
             occasion=request.occasion,
             scope=Scope.REVIEWS,
-            message_class=MessageClass.PROMOTIONAL,
-            consent_rule=self.consent_rule,
-            recipient=parsed.number,
-            subscriber_id=subscriber_id(parsed.number, self.subscriber_key()),
-            country=parsed.country,
-            body=self.texts.render(
-                locale=request.locale,
-                first_name=request.first_name,
-                link=f"{self.link_base_url}/r/{token}",
-            ),
-            campaign_id=run_id,
+            message_class=message_class,
+            consent_rule=asker.consent_rule,
+            recipient=person.parsed.number,
+            subscriber_id=person.subscriber_id,
+            country=person.parsed.country,
+            body=text.body,
+            shorter_body=text.without_name,
+            locale=text.locale,
+            time_zone=person.customer.time_zone,
+            campaign_id=self.run_id,
+            expires_at=expires_at,
         )
-
-    def _held(self, intent: Intent, user_id: str) -> PersonOutcome | None:
-        """Tell what an earlier attempt came to, before a rate slot is spent on finding that out."""
-        row = self.send_service.ledger.get(intent.key)
-        if row is None or ledger.may_claim(row):
-            return None
-        return _held_outcome(row, user_id, self.send_service.clock.now(), intent.campaign_id)
-
-    def _opted_out(self, intent: Intent, user_id: str) -> PersonOutcome | None:
-        """Tell whether a person whom nobody would ask now has opted out: that says more."""
-        outcome = self.send_service.send(intent, dry_run=True)
-        return _outcome(user_id, outcome) if outcome.reason == Reason.OPTED_OUT else None
-
-    def _keep_asked_at(
-        self, request: ReviewRequest, existing: ReviewRequest | None, outcome: SendOutcome
-    ) -> None:
-        asked_at = request.asked_at
-        assert asked_at is not None
-        if outcome.state in _NOT_ASKED:
-            if existing is None:
-                self.requests.withdraw(request.request_id, asked_at)
-        elif existing is not None and existing.asked_at is None:
-            self.requests.mark_asked(request.request_id, asked_at)
-
-
-def _held_outcome(row: LedgerRow, user_id: str, now: datetime, run_id: str | None) -> PersonOutcome:
-    state = row.derived_state(now)
-    outcome = _HELD_OUTCOMES[state]
-    if outcome is not OutcomeState.ALREADY_SENT:
-        reason = Reason.OUTCOME_UNKNOWN if state is MessageState.UNCERTAIN else row.reason
-        return PersonOutcome(user_id=user_id, state=outcome, reason=reason)
-    if run_id is not None and row.campaign_id == run_id:
-        return PersonOutcome(
-            user_id=user_id, state=OutcomeState.ACCEPTED, message_id=row.message_id, parts=row.parts
-        )
-    return PersonOutcome(user_id=user_id, state=outcome, reason=AskReason.ALREADY_ASKED)
 
 
 def _outcome(user_id: str, outcome: SendOutcome) -> PersonOutcome:
@@ -228,8 +464,14 @@ def _outcome(user_id: str, outcome: SendOutcome) -> PersonOutcome:
         reason=AskReason.ALREADY_ASKED if already else outcome.reason,
         message_id=outcome.message_id if outcome.state is OutcomeState.ACCEPTED else None,
         parts=outcome.parts if sent else 0,
+        until=outcome.until,
     )
 
 
 def _skipped(user_id: str, reason: Reason | AskReason) -> PersonOutcome:
     return PersonOutcome(user_id=user_id, state=OutcomeState.SUPPRESSED, reason=reason)
+
+
+def _waiting(user_id: str, reason: AskReason, until: datetime | None) -> PersonOutcome:
+    state = OutcomeState.SUPPRESSED if until is None else OutcomeState.DEFERRED
+    return PersonOutcome(user_id=user_id, state=state, reason=reason, until=until)

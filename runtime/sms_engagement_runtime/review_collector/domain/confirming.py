@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
+from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome
 from sms_engagement_runtime.channel.domain.consent import Scope
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import Intent
@@ -17,12 +19,15 @@ from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.domain.asking import CONSTRUCT
 from sms_engagement_runtime.review_collector.domain.customers import first_name
 from sms_engagement_runtime.review_collector.domain.named_texts import NamedTexts
-from sms_engagement_runtime.review_collector.domain.outcomes import AskReason, PersonOutcome
 from sms_engagement_runtime.review_collector.domain.ports import CustomerDirectory
+from sms_engagement_runtime.review_collector.domain.reasons import AskReason
 from sms_engagement_runtime.review_collector.domain.screening import screen
 
 CONFIRMATION: Final = "review-confirmation"
 """Purpose of the text that thanks for a review; its occasion is the review's id."""
+
+CONFIRMATION_LIFETIME: Final = timedelta(days=1)
+"""How long the thanks for a review are of use."""
 
 STANDARD_CONFIRMATIONS: Final[Mapping[str, str]] = {"en": "Thank you for your review, {{name}}!"}
 
@@ -56,11 +61,16 @@ class ReviewConfirmer:
     subscriber_key: Callable[[], bytes]
     texts: NamedTexts
 
-    def confirm(self, review_id: str, user_id: str) -> PersonOutcome:
+    def confirm(self, review_id: str, user_id: str, *, requested_at: datetime | None = None) -> PersonOutcome:
         """Thank one customer for one review, unless something speaks against it.
 
         The text follows from what the customer just did, so it is transactional, and only an opt-out or the
         channel's own limits hold it back. The ledger has it once a review, however often the event comes.
+
+        Parameters
+        ----------
+        requested_at
+            When the review came: thanks that come more than a day later are none.
 
         Raises
         ------
@@ -73,6 +83,7 @@ class ReviewConfirmer:
         parsed = screen(customer, self.parser)
         if isinstance(parsed, Reason):
             return _skipped(user_id, parsed)
+        text = self.texts.render(locale=customer.locale, first_name=first_name(customer.name))
         outcome = self.send_service.send(
             Intent(
                 construct=CONSTRUCT,
@@ -84,7 +95,11 @@ class ReviewConfirmer:
                 recipient=parsed.number,
                 subscriber_id=subscriber_id(parsed.number, self.subscriber_key()),
                 country=parsed.country,
-                body=self.texts.render(locale=customer.locale, first_name=first_name(customer.name)),
+                body=text.body,
+                shorter_body=text.without_name,
+                locale=text.locale,
+                time_zone=customer.time_zone,
+                expires_at=(requested_at or self.send_service.clock.now()) + CONFIRMATION_LIFETIME,
             )
         )
         return PersonOutcome(
@@ -93,6 +108,7 @@ class ReviewConfirmer:
             reason=outcome.reason,
             message_id=outcome.message_id,
             parts=outcome.parts if outcome.state is OutcomeState.ACCEPTED else 0,
+            until=outcome.until,
         )
 
 

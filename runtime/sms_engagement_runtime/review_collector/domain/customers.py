@@ -13,6 +13,9 @@ MAX_NAME_LENGTH: Final = 200
 _MAX_LOCALE_LENGTH: Final = 35
 """The longest language tag that programs are asked to take (RFC 5646 §4.4.1); what is longer is none."""
 
+_MAX_ZONE_LENGTH: Final = 64
+"""Twice the longest name in the IANA time zone database; what is longer is none."""
+
 _HONORIFICS = frozenset({"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "sir", "herr", "frau", "sr", "sra"})
 
 
@@ -30,6 +33,8 @@ class Customer:
         Full name as it stands in the table, at most `MAX_NAME_LENGTH` of it; None where there is none.
     locale
         Language tag such as ``fr-CA``; None where the table says nothing of the kind.
+    time_zone
+        As it stands in the table, which should be an IANA name; None where there is none.
     is_active
         Only where the table says ``active``. A row without a status is not active: nobody is texted whom
         nobody called active.
@@ -39,6 +44,7 @@ class Customer:
     phone_number: str | None = None
     name: str | None = None
     locale: str | None = None
+    time_zone: str | None = None
     is_active: bool = False
 
 
@@ -49,7 +55,8 @@ def read_customer(row: Mapping[str, object]) -> Customer:
     ----------
     row
         ``userId`` and, each of them possibly missing or odd, ``phoneNumber``, ``name``, ``status``,
-        ``locale``. Numbers count as their digits; anything else that is not text counts as missing.
+        ``locale``, ``timeZone``. Numbers count as their digits; anything else that is not text counts as
+        missing.
 
     Raises
     ------
@@ -61,12 +68,13 @@ def read_customer(row: Mapping[str, object]) -> Customer:
     user_id = key if isinstance(key, str) else _text(key)
     if not user_id:
         raise ValueError("a customer without userId")
-    name, locale = _text(row.get("name")), _text(row.get("locale"))
+    name, locale, zone = (_text(row.get(attribute)) for attribute in ("name", "locale", "timeZone"))
     return Customer(
         user_id=user_id,
         phone_number=_text(row.get("phoneNumber")),
         name=name[:MAX_NAME_LENGTH] if name else None,
         locale=locale if locale and len(locale) <= _MAX_LOCALE_LENGTH else None,
+        time_zone=zone if zone and len(zone) <= _MAX_ZONE_LENGTH else None,
         is_active=(_text(row.get("status")) or "").casefold() == "active",
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from sms_engagement_runtime.channel.domain.encoding import normalise
 from sms_engagement_runtime.channel.domain.templates import Catalogue, Template, fit_name
 
 NAME: Final = "name"
@@ -13,6 +15,25 @@ NAME: Final = "name"
 
 _OPENING_NAME: Final = re.compile(r"^\{\{ ?name ?\}\}[,:]?[ \u00a0]?")
 _NAME: Final = re.compile(r"(?:,?[ \u00a0])?\{\{ ?name ?\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalText:
+    """A text to one person.
+
+    Attributes
+    ----------
+    body
+        With the person's name where it fits.
+    locale
+        Language of it, which is not always the person's.
+    without_name
+        The same without it; None where `body` has none.
+    """
+
+    body: str
+    locale: str
+    without_name: str | None = None
 
 
 class NamedTexts:
@@ -40,14 +61,16 @@ class NamedTexts:
             templates={locale: Template(without_name(template.text)) for locale, template in named.items()}
         )
 
-    def render(self, *, locale: str | None, first_name: str | None, **values: str) -> str:
+    def render(self, *, locale: str | None, first_name: str | None, **values: str) -> PersonalText:
         """Return the text in the language closest to a locale, within one part by leaving the name out."""
         named, nameless = self._named.resolve(locale), self._nameless.resolve(locale)
+        plain = normalise(nameless.render(values))
 
         def text(name: str | None) -> str:
-            return nameless.render(values) if name is None else named.render({NAME: name, **values})
+            return plain if name is None else named.render({NAME: name, **values})
 
-        return fit_name(text, first_name)
+        body = fit_name(text, first_name)
+        return PersonalText(body, self._named.closest(locale), None if body == plain else plain)
 
 
 def without_name(text: str) -> str:

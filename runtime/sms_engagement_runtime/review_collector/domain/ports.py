@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from sms_engagement_runtime.channel.domain.broadcast.audience import Cursor, Page
     from sms_engagement_runtime.review_collector.domain.customers import Customer
     from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
-    from sms_engagement_runtime.review_collector.domain.reviews import Review
+    from sms_engagement_runtime.review_collector.domain.reviews import Review, ReviewStatus
 
 
 class CustomerDirectory(Protocol):
     """The customers table, which may be somebody else's: read only."""
 
-    def everybody(self) -> Iterable[Customer]:
-        """Read all customers, page by page, in no order."""
+    def page(self, cursor: Cursor | None) -> Page[Customer]:
+        """Read some customers, in no order: the first page for None, the one after another by its cursor."""
         ...
 
     def find(self, user_ids: Sequence[str]) -> Mapping[str, Customer]:
@@ -30,29 +31,50 @@ class CustomerDirectory(Protocol):
 
 
 class ReviewRequestRepository(Protocol):
-    """Who was asked about what."""
+    """Who has what to be asked about, and who was asked."""
 
-    def reserve(self, request: ReviewRequest) -> ReviewRequest | None:
-        """Write a request unless it exists: then return what is there, unchanged; None after writing."""
+    def page(self, cursor: Cursor | None) -> Page[ReviewRequest]:
+        """Read some requests of anybody, in no order, as ``CustomerDirectory.page``."""
         ...
 
-    def was_asked(self, user_id: str, *, besides: str) -> bool:
-        """Say whether this customer was asked by any request but the one with this id.
+    def of_customer(self, user_id: str) -> Sequence[ReviewRequest]:
+        """Read all requests of one customer, in no order. Changes of the last seconds may be missed."""
+        ...
 
-        A request of the last seconds may be missed.
+    def get(self, request_id: str) -> ReviewRequest | None:
+        """Read one, consistently."""
+        ...
+
+    def record(self, request: ReviewRequest) -> bool:
+        """Write an occasion that nobody asks about yet; False where it is there already."""
+        ...
+
+    def reserve(self, request: ReviewRequest, *, instead_of: datetime | None = None) -> ReviewRequest | None:
+        """Write a request that is about to go out, unless it has gone out or was answered.
+
+        What is there already of an occasion that nobody asked about is completed; when it was recorded and
+        when it happened stay as they are.
+
+        Parameters
+        ----------
+        request
+            With ``asked_at``.
+        instead_of
+            An ``asked_at`` at which the text is proven not to have gone out.
+
+        Returns
+        -------
+        ReviewRequest or None
+            What stands against it, unchanged; None after writing.
         """
-        ...
-
-    def mark_asked(self, request_id: str, at: datetime) -> None:
-        """Record when the text went out, where that is not recorded yet."""
         ...
 
     def withdraw(self, request_id: str, at: datetime) -> None:
         """Take back that the text went out at this very instant: the gate refused it."""
         ...
 
-    def get(self, request_id: str) -> ReviewRequest | None:
-        """Read one, consistently."""
+    def mark_reminded(self, request_id: str, at: datetime) -> None:
+        """Record when the reminder went out, where that is not recorded yet."""
         ...
 
     def mark_answered(self, request_id: str, at: datetime) -> None:
@@ -88,4 +110,14 @@ class ReviewRepository(Protocol):
 
     def mark_announced(self, review_id: str, at: datetime) -> None:
         """Record that a review was announced."""
+        ...
+
+
+class ReviewListing(Protocol):
+    """Reviews by status and time of their first submission."""
+
+    def submitted_between(
+        self, status: ReviewStatus, start: datetime, end: datetime
+    ) -> Iterable[tuple[str, int]]:
+        """Read id and rating of the reviews of a status, from a start on and before an end, oldest first."""
         ...

@@ -1,4 +1,4 @@
-"""The text that asks for a review: one message part, whatever the person is called."""
+"""The texts that ask for a review and remind of it: one message part, whatever the person is called."""
 
 from __future__ import annotations
 
@@ -6,9 +6,27 @@ from collections.abc import Mapping
 from typing import Final
 
 from sms_engagement_runtime.channel.domain.templates import Template
-from sms_engagement_runtime.review_collector.domain.named_texts import NamedTexts
+from sms_engagement_runtime.review_collector.domain.named_texts import NamedTexts, PersonalText
 
-STANDARD_TEXTS: Final[Mapping[str, str]] = {"en": "Hi {{name}}! Please review your recent purchase: {{link}}"}
+# Every letter is in the GSM alphabet, which has é and ñ but neither ó nor ã: one other would more than halve
+# what a part holds. With the longest link and ten letters of a name each is one part.
+STANDARD_TEXTS: Final[Mapping[str, str]] = {
+    "en": "Hi {{name}}! Please review your recent purchase: {{link}}",
+    "es": "¡Hola, {{name}}! Valora tu compra reciente: {{link}}",
+    "fr": "Bonjour {{name}} ! Donnez votre avis sur votre achat : {{link}}",
+    "de": "Hallo {{name}}! Bitte bewerten Sie Ihren Einkauf: {{link}}",
+    "pt": "Oi, {{name}}! Avalie a sua compra recente: {{link}}",
+}
+"""Of the text that asks."""
+
+STANDARD_REMINDERS: Final[Mapping[str, str]] = {
+    "en": "Hi {{name}}! A reminder to review your recent purchase: {{link}}",
+    "es": "¡Hola, {{name}}! Te recordamos que valores tu compra: {{link}}",
+    "fr": "Bonjour {{name}}, rappel : votre avis sur votre achat : {{link}}",
+    "de": "Hallo {{name}}! Zur Erinnerung: Wie war Ihr Einkauf? {{link}}",
+    "pt": "Oi, {{name}}! Um lembrete para avaliar a sua compra: {{link}}",
+}
+"""Of its one reminder."""
 
 _LINK: Final = "link"
 
@@ -23,6 +41,8 @@ class RequestTexts:
     ----------
     texts
         Locale to template; nothing means the standard texts.
+    standard
+        `STANDARD_TEXTS` or `STANDARD_REMINDERS`.
 
     Raises
     ------
@@ -30,13 +50,15 @@ class RequestTexts:
         A template has another placeholder, or none for the link; or there is none in English.
     """
 
-    def __init__(self, texts: Mapping[str, str] | None = None) -> None:
-        texts = texts or STANDARD_TEXTS
+    def __init__(
+        self, texts: Mapping[str, str] | None = None, *, standard: Mapping[str, str] = STANDARD_TEXTS
+    ) -> None:
+        texts = texts or standard
         self._texts = NamedTexts(texts, others=(_LINK,))
         for locale, text in texts.items():
             if _LINK not in Template(text).placeholders:
                 raise ValueError(f"the review text for {locale} must contain {{{{{_LINK}}}}}")
 
-    def render(self, *, locale: str | None, first_name: str | None, link: str) -> str:
+    def render(self, *, locale: str | None, first_name: str | None, link: str) -> PersonalText:
         """Return the text in the language closest to a locale, within one part by leaving the name out."""
         return self._texts.render(locale=locale, first_name=first_name, link=link)

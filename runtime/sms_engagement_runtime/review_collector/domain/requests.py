@@ -1,4 +1,4 @@
-"""A review request: one customer asked once about one occasion."""
+"""A review request: one customer, one occasion, and what came of asking about it."""
 
 from __future__ import annotations
 
@@ -17,33 +17,48 @@ _DOMAIN = b"review-request"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewRequest:
-    """What a link stands for.
+    """What a link stands for. Instants are aware UTC, in whole seconds.
 
     Attributes
     ----------
     request_id
         Sixteen characters, `request_id` of customer and occasion; also the id of the review.
     user_id, occasion
-        Who was asked, about what.
+        Who is asked, about what.
     name, first_name, locale
-        As the customers table had them; None where it had none.
+        As the customers table had them when the person was asked; None where it had none.
+    occurred_at
+        When it happened; None where nobody said.
+    recorded_at
+        When the row was first written.
     asked_at
-        When the text went out or was about to; None where the gate refused it. Aware UTC.
+        When the text went out or was about to; None where the gate refused it, and before that.
+    reminded_at
+        The same of the reminder.
     answered_at
         First answer; None until then.
     new_link_at
         When a new link was asked for in place of an expired one; None until then.
+    subscriber_id
+        Keyed hash of the number that was asked; it leads to the text in the ledger.
+    run_id
+        The broadcast that asked; None where it was no broadcast.
     """
 
     request_id: str
     user_id: str
     occasion: str
+    recorded_at: datetime
     name: str | None = None
     first_name: str | None = None
     locale: str | None = None
+    occurred_at: datetime | None = None
     asked_at: datetime | None = None
+    reminded_at: datetime | None = None
     answered_at: datetime | None = None
     new_link_at: datetime | None = None
+    subscriber_id: str | None = None
+    run_id: str | None = None
 
 
 def request_id(user_id: str, occasion: str, key: bytes) -> bytes:
