@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from types import FrameType
 
 from sms_local import lifecycle, reset
@@ -60,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
             metavar="N",
             help="emulator on N, carrier on N+1, phones on N+2 (default %(default)s)",
         )
+        starting.add_argument(
+            "--clock-start",
+            type=_instant,
+            metavar="ISO",
+            help="where virtual time begins, as 2026-11-21T17:00:00Z (default: the next 17:00 UTC)",
+        )
         starting.add_argument("--no-iam", action="store_true", help="let every role do everything")
         starting.add_argument(
             "--without",
@@ -105,7 +112,13 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _start(options: argparse.Namespace, places: Places) -> bool:
     say = _Stages()
-    started = lifecycle.bring_up(places, iam=not options.no_iam, without=options.without, say=say)
+    started = lifecycle.bring_up(
+        places,
+        iam=not options.no_iam,
+        without=options.without,
+        say=say,
+        clock_start=options.clock_start,
+    )
     if started:
         say(f"Ready: open {places.front_door}/")
     else:
@@ -169,6 +182,18 @@ def _port_base(text: str) -> int:
         return Places(port_base=int(text)).port_base
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{text!r} is no instant in ISO 8601, as 2026-11-21T17:00:00Z"
+        raise argparse.ArgumentTypeError(message) from error
+    if instant.tzinfo is None:
+        message = f"{text!r} has no offset from UTC; write it as 2026-11-21T17:00:00Z"
+        raise argparse.ArgumentTypeError(message)
+    return instant.astimezone(UTC)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

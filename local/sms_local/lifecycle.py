@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,12 @@ _ANSWER_SECONDS = 60.0
 #: A deployment takes half a minute, but an hour where a custom resource does not answer.
 _TOOL_SECONDS = 240.0
 _POLL_SECONDS = 0.05
+_START_HOUR = 17
 
 
-def bring_up(places: Places, *, iam: bool, without: Sequence[str], say: Say) -> bool:
+def bring_up(
+    places: Places, *, iam: bool, without: Sequence[str], say: Say, clock_start: datetime | None = None
+) -> bool:
     """Start an embedded cloud and return when all of it answers.
 
     Parameters
@@ -49,6 +53,9 @@ def bring_up(places: Places, *, iam: bool, without: Sequence[str], say: Say) -> 
         Patches of the emulator to leave out, to see what they are for.
     say
         Takes one sentence a stage.
+    clock_start
+        Where virtual time begins, aware; the next 17:00 UTC when left out, when all of the United States is
+        awake and nobody's quiet hours are near.
 
     Returns
     -------
@@ -73,13 +80,21 @@ def bring_up(places: Places, *, iam: bool, without: Sequence[str], say: Say) -> 
         for log in places.folder.glob("*.log"):
             log.unlink()
         places.outputs.unlink(missing_ok=True)
-        starting = _Start(places=places, record=CloudRecord(mark=secrets.token_hex(16), iam=iam))
+        start = clock_start or next_start(datetime.now(UTC))
+        record = CloudRecord(mark=secrets.token_hex(16), iam=iam, clock_start=start)
+        starting = _Start(places=places, record=record)
         try:
             _carry_out(starting, toolchain, without, say)
         except BaseException:
             starting.end()
             raise
     return True
+
+
+def next_start(now: datetime) -> datetime:
+    """Return the next 17:00 UTC, `now` itself if it is that."""
+    today = now.astimezone(UTC).replace(hour=_START_HOUR, minute=0, second=0, microsecond=0)
+    return today if today >= now else today + timedelta(days=1)
 
 
 def take_down(places: Places) -> bool:
@@ -240,6 +255,7 @@ def _carry_out(starting: _Start, toolchain: deploy.Toolchain, without: Sequence[
             carrier_url=places.carrier_endpoint,
             state_dir=places.folder / "state",
             iam=starting.record.iam,
+            clock_start=starting.record.clock_start,
             without=without,
         ),
         emulator.environment(),
@@ -249,13 +265,15 @@ def _carry_out(starting: _Start, toolchain: deploy.Toolchain, without: Sequence[
         [
             *(sys.executable, "-m", "sms_local.carrier"),
             *("--port", str(places.ports["carrier simulator"]), "--aws-endpoint", places.aws_endpoint),
+            *("--clock-offset-file", str(places.folder / "state" / emulator.OFFSET_FILE)),
         ],
         _tool_environment(),
     )
     for name in ("emulator", "carrier simulator"):
         starting.await_answer(name, _health(places)[name])
     enforced = "IAM policies enforced" if starting.record.iam else "IAM policies not enforced"
-    say(f"Emulator and carrier simulator answer ({enforced})")
+    begun = f"{starting.record.clock_start:%Y-%m-%d %H:%M} UTC"
+    say(f"Emulator and carrier simulator answer ({enforced}); it is {begun} there")
 
     cdk = deploy.environment(toolchain, places)
     starting.run(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -24,10 +25,17 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudRecord:
-    """One embedded cloud: the mark its processes bear, whether it was ready, and what was started."""
+    """One embedded cloud: the mark its processes bear, whether it was ready, and what was started.
+
+    Attributes
+    ----------
+    clock_start
+        Where its virtual time began, and where `sms-local reset` puts it back to.
+    """
 
     mark: str
     iam: bool
+    clock_start: datetime
     is_ready: bool = False
     services: tuple[Service, ...] = ()
 
@@ -61,7 +69,11 @@ def read_record(places: Places) -> CloudRecord | None:
             for one in noted["services"]
         )
         return CloudRecord(
-            mark=noted["mark"], iam=noted["iam"], is_ready=noted["is_ready"], services=services
+            mark=noted["mark"],
+            iam=noted["iam"],
+            clock_start=datetime.fromisoformat(noted["clock_start"]),
+            is_ready=noted["is_ready"],
+            services=services,
         )
     except FileNotFoundError:
         return None
@@ -73,7 +85,8 @@ def read_record(places: Places) -> CloudRecord | None:
 def write_record(places: Places, record: CloudRecord) -> None:
     """Note what runs, at once or not at all."""
     places.folder.mkdir(parents=True, exist_ok=True)
-    _replace(places.record, json.dumps(asdict(record), indent=2))
+    noted = asdict(record) | {"clock_start": record.clock_start.isoformat()}
+    _replace(places.record, json.dumps(noted, indent=2))
 
 
 def forget_record(places: Places) -> None:

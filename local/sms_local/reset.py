@@ -1,14 +1,16 @@
 """Empty the embedded cloud of data; the stacks stay as they are deployed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from sms_local import aws, people
+from sms_local.carrier.clock import CLOCK_PATH
 from sms_local.outputs import output_value
 from sms_local.places import Places
+from sms_local.record import read_record
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -17,9 +19,14 @@ if TYPE_CHECKING:
 _ROWS_A_CALL = 25
 _KEYS_A_CALL = 1000
 
+#: A function of a stopped execution runs to its end; rows that it writes after this long stay.
+_QUIET_SECONDS = 15
+
 
 def empty_everything(places: Places, outputs: Mapping[str, Any], *, say: Callable[[str], None]) -> None:
     """Stop what runs, delete all rows, run data, queued and sent messages, and load the demo people.
+
+    The clock goes back to where it began.
 
     Parameters
     ----------
@@ -30,15 +37,16 @@ def empty_everything(places: Places, outputs: Mapping[str, Any], *, say: Callabl
     say
         Takes one sentence a stage.
     """
-    runs = _stop_executions(places, outputs["state_machines"].values())
+    runs = _stop_executions(places)
+    for what in ("messages", "opt-outs"):
+        answer = httpx.delete(f"{places.carrier_endpoint}/control/{what}", timeout=10, trust_env=False)
+        answer.raise_for_status()
     _purge_queues(places)
+    _put_clock_back(places)
     rows = sum(_empty_table(places, table) for table in outputs["tables"].values())
     buckets = (output_value(outputs, name) for name in ("BroadcastBucketName", "ReviewArchiveName"))
     objects = sum(_empty_bucket(places, bucket) for bucket in buckets if bucket)
     say(f"Deleted {rows} rows and {objects} objects, stopped {runs} executions")
-    for what in ("messages", "opt-outs"):
-        answer = httpx.delete(f"{places.carrier_endpoint}/control/{what}", timeout=10, trust_env=False)
-        answer.raise_for_status()
     httpx.post(f"{places.front_door}/api/forget", json={}, timeout=10, trust_env=False).raise_for_status()
     say("Cleared the carrier simulator and the phones")
     customers = outputs["tables"].get("customers")
@@ -46,12 +54,29 @@ def empty_everything(places: Places, outputs: Mapping[str, Any], *, say: Callabl
         say(f"Loaded {people.load_people(places, customers)} demo people")
 
 
-def _stop_executions(places: Places, state_machines: Iterable[str]) -> int:
+def _put_clock_back(places: Places) -> None:
+    """Put the clock back to its start, once what still ran has ended, or is not waited for any longer."""
+    record = read_record(places)
+    if record is None:
+        return
+    url = f"{places.aws_endpoint}{CLOCK_PATH}"
+    httpx.get(url, params={"quiet_within": _QUIET_SECONDS}, timeout=2 * _QUIET_SECONDS, trust_env=False)
+    back = {"at": record.clock_start.isoformat(), "back": True}
+    httpx.post(url, json=back, timeout=20, trust_env=False).raise_for_status()
+
+
+def _stop_executions(places: Places) -> int:
+    """Stop the executions of all state machines; one that nobody knows would go on by the former clock."""
     stepfunctions = aws.session().client(
         "stepfunctions", endpoint_url=places.aws_endpoint, config=aws.client_config()
     )
+    machines = [
+        machine["stateMachineArn"]
+        for page in stepfunctions.get_paginator("list_state_machines").paginate()
+        for machine in page["stateMachines"]
+    ]
     stopped = 0
-    for machine in state_machines:
+    for machine in machines:
         pages = stepfunctions.get_paginator("list_executions").paginate(
             stateMachineArn=machine, statusFilter="RUNNING"
         )

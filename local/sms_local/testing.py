@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 #: Below the ports that Linux and macOS hand out for outgoing connections.
 _PORT_BASES = range(20_000, 32_000)
 _POLL_SECONDS = 0.1
+
+#: A jump may hold a whole broadcast, or hundreds of polls.
+_JUMP_SECONDS = 240.0
 
 
 def free_port_base() -> int:
@@ -154,6 +158,26 @@ class Cloud:
         }
         answer = self._events.put_events(Entries=[entry])
         assert answer["FailedEntryCount"] == 0, answer
+
+    def now(self) -> datetime:
+        """Return the virtual time."""
+        answer = self.carrier.get("/control/clock")
+        assert answer.status_code == 200, answer.text
+        return datetime.fromisoformat(answer.json()["now"])
+
+    def advance(self, duration: timedelta) -> list[dict[str, str]]:
+        """Let time pass; return what fell due, as `/control/clock` answers it, when all of it is done."""
+        return self._move_clock({"advance_seconds": duration.total_seconds()})
+
+    def go_to(self, at: datetime) -> list[dict[str, str]]:
+        """Let time pass until `at`; as `advance`."""
+        return self._move_clock({"at": at.isoformat()})
+
+    def _move_clock(self, body: Mapping[str, Any]) -> list[dict[str, str]]:
+        answer = self.carrier.post("/control/clock", json=body, timeout=_JUMP_SECONDS)
+        assert answer.status_code == 200, answer.text
+        due: list[dict[str, str]] = answer.json()["due"]
+        return due
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return all rows of a table, by its key in the outputs, as plain Python values."""

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from sms_local.carrier.account import DEFAULT_PARTS_PER_SECOND
 from sms_local.carrier.app import create_app
@@ -30,6 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
         type=float,
         help="SendTextMessage requests a second of the account (default: no limit)",
     )
+    parser.add_argument(
+        "--clock-offset-file",
+        type=Path,
+        help="in which the emulator publishes how far its clock is ahead (default: the machine's own clock)",
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     app = create_app(
@@ -38,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         account_id=options.account_id,
         parts_per_second=options.parts_per_second,
         requests_per_second=options.requests_per_second,
+        offset_file=options.clock_offset_file,
     )
     try:
         # Bound here: uvicorn would end the process by itself, in lines of its log.

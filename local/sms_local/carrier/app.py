@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sms_local.carrier.account import DEFAULT_PARTS_PER_SECOND, Account
+from sms_local.carrier.clock import CloudClock, EmulatorClock, TimeMachine
 from sms_local.carrier.control import ControlApi
 from sms_local.carrier.loopback import LoopbackOnly
 from sms_local.carrier.message_centre import EVENT_INTERVAL, MessageCentre
@@ -19,7 +21,7 @@ from sms_local.carrier.operations.sending import TextSender
 from sms_local.carrier.publisher import Publisher, SnsPublisher
 from sms_local.carrier.script import Script
 from sms_local.carrier.service_api import ServiceApi
-from sms_local.carrier.timeline import RealTimeline, Timeline
+from sms_local.carrier.timeline import Timeline, VirtualTimeline
 
 
 def create_app(
@@ -30,7 +32,9 @@ def create_app(
     parts_per_second: float = DEFAULT_PARTS_PER_SECOND,
     requests_per_second: float | None = None,
     event_interval: timedelta = EVENT_INTERVAL,
+    offset_file: Path | None = None,
     timeline: Timeline | None = None,
+    cloud: CloudClock | None = None,
     publisher: Publisher | None = None,
 ) -> Starlette:
     """Return the simulator as an ASGI application with state of its own.
@@ -46,10 +50,16 @@ def create_app(
         ``SendTextMessage`` requests a second of the account; none by default, see `TextSender`.
     event_interval
         Time to the first delivery event of a text and between two of them.
-    timeline, publisher
-        Time and topics other than the machine's clock and SNS at `aws_endpoint`.
+    offset_file
+        In which the emulator publishes how far its clock is ahead; the machine's own clock, which cannot be
+        moved, when left out.
+    timeline, cloud, publisher
+        Time, the clock of the rest of the cloud, and topics, other than those at `aws_endpoint`.
     """
-    timeline = timeline or RealTimeline()
+    timeline = timeline or VirtualTimeline(offset_file)
+    emulator = EmulatorClock(aws_endpoint) if offset_file is not None and cloud is None else None
+    cloud = cloud or emulator
+    time_machine = TimeMachine(timeline, cloud) if cloud and isinstance(timeline, VirtualTimeline) else None
     publisher = publisher or SnsPublisher(endpoint_url=aws_endpoint, region=region)
     script = Script()
     account = Account(
@@ -58,12 +68,14 @@ def create_app(
     centre = MessageCentre(account, script, timeline, publisher, event_interval=event_interval)
     sender = TextSender(account, script, centre, requests_per_second=requests_per_second)
     service = ServiceApi(account, script, sender)
-    control = ControlApi(account, script, centre, sender)
+    control = ControlApi(account, script, centre, sender, time_machine)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await timeline.close()
+        if emulator is not None:
+            await emulator.close()
         publisher.close()
 
     return Starlette(

@@ -7,7 +7,7 @@ fields and wrong types get 400 and ``{"error": "<sentence>"}``.
 import json
 import math
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,6 +18,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sms_local.carrier.account import Account
+from sms_local.carrier.clock import (
+    MAX_JUMP,
+    BackwardsError,
+    RestlessError,
+    TimeMachine,
+    UnreachableError,
+)
 from sms_local.carrier.errors import ServiceError, scripted
 from sms_local.carrier.events import EVENT_TYPES
 from sms_local.carrier.message_centre import InboundMessage, MessageCentre
@@ -33,17 +40,26 @@ _MAX_DUPLICATES: Final = 100
 class ControlApi:
     """Serves ``/control/...``."""
 
-    def __init__(self, account: Account, script: Script, centre: MessageCentre, sender: TextSender) -> None:
+    def __init__(
+        self,
+        account: Account,
+        script: Script,
+        centre: MessageCentre,
+        sender: TextSender,
+        time_machine: TimeMachine | None,
+    ) -> None:
         self._account = account
         self._script = script
         self._centre = centre
         self._sender = sender
+        self._time_machine = time_machine
 
     def routes(self) -> list[Route]:
         """Return the routes of the control API."""
         return [
             Route("/control/health", self.health, methods=["GET"]),
             Route("/control/clock", self.clock, methods=["GET"]),
+            Route("/control/clock", self.move_clock, methods=["POST"]),
             Route("/control/messages", self.messages, methods=["GET"]),
             Route("/control/messages", self.clear, methods=["DELETE"]),
             Route("/control/opt-outs", self.clear_opt_outs, methods=["DELETE"]),
@@ -59,6 +75,46 @@ class ControlApi:
     async def clock(self, request: Request) -> JSONResponse:  # noqa: ARG002 - Starlette passes the request
         """Return ``{"now": "<ISO 8601, UTC>"}``."""
         return JSONResponse({"now": self._account.now().isoformat()})
+
+    async def move_clock(self, request: Request) -> JSONResponse:
+        """Let time pass in the whole embedded cloud: ``{"advance_seconds"}`` or ``{"at": "<ISO 8601>"}``.
+
+        Answers when all that fell due on the way is done: ``{"now", "due": [{"at", "what", "name"}, …]}``. Of
+        two jumps at once the second begins where the first one ended.
+        """
+        fields = await _fields(request, {"advance_seconds", "at"})
+        if [value is None for value in fields.values()] != [False]:
+            raise _bad("The body must have one of `advance_seconds` and `at`.")
+        if self._time_machine is None:
+            raise HTTPException(HTTPStatus.CONFLICT, "This carrier runs on the machine's own clock.")
+        try:
+            if "at" in fields:
+                due = await self._time_machine.go_to(self._instant(fields))
+            else:
+                duration = timedelta(
+                    seconds=_number(fields, "advance_seconds", high=int(MAX_JUMP.total_seconds()))
+                )
+                due = await self._time_machine.advance(duration)
+        except BackwardsError as exc:
+            raise _bad(str(exc)) from exc
+        except UnreachableError as exc:
+            raise HTTPException(HTTPStatus.BAD_GATEWAY, str(exc)) from exc
+        except RestlessError as exc:
+            raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, str(exc)) from exc
+        now = self._account.now().isoformat()
+        return JSONResponse({"now": now, "due": [one.describe() for one in due]})
+
+    def _instant(self, fields: Mapping[str, Any]) -> datetime:
+        text = _text(fields, "at") or ""
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError as exc:
+            raise _bad("`at` must be an instant in ISO 8601, as 2026-11-21T17:00:00Z.") from exc
+        if at.tzinfo is None:
+            raise _bad("`at` must have an offset from UTC, as 2026-11-21T17:00:00Z.")
+        if at - self._account.now() > MAX_JUMP:
+            raise _bad(f"`at` must be within {MAX_JUMP.days} days from now.")
+        return at
 
     async def messages(self, request: Request) -> JSONResponse:
         """Return the texts that the service accepted, to ``?phone=`` or to all, in order."""

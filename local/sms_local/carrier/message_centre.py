@@ -75,6 +75,7 @@ class MessageCentre:
             self._timeline.call_after(
                 outcome.delay + position * self._event_interval,
                 partial(self._happen, message, kind, is_final=is_final, outcome=outcome),
+                name=f"{kind} of a text to {message.destination.e164}",
             )
 
     async def _happen(self, message: Message, event_type: str, *, is_final: bool, outcome: Outcome) -> None:
@@ -105,6 +106,7 @@ class MessageCentre:
         count = len(self._messages)
         self._messages.clear()
         self._answered.clear()
+        self._timeline.drop()
         return count
 
     async def receive(self, inbound: InboundMessage) -> tuple[str, str | None]:

@@ -205,11 +205,16 @@ class ManualTimeline:
     def now(self) -> datetime:
         return self._now
 
-    def call_after(self, delay: timedelta, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def call_after(
+        self, delay: timedelta, action: Callable[[], Coroutine[Any, Any, None]], *, name: str = ""
+    ) -> None:
         self._due.append((self._now + delay, len(self._due), action))
 
-    async def close(self) -> None:
+    def drop(self) -> None:
         self._due.clear()
+
+    async def close(self) -> None:
+        self.drop()
 
     def run(self, duration: timedelta) -> None:
         """Let `duration` pass and do what falls due in it."""

@@ -6,7 +6,7 @@ Reason
 AWS
     ``ScheduleExpressionTimezone`` holds for ``cron`` and ``at``; a wall time that a change to summer time
     leaves out is skipped, one that comes twice counts once. Nothing fires before ``StartDate`` or after
-    ``EndDate``. ``<aws.scheduler.scheduled-time>`` in the input is replaced by the instant that was scheduled.
+    ``EndDate``. ``<aws.scheduler.scheduled-time>`` in the input becomes the instant that was scheduled.
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
 MiniStack 1.5.33

@@ -13,13 +13,14 @@ MiniStack 1.5.33
 Hook
     The modules of SNS, SQS, EventBridge, Scheduler, DynamoDB and Step Functions get a ``time`` of their own.
     Threads that deliver, poll and invoke are counted while they work; a call that starts another piece of
-    work lets it count before it ends. Signing, IAM, logs, metrics, Lambda's time-outs, retries of asynchronous
-    invocations, pauses of failed stream batches, Kinesis and S3 stay on the machine's clock.
+    work lets it count before it ends. Signing, IAM, logs, metrics, time-outs of Lambda, retries of its
+    asynchronous calls, pauses of failed stream batches, Kinesis and S3 stay on the machine's clock.
 
     ``GET /_sms_local/clock`` answers ``{"now", "offset_seconds", "running", "next_due", "fell_due",
     "logged"}``; with ``?quiet_within=SECONDS`` it waits until nothing runs, and ``?after=N`` lists what fell
     due after the first N things. ``POST`` of ``{"at": ISO}`` goes forward, starts what is due by then, and
-    answers the same; ``{"at": ISO, "back": true}`` puts the clock back and starts nothing.
+    answers the same; ``{"at": ISO, "back": true}`` puts the clock back, starts nothing and ends the warm
+    functions.
 """
 
 import asyncio
@@ -243,7 +244,7 @@ async def _answer(scope: Scope, receive: Any, clock: VirtualClock) -> tuple[int,
         wanted = json.loads(await _body(receive))
         at = datetime.fromisoformat(wanted["at"]).timestamp()
         # In a thread: what is due may call back into the server, whose loop must go on.
-        await asyncio.to_thread(clock.put_back if wanted.get("back") else clock.advance, at)
+        await asyncio.to_thread(_put_back if wanted.get("back") else VirtualClock.advance, clock, at)
     elif "quiet_within" in query:
         quiet = await asyncio.to_thread(_wait_until_quiet, clock, float(query["quiet_within"]))
         if not quiet:
@@ -252,6 +253,14 @@ async def _answer(scope: Scope, receive: Any, clock: VirtualClock) -> tuple[int,
                 **_state(clock, after),
             }
     return 200, await asyncio.to_thread(_state, clock, after)
+
+
+def _put_back(clock: VirtualClock, at: float) -> None:
+    """Put the clock back, and end warm functions: what they remember is of a time to come."""
+    from ministack.core import lambda_runtime
+
+    clock.put_back(at)
+    lambda_runtime.reset()
 
 
 def _wait_until_quiet(clock: VirtualClock, seconds: float) -> bool:
