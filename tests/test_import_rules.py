@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRUCTS = ROOT / "constructs" / "sms_engagement"
 RUNTIME = ROOT / "runtime" / "sms_engagement_runtime"
+# The commands are held to the rules of a capability: they import the channel, and nobody imports them.
 CAPABILITIES = sorted(folder.name for folder in RUNTIME.iterdir() if (folder / "__init__.py").is_file())
 
 # What a decision must be given instead of fetching it: a clock, randomness, the environment, a network.
@@ -148,6 +149,16 @@ def test_nobody_imports_the_channels_handlers(module: Module) -> None:
     assert not [
         name for name in module.imports() if name.startswith("sms_engagement_runtime.channel.handlers")
     ]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [module for module in RUNTIME_MODULES if module.parts[1:2] == ["commands"]],
+    ids=lambda module: module.name,
+)
+def test_commands_never_import_handlers(module: Module) -> None:
+    """A handler reads its settings when it is imported, which only a function has."""
+    assert not [name for name in module.imports() if ".handlers" in name]
 
 
 @pytest.mark.parametrize("module", CONSTRUCT_MODULES, ids=lambda module: module.name)

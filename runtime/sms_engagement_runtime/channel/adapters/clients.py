@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
 
 SENDING: Final = Config(
     # `SendTextMessage` has no idempotency token, and a repeated call is a second text on a phone. botocore
@@ -69,9 +70,14 @@ def sns_client(config: Config = RETRYING) -> "SNSClient":
     return boto3.client("sns", config=config)
 
 
-def dynamodb_client() -> "DynamoDBClient":
+def sqs_client() -> "SQSClient":
+    """SQS client."""
+    return boto3.client("sqs", config=RETRYING)
+
+
+def dynamodb_client(endpoint_url: str | None = None) -> "DynamoDBClient":
     """DynamoDB client."""
-    return boto3.client("dynamodb", config=RETRYING)
+    return boto3.client("dynamodb", config=RETRYING, endpoint_url=endpoint_url)
 
 
 def events_client(config: Config = RETRYING) -> "EventBridgeClient":

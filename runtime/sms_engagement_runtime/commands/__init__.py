@@ -1,0 +1,1 @@
+"""What people run by hand, beside what runs in Lambda: the console script ``sms-engagement``."""
