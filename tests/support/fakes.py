@@ -171,13 +171,14 @@ class FakeContacts:
             self.prompts.setdefault(self._key(prompt), prompt)
 
     def open_prompts(
-        self, subscriber_id: str, origination: str, *, inbound_id: str, now: datetime
+        self, subscriber_id: str, origination: str | None, *, inbound_id: str, now: datetime
     ) -> Sequence[Prompt]:
         with self._lock:
             return [
                 prompt
                 for prompt in self.prompts.values()
-                if (prompt.subscriber_id, prompt.origination) == (subscriber_id, origination)
+                if prompt.subscriber_id == subscriber_id
+                and origination in (None, prompt.origination)
                 and prompt.expires_at > now
                 and prompt.answered_by in (None, inbound_id)
             ]

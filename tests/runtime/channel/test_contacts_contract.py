@@ -163,6 +163,16 @@ class TestPrompts:
         # A number that begins alike is another number.
         assert self.open_for(contacts, origination=ORIGINATION[:-1]) == []
 
+    def test_questions_on_all_numbers_are_found_where_none_is_named(self, contacts):
+        contacts.open(prompt())
+        contacts.open(prompt(origination="+12065550101"))
+        contacts.open(prompt(subscriber_id="v1:other"))
+
+        found = self.open_for(contacts, origination=None)
+
+        assert {question.origination for question in found} == {ORIGINATION, "+12065550101"}
+        assert {question.subscriber_id for question in found} == {PERSON}
+
     def test_a_question_expires_at_its_instant(self, contacts):
         contacts.open(prompt())
 

@@ -141,18 +141,17 @@ class DynamoContacts:
                     raise
 
     def open_prompts(
-        self, subscriber_id: str, origination: str, *, inbound_id: str, now: datetime
+        self, subscriber_id: str, origination: str | None, *, inbound_id: str, now: datetime
     ) -> Sequence[Prompt]:
         """List prompts that wait for an answer, and those that ``inbound_id`` has answered."""
+        prefix = "prompt#" if origination is None else f"prompt#{origination}#"
         with service_call("dynamodb:Query"):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
                 ConsistentRead=True,
                 KeyConditionExpression="subscriberId = :subscriber AND begins_with(#record, :prompts)",
                 ExpressionAttributeNames={"#record": "record"},
-                ExpressionAttributeValues=to_item(
-                    {":subscriber": subscriber_id, ":prompts": f"prompt#{origination}#"}
-                ),
+                ExpressionAttributeValues=to_item({":subscriber": subscriber_id, ":prompts": prefix}),
             )
             prompts = [_prompt(from_item(item)) for page in pages for item in page["Items"]]
         # Time to live deletes days late, so expiry is looked at here.
@@ -197,8 +196,8 @@ def claim_write(table: str, contact: Contact, becomes: Contact | None) -> "Trans
     conditions, values = _version_condition(contact.version)
     changes: dict[str, Value | None] = {}
     before: dict[str, Value | None] = {}
-    # By identity: a text that is claimed anew within the millisecond leaves equal ones, and yet the check must
-    # see whether another one came between.
+    # By identity: a text that is claimed anew within the millisecond leaves equal ones, and yet the check has
+    # to see whether another one came between.
     if becomes is not None and becomes.recent_texts is not contact.recent_texts:
         changes["recentTexts"] = _milliseconds_by_key(becomes.recent_texts)
         before["recentTexts"] = _milliseconds_by_key(contact.recent_texts) or None

@@ -98,10 +98,11 @@ class PromptRepository(Protocol):
         ...
 
     def open_prompts(
-        self, subscriber_id: str, origination: str, *, inbound_id: str, now: datetime
+        self, subscriber_id: str, origination: str | None, *, inbound_id: str, now: datetime
     ) -> Sequence[Prompt]:
         """List the prompts of this person on this origination number that have not expired, in any order.
 
+        On all numbers where ``origination`` is None.
         Those that are unanswered, and those that ``inbound_id`` itself has answered: a redelivered message
         finds its prompt again.
         """
