@@ -303,12 +303,12 @@ class Planner:
         if self.pause.is_paused():
             progress.hold_reason = Reason.PAUSED
             return _next_look(progress, now)
-        if progress.hold_reason == Reason.PAUSED:
-            progress.hold_until = progress.hold_reason = None
-        if progress.hold_until is not None and progress.hold_until > now:
-            return progress.hold_until
-        progress.hold_until = progress.hold_reason = None
-        return None
+        is_held = progress.hold_until is not None and progress.hold_until > now
+        if not is_held:
+            progress.hold_until = None
+        if progress.hold_until is None or progress.hold_reason == Reason.PAUSED:
+            progress.hold_reason = None
+        return progress.hold_until
 
     def _send(self, progress: Progress, now: datetime) -> Turn:
         is_dry = progress.run.is_dry
@@ -441,10 +441,13 @@ class _Harvest:
         progress = self._progress
         if not stops:
             progress.looks = 0
+        # Whether sending still is paused, the flag itself tells.
+        lasting = [report for report in stops if report.stopped_by != Reason.PAUSED]
+        if not lasting:
             return
         # Of several reasons the one that lasts longest: the others are looked at again after it.
-        stop = max(stops, key=lambda report: report.until or report.ended_at)
-        budget_over = any(report.stopped_by == Reason.CAMPAIGN_BUDGET for report in stops)
+        stop = max(lasting, key=lambda report: report.until or report.ended_at)
+        budget_over = any(report.stopped_by == Reason.CAMPAIGN_BUDGET for report in lasting)
         progress.hold_reason = Reason.CAMPAIGN_BUDGET if budget_over else stop.stopped_by
         progress.hold_until = stop.until or _next_look(progress, self._now)
 
