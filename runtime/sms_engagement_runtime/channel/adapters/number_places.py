@@ -5,8 +5,6 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumberType, is_number_type_geographical
-
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.quiet_hours import Place
 
@@ -31,8 +29,24 @@ _STATE_BY_PREFIX: Final = {
 }
 _PREFIX_LENGTH: Final = len("+1206")
 
-_NORTH_AMERICA: Final = 1
-"""Its numbering plan does not tell mobile from landline: all have area codes."""
+# Area codes laid over another one that lies in two time zones: libphonenumber knows one zone of them, that of
+# the larger part. Source: the North American Numbering Plan Administrator's overlays.
+_OVERLAYS: Final[Mapping[str, str]] = {
+    "1236": "1250",
+    "1257": "1250",
+    "1364": "1270",
+    "1367": "1418",
+    "1448": "1850",
+    "1458": "1541",
+    "1581": "1418",
+    "1672": "1250",
+    "1778": "1250",
+    "1879": "1709",
+    "1930": "1812",
+}
+
+_NORTH_AMERICA: Final = "1"
+_LONGEST_CALLING_CODE: Final = 3
 
 # Clocks that no place has: where they stand in a record they are a default that nobody filled in.
 _NO_PLACE: Final = frozenset(
@@ -44,12 +58,14 @@ _NO_PLACE_FOLDER: Final = "Etc/"
 class NumberPlaces:
     """Finds the time zones and the state of a number without parsing it again.
 
-    A time zone on record wins. Else libphonenumber's table from prefix to time zones answers, with its
-    longest prefix that fits, where the prefix of a mobile number says something: in North America, and in
-    the few other countries whose mobile numbers have area codes. For every other number that table would
-    answer with the capital (``+61 4`` is Sydney in it, ``+7 9`` Moscow): such a number may be anywhere in its
-    country. The state follows from the area code alone, and counts beside a time zone on record: who moved
-    with their number is protected by both.
+    A time zone on record wins. Else a number of North America has every zone of its area code, by
+    libphonenumber's table. Its zones of single exchanges are not used, since people move about within their
+    area code; nor is what it says of other countries: mobile numbers there tell no place, and it answers
+    with the capital (``+61 4`` is Sydney) or with what was true once. Such a number, and a toll-free one,
+    may be anywhere in its country.
+
+    The state follows from the area code alone, and counts beside a time zone on record: who moved with their
+    number is protected by both.
     """
 
     def place_of(self, number: PhoneNumber, country: str | None, time_zone: str | None) -> Place:
@@ -58,7 +74,7 @@ class NumberPlaces:
         states = _STATE_BY_PREFIX.get(e164[:_PREFIX_LENGTH], ())
         if time_zone is not None and time_zone in _time_zones():
             return _place((time_zone,), states)
-        return _place(_zones_of_number(e164, country), states)
+        return _place(_zones_of_number(e164[1:], country), states)
 
 
 # One object a place, so that a broadcast does not hold a million of them.
@@ -67,42 +83,34 @@ def _place(zones: tuple[str, ...], states: tuple[str, ...]) -> Place:
     return Place(zones, states)
 
 
-def _zones_of_number(e164: str, country: str | None) -> tuple[str, ...]:
-    by_prefix, longest = _zones_by_prefix()
-    digits = e164[1:]
-    code = _calling_code(digits)
-    if code in _area_codes_of_mobiles():
-        for length in range(longest, len(code), -1):
-            zones = by_prefix.get(digits[:length])
-            if zones is not None:
-                return zones
-    return _zones_by_country().get(country or "") or by_prefix.get(code, ())
-
-
-def _calling_code(digits: str) -> str:
-    # No calling code begins with another one (ITU-T E.164), so the order does not matter.
-    for length in (1, 2, 3):
-        if int(digits[:length]) in COUNTRY_CODE_TO_REGION_CODE:
-            return digits[:length]
-    return ""
-
-
-@cache
-def _area_codes_of_mobiles() -> frozenset[str]:
-    """Return the calling codes behind which mobile numbers, too, begin with the area code of a place."""
-    return frozenset(
-        str(code)
-        for code in COUNTRY_CODE_TO_REGION_CODE
-        if code == _NORTH_AMERICA or is_number_type_geographical(PhoneNumberType.MOBILE, code)
+def _zones_of_number(digits: str, country: str | None) -> tuple[str, ...]:
+    by_prefix = _zones_by_prefix()
+    return (
+        by_prefix.get(digits[: _PREFIX_LENGTH - 1])
+        or _zones_by_country().get(country or "")
+        # Calling codes have one to three digits, and none begins with another one (ITU-T E.164).
+        or by_prefix.get(digits[:1])
+        or by_prefix.get(digits[:2])
+        or by_prefix.get(digits[:3])
+        or ()
     )
 
 
 @cache
-def _zones_by_prefix() -> tuple[Mapping[str, tuple[str, ...]], int]:
-    # Read at the first promotional text, not at the start of every function.
-    from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
+def _zones_by_prefix() -> Mapping[str, tuple[str, ...]]:
+    """Return the zones of calling codes, and of North America's area codes with the 1 before them."""
+    # Loaded for the first promotional text, not at the start of every function.
+    from phonenumbers.tzdata import TIMEZONE_DATA
 
-    return TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
+    zones: dict[str, set[str]] = {}
+    for prefix, names in TIMEZONE_DATA.items():
+        if prefix[0] == _NORTH_AMERICA and len(prefix) > 1:
+            zones.setdefault(prefix[: _PREFIX_LENGTH - 1], set()).update(names)
+        elif len(prefix) <= _LONGEST_CALLING_CODE:
+            zones[prefix] = set(names)
+    for overlay, below in _OVERLAYS.items():
+        zones[overlay] = zones[below]
+    return {prefix: tuple(sorted(names)) for prefix, names in zones.items()}
 
 
 @cache
