@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import Final
 
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
@@ -99,7 +98,7 @@ def _zones_of_number(digits: str, country: str | None) -> tuple[str, ...]:
 @cache
 def _zones_by_prefix() -> Mapping[str, tuple[str, ...]]:
     """Return the zones of calling codes, and of North America's area codes with the 1 before them."""
-    # Loaded for the first promotional text, not at the start of every function.
+    # 115 kB of source, which Lambda compiles at each start; functions that send replies only never need it.
     from phonenumbers.tzdata import TIMEZONE_DATA
 
     zones: dict[str, set[str]] = {}
@@ -116,7 +115,7 @@ def _zones_by_prefix() -> Mapping[str, tuple[str, ...]]:
 @cache
 def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
     """Read ``zone.tab`` of the tz database: country (ISO 3166-1), coordinates, zone, comment, by tabs."""
-    lines = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8").splitlines()
+    lines = _tz_database("zoneinfo", "zone.tab").splitlines()
     zones: dict[str, tuple[str, ...]] = {}
     for line in lines:
         if line and not line.startswith("#"):
@@ -128,7 +127,14 @@ def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
 @cache
 def _time_zones() -> frozenset[str]:
     """Names that a record may hold. Not ``zoneinfo.available_timezones``, which opens 600 files."""
-    names = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    names = _tz_database("zones").split()
     return frozenset(
         name for name in names if name not in _NO_PLACE and not name.startswith(_NO_PLACE_FOLDER)
     )
+
+
+def _tz_database(*path: str) -> str:
+    """Read a table of the ``tzdata`` package, which the dependency layer has: not every system has a copy."""
+    from importlib.resources import files
+
+    return files("tzdata").joinpath(*path).read_text(encoding="utf-8")
