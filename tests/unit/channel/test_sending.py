@@ -1,10 +1,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sms_engagement_runtime.channel.domain.budget import SpendLimits
 from sms_engagement_runtime.channel.domain.consent import (
     ALL_SCOPES,
     ConsentState,
@@ -19,16 +23,20 @@ from sms_engagement_runtime.channel.domain.errors import (
     SendingDisabledError,
     SendRefusedError,
     SendThrottledError,
+    TransientError,
 )
+from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, Intent, MessageState
+from sms_engagement_runtime.channel.domain.pacing import Lane
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.reasons import Reason
-from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendPolicy, SendService
+from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendOutcome, SendPolicy, SendService
 from tests.support.fakes import (
     START,
     Crash,
     CrashPlan,
+    FakeBudget,
     FakeClock,
     FakeContacts,
     FakeLedger,
@@ -39,6 +47,8 @@ from tests.support.fakes import (
 )
 
 PERSON = PhoneNumber("+12065550123")
+# START is noon in New York and seven in Honolulu.
+EIGHT_IN_HONOLULU = START + timedelta(hours=1)
 INTENT = Intent(
     construct="reviews",
     purpose="review-request",
@@ -52,6 +62,7 @@ INTENT = Intent(
     body="Hi John! How was it?",
     campaign_id="spring",
 )
+STOP = " Reply STOP to opt out"
 
 
 @dataclass
@@ -64,11 +75,18 @@ class Channel:
     pause: FakePause = field(default_factory=FakePause)
     pacer: FakePacer = field(default_factory=FakePacer)
     disabled: list[str] = field(default_factory=list)
+    budget: FakeBudget = field(default_factory=FakeBudget)
 
     def __post_init__(self) -> None:
         self.ledger = FakeLedger(self.contacts)
 
-    def service(self, plan: CrashPlan | None = None) -> SendService:
+    def service(
+        self,
+        plan: CrashPlan | None = None,
+        *,
+        zones: tuple[str, ...] = ("America/New_York",),
+        **policy: Any,
+    ) -> SendService:
         wrap = (plan or CrashPlan()).wrap
         return SendService(
             contacts=wrap(self.contacts),
@@ -76,11 +94,19 @@ class Channel:
             sender=wrap(self.sender),
             pause=wrap(self.pause),
             pacer=wrap(self.pacer),
-            places=FakePlaces(),
+            places=FakePlaces(zones),
+            budget=wrap(self.budget),
             clock=self.clock,
-            policy=SendPolicy(allowed_countries=frozenset({"US"}), max_parts=1),
+            policy=SendPolicy(**{"allowed_countries": frozenset({"US"}), "max_parts": 1, **policy}),
             on_sending_disabled=self.disabled.append,
         )
+
+    def have_sent(self, texts: int) -> None:
+        """Arrange: so many other texts went to the person just now."""
+        for _ in range(texts):
+            earlier = replace(INTENT, occasion=f"earlier-{len(self.ledger.rows)}")
+            outcome = self.service().send(earlier)
+            assert outcome.state is OutcomeState.ACCEPTED
 
     def opt_out(self) -> None:
         contact = self.contacts.get(INTENT.subscriber_id)
@@ -107,7 +133,7 @@ def test_sends_a_text_once_and_records_it(channel):
     )  # fmt: skip
     assert (channel.row.state, channel.row.message_id) == (MessageState.ACCEPTED, "message-1")
     message = channel.sender.sent[0]
-    assert (message.destination, message.body, message.key) == (PERSON, INTENT.body, INTENT.key)
+    assert (message.destination, message.body, message.key) == (PERSON, INTENT.body + STOP, INTENT.key)
     assert (message.campaign_id, message.message_class) == ("spring", MessageClass.PROMOTIONAL)
 
 
@@ -123,11 +149,11 @@ def test_a_second_attempt_sends_nothing(channel):
 def test_typography_is_normalised_on_the_way_out(channel):
     channel.service().send(replace(INTENT, body="It’s “done” – thanks…"))
 
-    assert channel.sender.bodies == ['It\'s "done" - thanks...']
+    assert channel.sender.bodies == ['It\'s "done" - thanks...' + STOP]
 
 
 def test_the_rate_slot_is_taken_in_parts(channel):
-    service = replace(channel.service(), policy=SendPolicy(allowed_countries=frozenset({"US"}), max_parts=3))
+    service = channel.service(max_parts=3)
 
     service.send(replace(INTENT, body="a" * 307))
 
@@ -235,6 +261,341 @@ def test_a_contact_that_never_stands_still_defers_the_text(channel):
 
     assert (outcome.state, outcome.reason) == (OutcomeState.DEFERRED, Reason.CONTACT_CHANGED)
     assert channel.sender.calls == 0
+
+
+# The hour, and how often
+
+
+def test_a_promotional_text_waits_for_the_morning_of_the_recipient(channel):
+    outcome = channel.service(zones=("Pacific/Honolulu",)).send(INTENT)
+
+    assert (outcome.state, outcome.reason, outcome.until) == (
+        OutcomeState.DEFERRED, Reason.QUIET_HOURS, EIGHT_IN_HONOLULU,
+    )  # fmt: skip
+    assert not outcome.stops_sending
+    assert channel.ledger.deferred_until[INTENT.key] == EIGHT_IN_HONOLULU
+    assert (channel.sender.calls, channel.contacts.rows) == (0, {})
+    channel.clock.instant = EIGHT_IN_HONOLULU
+    assert channel.service(zones=("Pacific/Honolulu",)).send(INTENT).state is OutcomeState.ACCEPTED
+
+
+def test_the_zone_on_record_is_what_counts(channel):
+    hawaiian = replace(INTENT, time_zone="Pacific/Honolulu")
+
+    assert channel.service().send(hawaiian).reason is Reason.QUIET_HOURS
+
+
+@pytest.mark.parametrize(
+    ("zones", "expires_at", "reason"),
+    [
+        (("Pacific/Honolulu",), EIGHT_IN_HONOLULU, Reason.EXPIRES_IN_QUIET_HOURS),
+        ((), None, Reason.TIME_ZONE_UNKNOWN),
+    ],
+)
+def test_what_cannot_be_sent_in_time_or_at_any_known_hour_is_not_sent(channel, zones, expires_at, reason):
+    outcome = channel.service(zones=zones).send(replace(INTENT, expires_at=expires_at))
+
+    assert (outcome.state, outcome.reason) == (OutcomeState.SUPPRESSED, reason)
+    assert channel.sender.calls == 0
+
+
+def test_transactional_texts_and_replies_go_out_at_night_above_the_cap_and_over_the_budget(channel):
+    channel.have_sent(3)
+    channel.budget = FakeBudget(SpendLimits(per_day=881, per_campaign=881))
+    channel.budget.spent = {"day#2026-11-21": 881}
+    transactional = replace(INTENT, message_class=MessageClass.TRANSACTIONAL)
+    service = channel.service(zones=())
+
+    states = [service.send(intent).state for intent in (transactional, _reply(Answers.MESSAGE))]
+
+    assert states == [OutcomeState.ACCEPTED] * 2
+    assert channel.budget.spent == {"day#2026-11-21": 3 * 881}
+    assert channel.pacer.lanes[-2:] == [Lane.TRANSACTIONAL, Lane.TRANSACTIONAL]
+    assert len(channel.contacts.get("v1:a").recent_texts) == 3
+
+
+def test_the_fourth_text_of_a_day_waits_until_the_first_is_a_day_old(channel):
+    channel.have_sent(1)
+    channel.clock.advance(hours=1)
+    channel.have_sent(2)
+    channel.clock.advance(hours=1)
+
+    outcome = channel.service().send(INTENT)
+
+    assert (outcome.state, outcome.reason) == (OutcomeState.DEFERRED, Reason.FREQUENCY_CAP)
+    assert outcome.until == START + timedelta(hours=24)
+    assert channel.sender.calls == 3
+    channel.clock.instant = outcome.until
+    assert channel.service().send(INTENT).state is OutcomeState.ACCEPTED
+
+
+def test_of_two_broadcasts_at_once_only_one_gets_the_last_text_of_the_day(channel):
+    channel.have_sent(2)
+    others: list[SendOutcome] = []
+
+    class Meanwhile(FakePause):
+        def is_paused(self) -> bool:
+            # Behind the gate's look at the contact, and before the claim.
+            if not others:
+                others.append(channel.service().send(replace(INTENT, occasion="of the other broadcast")))
+            return False
+
+    outcome = replace(channel.service(), pause=Meanwhile()).send(INTENT)
+
+    assert others[0].state is OutcomeState.ACCEPTED
+    assert (outcome.state, outcome.reason) == (OutcomeState.DEFERRED, Reason.FREQUENCY_CAP)
+    assert channel.sender.calls == 3
+
+
+@given(st.integers(1, 3), st.integers(1, 8))
+def test_however_many_at_once_never_more_than_the_cap(cap, texts):
+    channel = Channel()
+    service = channel.service(frequency_cap=FrequencyCap(texts=cap))
+
+    with ThreadPoolExecutor(texts) as pool:
+        outcomes = list(
+            pool.map(service.send, [replace(INTENT, occasion=f"order-{n}") for n in range(texts)])
+        )
+
+    assert channel.sender.calls <= cap
+    assert {outcome.reason for outcome in outcomes} <= {None, Reason.FREQUENCY_CAP, Reason.CONTACT_CHANGED}
+    if all(outcome.reason is not Reason.CONTACT_CHANGED for outcome in outcomes):
+        assert channel.sender.calls == min(cap, texts)
+
+
+@pytest.mark.parametrize(
+    "refusal", [SendRefusedError("INVALID_PARAMETER"), SendingDisabledError("ACCOUNT_DISABLED")]
+)
+def test_a_text_that_was_not_sent_does_not_count(channel, refusal):
+    channel.sender.answers = [refusal]
+    channel.service().send(INTENT)
+
+    channel.have_sent(3)
+
+    assert len(channel.sender.sent) == 3
+
+
+def test_a_text_that_may_have_been_sent_counts(channel):
+    channel.sender.answers = [OutcomeUnknownError("ReadTimeoutError")]
+    channel.service().send(replace(INTENT, occasion="lost"))
+    channel.have_sent(2)
+
+    assert channel.service().send(INTENT).reason is Reason.FREQUENCY_CAP
+
+
+# Who speaks
+
+
+def test_the_first_text_says_who_speaks_and_the_second_does_not(channel):
+    service = channel.service(sender_name="Demo Store")
+
+    for occasion in ("order-1", "order-2"):
+        service.send(replace(INTENT, occasion=occasion))
+
+    assert channel.sender.bodies == [
+        "Hi John! How was it? Demo Store: Reply STOP to opt out",
+        "Hi John! How was it?",
+    ]
+    contact = channel.contacts.get("v1:a")
+    assert (contact.introduced_at, contact.introduced_by) == (START, INTENT.key)
+
+
+def test_the_name_of_the_person_gives_way_to_who_speaks(channel):
+    long = replace(INTENT, body="Hi John! " + "x" * 120, shorter_body="Hi! " + "x" * 120, locale="de")
+
+    channel.service(sender_name="Demo Store").send(long)
+
+    assert channel.sender.bodies == ["Hi! " + "x" * 120 + " Antworten Sie STOP zum Abmelden"]
+
+
+def test_who_could_not_be_told_is_told_with_the_next_text(channel):
+    first = channel.service().send(replace(INTENT, body="x" * 160))
+    channel.service().send(replace(INTENT, occasion="order-2"))
+
+    assert first.parts == 1
+    assert channel.sender.bodies == ["x" * 160, "Hi John! How was it?" + STOP]
+
+
+def test_a_reply_introduces_nobody(channel):
+    channel.service().send(_reply(Answers.MESSAGE))
+    channel.service().send(INTENT)
+
+    assert channel.sender.bodies == ["Hi John! How was it?", "Hi John! How was it?" + STOP]
+
+
+def test_a_text_that_was_throttled_still_says_who_speaks(channel):
+    channel.sender.answers = [SendThrottledError("ThrottlingException"), None]
+
+    channel.service().send(INTENT)
+
+    assert channel.sender.bodies == ["Hi John! How was it?" + STOP]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [SendRefusedError("INVALID_PARAMETER")],
+        [SendingDisabledError("ACCOUNT_DISABLED")],
+        [SendThrottledError("ThrottlingException")] * 5,
+    ],
+    ids=["refused", "disabled", "throttled to the end"],
+)
+def test_after_a_text_that_was_not_sent_the_next_one_says_who_speaks(channel, answers):
+    channel.sender.answers = list(answers)
+    channel.service().send(INTENT)
+
+    channel.service().send(replace(INTENT, occasion="order-2"))
+
+    assert channel.sender.bodies == ["Hi John! How was it?" + STOP]
+
+
+def test_of_two_first_texts_at_once_one_says_who_speaks(channel):
+    transactional = replace(INTENT, message_class=MessageClass.TRANSACTIONAL, purpose="booked")
+    others: list[SendOutcome] = []
+
+    class Meanwhile(FakePause):
+        def is_paused(self) -> bool:
+            if not others:
+                others.append(channel.service().send(INTENT))
+            return False
+
+    replace(channel.service(), pause=Meanwhile()).send(transactional)
+
+    assert channel.sender.bodies == ["Hi John! How was it?" + STOP, "Hi John! How was it?"]
+
+
+# What may be spent
+
+
+def _budget(channel: Channel, *, day: int | None = None, campaign: int | None = None) -> FakeBudget:
+    """Arrange: a budget of so many texts."""
+    price = 881
+    channel.budget = FakeBudget(
+        SpendLimits(
+            per_day=None if day is None else day * price,
+            per_campaign=None if campaign is None else campaign * price,
+        )
+    )
+    return channel.budget
+
+
+@pytest.mark.parametrize(
+    ("budget", "reason", "until"),
+    [
+        ({"day": 2}, Reason.DAY_BUDGET, datetime(2026, 11, 22, tzinfo=UTC)),
+        ({"campaign": 2}, Reason.CAMPAIGN_BUDGET, None),
+        ({"day": 2, "campaign": 2}, Reason.DAY_BUDGET, datetime(2026, 11, 22, tzinfo=UTC)),
+        ({"day": 3, "campaign": 2}, Reason.CAMPAIGN_BUDGET, None),
+    ],
+)
+def test_sending_stops_when_the_budget_runs_out_in_the_middle(channel, budget, reason, until):
+    _budget(channel, **budget)
+    service = channel.service()
+
+    outcomes = [service.send(replace(INTENT, subscriber_id=f"v1:{n}")) for n in range(4)]
+
+    assert [outcome.state for outcome in outcomes] == ["ACCEPTED", "ACCEPTED", "DEFERRED", "DEFERRED"]
+    assert {(o.reason, o.until, o.stops_sending) for o in outcomes[2:]} == {(reason, until, True)}
+    assert channel.sender.calls == 2
+    assert all(spent <= 3 * 881 for spent in channel.budget.spent.values())
+
+
+def test_the_next_day_has_its_own_budget(channel):
+    _budget(channel, day=1)
+    channel.service().send(INTENT)
+    until = channel.service().send(replace(INTENT, subscriber_id="v1:b")).until
+
+    # Midnight of UTC is the evening of the day before in New York.
+    channel.clock.instant = until
+
+    assert channel.service().send(replace(INTENT, subscriber_id="v1:b")).state is OutcomeState.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("change", "answers"),
+    [
+        ({"country": "FR"}, []),
+        ({"expires_at": START}, []),
+        ({}, [SendRefusedError("INVALID_PARAMETER")]),
+        ({}, [SendRefusedError("DESTINATION_PHONE_NUMBER_OPTED_OUT")]),
+        ({}, [SendingDisabledError("ACCOUNT_DISABLED")]),
+        ({}, [SendThrottledError("ThrottlingException")] * 5),
+    ],
+    ids=["country", "expired", "refused", "opted out", "disabled", "throttled"],
+)
+def test_a_text_that_is_not_sent_costs_nothing(channel, change, answers):
+    budget = _budget(channel, day=1, campaign=1)
+    channel.sender.answers = list(answers)
+
+    channel.service().send(replace(INTENT, **change))
+
+    assert set(budget.spent.values()) == {0}
+
+
+def test_a_text_that_was_sent_before_is_paid_once(channel):
+    budget = _budget(channel, day=2)
+
+    for _ in range(3):
+        channel.service().send(INTENT)
+
+    assert budget.spent == {"day#2026-11-21": 881}
+
+
+def test_a_text_whose_outcome_nobody_knows_is_paid(channel):
+    budget = _budget(channel, day=2)
+    channel.sender.answers = [OutcomeUnknownError("ReadTimeoutError")]
+
+    channel.service().send(INTENT)
+
+    assert budget.spent == {"day#2026-11-21": 881}
+
+
+@pytest.mark.parametrize("port", ["contacts", "ledger", "pause"])
+def test_a_port_that_does_not_answer_costs_nothing(channel, port):
+    budget = _budget(channel, day=1)
+
+    class Silent:
+        def __getattr__(self, name: str) -> Any:
+            raise TransientError("no answer")
+
+    with pytest.raises(TransientError):
+        replace(channel.service(), **{port: Silent()}).send(INTENT)
+
+    assert budget.spent == {"day#2026-11-21": 0}
+
+
+def test_a_text_that_was_sent_is_paid_even_where_its_answer_cannot_be_recorded(channel):
+    budget = _budget(channel, day=1)
+
+    class Forgetful(FakeLedger):
+        def accept(self, key: str, message_id: str, now: datetime) -> None:
+            raise TransientError("no answer")
+
+    with pytest.raises(TransientError):
+        replace(channel.service(), ledger=Forgetful(channel.contacts)).send(INTENT)
+
+    assert budget.spent == {"day#2026-11-21": 881}
+
+
+def test_a_crash_at_any_instant_never_spends_more_than_the_budget():
+    def arranged() -> Channel:
+        channel = Channel()
+        _budget(channel, day=1, campaign=1)
+        return channel
+
+    plan, channel = CrashPlan(), arranged()
+    channel.service(plan).send(INTENT)
+    for instant in range(1, plan.instants + 1):
+        channel = arranged()
+        with pytest.raises(Crash):
+            channel.service(CrashPlan(crash_at=instant)).send(INTENT)
+
+        for number in range(3):
+            channel.service().send(replace(INTENT, subscriber_id=f"v1:{number}"))
+
+        # What was reserved at the crash stays reserved: less is spent, never more.
+        assert channel.sender.calls <= 1
+        assert set(channel.budget.spent.values()) == {881}
 
 
 # What the carrier answers
@@ -435,12 +796,51 @@ def test_a_dry_run_tells_who_not_and_why(channel):
     suppressed = service.send(replace(INTENT, country="FR"), dry_run=True)
     service.send(INTENT)
     sent = service.send(INTENT, dry_run=True)
-    channel.pause.paused = True
-    paused = service.send(INTENT, dry_run=True)
 
     assert (suppressed.state, suppressed.reason) == (OutcomeState.SUPPRESSED, Reason.COUNTRY_NOT_ALLOWED)
     assert sent.state is OutcomeState.ALREADY_SENT
-    assert (paused.state, paused.reason) == (OutcomeState.DEFERRED, Reason.PAUSED)
+
+
+def test_a_dry_run_during_a_pause_tells_what_comes_after_it(channel):
+    channel.pause.paused = True
+
+    assert channel.service().send(INTENT, dry_run=True).state is OutcomeState.WOULD_SEND
+
+
+def test_a_dry_run_at_night_tells_who_will_wait_and_until_when(channel):
+    service = channel.service(zones=("Pacific/Honolulu",))
+
+    waits = service.send(INTENT, dry_run=True)
+    other = service.send(replace(INTENT, country="FR"), dry_run=True)
+    useless = service.send(replace(INTENT, expires_at=EIGHT_IN_HONOLULU), dry_run=True)
+    lost = channel.service(zones=()).send(INTENT, dry_run=True)
+
+    assert (waits.state, waits.reason, waits.until) == (
+        OutcomeState.WOULD_SEND, Reason.QUIET_HOURS, EIGHT_IN_HONOLULU,
+    )  # fmt: skip
+    assert (other.state, other.reason) == (OutcomeState.SUPPRESSED, Reason.COUNTRY_NOT_ALLOWED)
+    assert (useless.state, useless.reason) == (OutcomeState.SUPPRESSED, Reason.EXPIRES_IN_QUIET_HOURS)
+    assert (lost.state, lost.reason) == (OutcomeState.SUPPRESSED, Reason.TIME_ZONE_UNKNOWN)
+    assert (channel.ledger.rows, channel.contacts.rows) == ({}, {})
+
+
+def test_a_dry_run_tells_who_has_had_enough_for_today(channel):
+    channel.have_sent(3)
+
+    outcome = channel.service().send(INTENT, dry_run=True)
+
+    assert (outcome.state, outcome.reason, outcome.until) == (
+        OutcomeState.WOULD_SEND, Reason.FREQUENCY_CAP, START + timedelta(hours=24),
+    )  # fmt: skip
+
+
+def test_a_dry_run_spends_nothing(channel):
+    channel.budget = FakeBudget(SpendLimits(per_day=881))
+
+    for _ in range(2):
+        assert channel.service().send(INTENT, dry_run=True).state is OutcomeState.WOULD_SEND
+
+    assert channel.budget.spent == {}
 
 
 # Crashes and races
@@ -507,7 +907,7 @@ def test_half_of_the_calls_throttled_loses_nobody(channel):
     channel.sender.answers = [SendThrottledError("ThrottlingException"), None] * 20
     service = channel.service()
 
-    outcomes = [service.send(replace(INTENT, occasion=f"order-{n}")) for n in range(20)]
+    outcomes = [service.send(replace(INTENT, subscriber_id=f"v1:{n}")) for n in range(20)]
 
     assert {outcome.state for outcome in outcomes} == {OutcomeState.ACCEPTED}
     assert len(channel.sender.sent) == 20
