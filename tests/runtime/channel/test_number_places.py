@@ -78,6 +78,7 @@ def _clocks(zones):
         # No row in zone.tab: what the calling code says.
         ("+38343201234", "XK", ("Europe/Belgrade",)),
         ("+38343201234", None, ("Europe/Belgrade",)),
+        ("+33612345678", None, ("Europe/Paris",)),
     ],
 )  # fmt: skip
 def test_finds_the_zones_of_a_number(e164, country, zones):
