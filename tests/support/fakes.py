@@ -430,6 +430,16 @@ class FakeRateQueue:
 
 
 @dataclass
+class FakeLater:
+    """Keeps what waits: event and instant by name."""
+
+    waits: dict[str, tuple[dict[str, object], datetime]] = field(default_factory=dict)
+
+    def postpone(self, name: str, event: Mapping[str, object], until: datetime) -> None:
+        self.waits.setdefault(name, (dict(event), until))
+
+
+@dataclass
 class FakeBus:
     """Keeps what was published."""
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome
-from sms_engagement_runtime.channel.domain.consent import ConsentState, Scope
 from sms_engagement_runtime.channel.domain.encoding import measure
 from sms_engagement_runtime.channel.domain.errors import (
     OutcomeUnknownError,
@@ -15,14 +14,9 @@ from sms_engagement_runtime.channel.domain.errors import (
     SendRefusedError,
 )
 from sms_engagement_runtime.channel.domain.introduction import introduced, plain
-from sms_engagement_runtime.channel.domain.ledger import intent_key
 from sms_engagement_runtime.channel.domain.phone_number import NumberKind, ParsedNumber, PhoneNumber
-from sms_engagement_runtime.channel.domain.sending import SendPolicy, SendService
-from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
-from sms_engagement_runtime.review_collector.domain.asking import ReviewAsker
 from sms_engagement_runtime.review_collector.domain.customers import Customer
 from sms_engagement_runtime.review_collector.domain.named_texts import PersonalText
-from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
 from sms_engagement_runtime.review_collector.domain.request_texts import (
     STANDARD_REMINDERS,
     STANDARD_TEXTS,
@@ -34,91 +28,16 @@ from sms_engagement_runtime.review_collector.domain.requests import (
     request_id,
 )
 from sms_engagement_runtime.review_collector.domain.tokens import Verified, verify
+from tests.support.asking_system import BASE_URL, JOHN, LINK_LIFETIME, PHONE, System, request_key
 from tests.support.fakes import (
     SUBSCRIBER_KEY,
     Crash,
     CrashPlan,
-    FakeClock,
-    FakeContacts,
-    FakeLedger,
-    FakePacer,
-    FakeParser,
-    FakePause,
-    FakePlaces,
-    FakeSender,
 )
-from tests.support.review_fakes import LINK_KEYS, FakeCustomers, FakeLinkKeys, FakeReviewRequests
+from tests.support.review_fakes import LINK_KEYS, FakeCustomers
 
-PHONE = PhoneNumber("+12025550123")
-JOHN = Customer(user_id="u1", phone_number="+1 (202) 555-0123", name="John Doe", is_active=True)
 DAY = timedelta(days=1)
-WEEK = timedelta(days=7)
-BASE_URL = "https://r.example.com"
-
-
-class System:
-    def __init__(self):
-        self.clock = FakeClock()
-        self.contacts = FakeContacts()
-        self.ledger = FakeLedger(self.contacts)
-        self.sender = FakeSender()
-        self.pause = FakePause()
-        self.pacer = FakePacer()
-        self.requests = FakeReviewRequests()
-        self.customers = FakeCustomers(JOHN)
-        self.parser = FakeParser()
-        self.policy = OccasionPolicy()
-
-    def asker(self, wrap=lambda port: port, texts=None):
-        return ReviewAsker(
-            send_service=SendService(
-                contacts=wrap(self.contacts),
-                ledger=wrap(self.ledger),
-                sender=wrap(self.sender),
-                pause=self.pause,
-                pacer=self.pacer,
-                places=FakePlaces(),
-                clock=self.clock,
-                policy=SendPolicy(allowed_countries=frozenset({"US"})),
-            ),
-            requests=wrap(self.requests),
-            customers=self.customers,
-            parser=self.parser,
-            subscriber_key=lambda: SUBSCRIBER_KEY,
-            link_keys=FakeLinkKeys(),
-            texts=RequestTexts(texts),
-            link_base_url=BASE_URL,
-            link_lifetime=WEEK,
-            policy=self.policy,
-        )
-
-    def ask_due(self, customer=JOHN, *, run_id="monday", **options):
-        return self.asker().ask_due(customer, run_id=run_id, **options)
-
-    def ask(self, occasion="order-17", user_id="u1", **options):
-        return self.asker().ask_by_id(user_id, occasion, **options)
-
-    def record(self, occasion="order-17", occurred_at=None):
-        return self.asker().record("u1", occasion, occurred_at=occurred_at)
-
-    def row(self, occasion="registration"):
-        return self.requests.rows[request_key(occasion=occasion)]
-
-    def answer(self, occasion="registration"):
-        self.requests.mark_answered(request_key(occasion=occasion), self.clock.now())
-
-    def opt_out(self):
-        self.contacts.put(
-            replace(
-                self.contacts.get(subscriber_id(PHONE, SUBSCRIBER_KEY)),
-                consents=dict.fromkeys(Scope, ConsentState.OPTED_OUT),
-            )
-        )
-
-    def lose(self, occasion="registration"):
-        """The process was cut off before the text was claimed."""
-        key = intent_key("reviews", subscriber_id(PHONE, SUBSCRIBER_KEY), "review-request", occasion)
-        del self.ledger.rows[key]
+WEEK = LINK_LIFETIME
 
 
 def token_in(body):
@@ -128,10 +47,6 @@ def token_in(body):
 @pytest.fixture
 def system():
     return System()
-
-
-def request_key(user_id="u1", occasion="registration"):
-    return reference_to_id(request_id(user_id, occasion, SUBSCRIBER_KEY))
 
 
 def test_the_text_is_as_fixed_in_one_part_with_a_link_that_opens(system):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_sqs import SQSClient
 
 SENDING: Final = Config(
@@ -88,6 +89,11 @@ def events_client(config: Config = RETRYING) -> "EventBridgeClient":
 def secrets_client() -> "SecretsManagerClient":
     """Secrets Manager client."""
     return boto3.client("secretsmanager", config=RETRYING)
+
+
+def stepfunctions_client() -> "SFNClient":
+    """Step Functions client."""
+    return boto3.client("stepfunctions", config=RETRYING)
 
 
 def s3_client() -> "S3Client":

@@ -296,6 +296,22 @@ class Budget(Protocol):
         ...
 
 
+class Later(Protocol):
+    """Events that the function which is at work is given again later."""
+
+    def postpone(self, name: str, event: Mapping[str, object], until: datetime) -> None:
+        """Hand an event to this function at an instant, and again for as long as it has to wait.
+
+        Parameters
+        ----------
+        name
+            Of this one wait: the same name twice, within 90 days, is one.
+        event
+            What the function is called with: anything that JSON can hold, ids only.
+        """
+        ...
+
+
 class EventBus(Protocol):
     """The bus on which capabilities meet."""
 

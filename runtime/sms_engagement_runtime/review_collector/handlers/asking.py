@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
@@ -14,7 +15,8 @@ from sms_engagement_runtime.review_collector.adapters.dynamodb_customers import 
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
 from sms_engagement_runtime.review_collector.adapters.link_keys import MAX_AGE_SECONDS, CachedLinkKeys
 from sms_engagement_runtime.review_collector.domain.asking import ReviewAsker
-from sms_engagement_runtime.review_collector.domain.request_texts import RequestTexts
+from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
+from sms_engagement_runtime.review_collector.domain.request_texts import STANDARD_REMINDERS, RequestTexts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +27,11 @@ class AskingSettings(SendingSettings):
     ----------
     link_base_url
         Short address before ``/r/<token>``.
-    review_texts
+    review_texts, review_reminders
         Locale to template; nothing means the standard texts.
+    occasions
+        ``{"cooldownSeconds": 7776000, "reminderDelaySeconds": 259200, "lifetimeSeconds": 2592000}``, which
+        also is the default; a delay of null means no reminders.
     """
 
     customers_table: str
@@ -35,6 +40,8 @@ class AskingSettings(SendingSettings):
     link_base_url: str
     link_lifetime_seconds: int = 7 * 24 * 3600
     review_texts: Mapping[str, str] = field(default_factory=dict)
+    review_reminders: Mapping[str, str] = field(default_factory=dict)
+    occasions: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build_asker(values: AskingSettings) -> ReviewAsker:
@@ -45,7 +52,7 @@ def build_asker(values: AskingSettings) -> ReviewAsker:
     subscriber_key = SecretCache(secrets, values.subscriber_key_secret_arn, max_age_seconds=float("inf"))
     link_secret = SecretCache(secrets, values.link_secret_arn, max_age_seconds=0)
     return ReviewAsker(
-        send_service=build_send_service(values),
+        send_service=build_send_service(values, dynamodb=dynamodb),
         requests=DynamoReviewRequests(dynamodb, table=values.review_requests_table),
         customers=DynamoCustomers(dynamodb, table=values.customers_table),
         parser=LibPhoneNumberParser(values.default_country),
@@ -54,4 +61,6 @@ def build_asker(values: AskingSettings) -> ReviewAsker:
         texts=RequestTexts(values.review_texts),
         link_base_url=values.link_base_url.rstrip("/"),
         link_lifetime=timedelta(seconds=values.link_lifetime_seconds),
+        reminder_texts=RequestTexts(values.review_reminders, standard=STANDARD_REMINDERS),
+        policy=OccasionPolicy.from_settings(values.occasions),
     )
