@@ -9,7 +9,7 @@ import pytest
 
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
-from sms_engagement_runtime.channel.domain.consent import Contact, Scope
+from sms_engagement_runtime.channel.domain.consent import Contact, Evidence, Scope, opt_out
 from sms_engagement_runtime.channel.domain.errors import TransientError
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import (
@@ -30,6 +30,7 @@ LATER = NOW + timedelta(seconds=5)
 NUMBER = PhoneNumber("+12065550123")
 PERSON = subscriber_id(NUMBER, SUBSCRIBER_KEY)
 NOBODY = Contact(subscriber_id=PERSON)
+EVIDENCE = Evidence(source="inbound-message", words="STOP", message_id="in-1", at=NOW)
 
 
 @dataclass
@@ -99,8 +100,9 @@ def event(event_type="TEXT_DELIVERED", **fields):
     )
 
 
-def claim(stores, contact=NOBODY, now=NOW, **fields):
-    return stores.ledger.claim(intent(**fields), key=intent(**fields).key, contact=contact, parts=1, now=now)
+def claim(stores, contact=NOBODY, becomes=None, now=NOW, **fields):
+    text = intent(**fields)
+    return stores.ledger.claim(text, key=text.key, contact=contact, becomes=becomes, parts=1, now=now)
 
 
 class TestClaim:
@@ -175,6 +177,135 @@ class TestClaim:
         stores.contacts.save(NOBODY, expected_version=0, records=[])
 
         assert isinstance(claim(stores, contact=NOBODY), Held)
+
+
+def texted(contact, *keys, now=NOW):
+    """The contact as it is after texts with these keys."""
+    return replace(contact, recent_texts={**contact.recent_texts, **dict.fromkeys(keys, now)})
+
+
+def introduced(contact, key, now=NOW):
+    return replace(contact, introduced_at=now, introduced_by=key)
+
+
+class TestWhatAClaimLeavesWithTheContact:
+    def test_the_contact_becomes_what_the_claim_says(self, stores):
+        becomes = introduced(texted(NOBODY, KEY), KEY)
+
+        assert claim(stores, becomes=becomes) == Claimed()
+
+        # Nobody has said anything: the version stays.
+        assert stores.contacts.get(PERSON) == becomes
+
+    def test_a_claim_without_it_leaves_no_contact(self, stores):
+        claim(stores)
+
+        assert stores.contacts.get(PERSON) == NOBODY
+
+    def test_what_a_person_said_stays(self, stores):
+        change = opt_out(NOBODY, EVIDENCE, scopes=[Scope.MARKETING])
+        read = stores.contacts.save(change.contact, expected_version=0, records=change.records)
+
+        claim(stores, contact=read, becomes=texted(read, KEY))
+
+        assert stores.contacts.get(PERSON) == texted(read, KEY)
+
+    def test_what_a_claim_left_stays_when_a_person_says_something(self, stores):
+        claim(stores, becomes=introduced(texted(NOBODY, KEY), KEY))
+        change = opt_out(NOBODY, EVIDENCE)
+
+        stores.contacts.save(change.contact, expected_version=0, records=change.records)
+
+        stored = stores.contacts.get(PERSON)
+        assert (stored.version, stored.is_opted_out) == (1, True)
+        assert (stored.recent_texts, stored.introduced_by) == ({KEY: NOW}, KEY)
+
+    def test_of_two_texts_on_the_same_contact_only_one_is_claimed(self, stores):
+        assert claim(stores, becomes=texted(NOBODY, KEY)) == Claimed()
+
+        second = claim(stores, becomes=texted(NOBODY, "other"), occasion="o-2")
+
+        assert second == ContactChanged()
+        assert stores.ledger.get(intent(occasion="o-2").key) is None
+        assert stores.contacts.get(PERSON).recent_texts == {KEY: NOW}
+
+    def test_who_reads_again_may_claim(self, stores):
+        claim(stores, becomes=texted(NOBODY, KEY))
+        read = stores.contacts.get(PERSON)
+
+        assert claim(stores, contact=read, becomes=texted(read, "other"), occasion="o-2") == Claimed()
+
+        assert stores.contacts.get(PERSON).recent_texts == {KEY: NOW, "other": NOW}
+
+    def test_of_two_introductions_only_one_is_claimed(self, stores):
+        claim(stores, becomes=introduced(NOBODY, KEY))
+
+        assert claim(stores, becomes=introduced(NOBODY, "other"), occasion="o-2") == ContactChanged()
+
+    def test_a_text_that_leaves_nothing_does_not_mind_texts_that_do(self, stores):
+        claim(stores, becomes=texted(NOBODY, KEY))
+
+        assert claim(stores, occasion="o-2") == Claimed()
+
+    def test_an_opt_out_in_between_stops_the_claim_and_its_traces(self, stores):
+        change = opt_out(NOBODY, EVIDENCE)
+        stores.contacts.save(change.contact, expected_version=0, records=change.records)
+
+        assert claim(stores, becomes=texted(NOBODY, KEY)) == ContactChanged()
+
+        assert stores.contacts.get(PERSON).recent_texts == {}
+
+    def test_a_held_row_leaves_the_contact_alone(self, stores):
+        claim(stores)
+
+        assert isinstance(claim(stores, becomes=texted(NOBODY, KEY)), Held)
+
+        assert stores.contacts.get(PERSON) == NOBODY
+
+    def test_a_second_attempt_at_the_same_text_takes_the_place_of_the_first(self, stores):
+        claim(stores, becomes=introduced(texted(NOBODY, KEY), KEY))
+        stores.ledger.release(KEY, "THROTTLED", NOW)
+        read = stores.contacts.get(PERSON)
+        becomes = introduced(texted(read, KEY, now=LATER), KEY, now=LATER)
+
+        assert claim(stores, contact=read, becomes=becomes, now=LATER) == Claimed()
+
+        assert stores.contacts.get(PERSON) == becomes
+
+    def test_a_second_attempt_in_the_same_moment_sees_who_came_between(self, stores):
+        claim(stores, becomes=texted(NOBODY, KEY))
+        stores.ledger.release(KEY, "THROTTLED", NOW)
+        read = stores.contacts.get(PERSON)
+        claim(stores, contact=read, becomes=texted(read, "other"), occasion="o-2")
+
+        assert claim(stores, contact=read, becomes=texted(read, KEY)) == ContactChanged()
+
+    def test_a_text_that_was_not_sent_is_forgotten(self, stores):
+        claim(stores, becomes=introduced(texted(NOBODY, "other", KEY), KEY))
+
+        for _ in range(2):
+            stores.contacts.forget_text(PERSON, KEY)
+
+        assert stores.contacts.get(PERSON) == texted(NOBODY, "other")
+
+    def test_forgetting_leaves_the_introduction_by_another_text(self, stores):
+        claim(stores, becomes=introduced(texted(NOBODY, KEY), "other"))
+
+        stores.contacts.forget_text(PERSON, KEY)
+
+        assert stores.contacts.get(PERSON) == introduced(NOBODY, "other")
+
+    def test_after_the_only_text_was_forgotten_the_next_may_be_claimed(self, stores):
+        claim(stores, becomes=texted(NOBODY, KEY))
+        stores.contacts.forget_text(PERSON, KEY)
+        read = stores.contacts.get(PERSON)
+
+        assert claim(stores, contact=read, becomes=texted(read, "other"), occasion="o-2") == Claimed()
+
+    def test_forgetting_what_was_never_there_leaves_no_contact(self, stores):
+        stores.contacts.forget_text(PERSON, KEY)
+
+        assert stores.contacts.get(PERSON) == NOBODY
 
 
 class TestAnswers:
