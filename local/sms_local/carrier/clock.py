@@ -137,9 +137,13 @@ class TimeMachine:
         return self._timeline.now()
 
     async def advance(self, duration: timedelta) -> list[Due]:
-        """Let `duration` pass, from when the jumps asked for earlier are done; see `go_to`."""
+        """Let `duration` pass, from when all is done that runs now; see `go_to`.
+
+        What was just begun, and waits as long, has then ended.
+        """
         async with self._lock:
-            return await self._run(self._timeline.now() + duration)
+            before = await self._settle()
+            return await self._run(self._timeline.now() + duration, before)
 
     async def go_to(self, at: datetime) -> list[Due]:
         """Let time pass until `at`; return what fell due, in order, when all of it is done.
@@ -158,10 +162,9 @@ class TimeMachine:
                     f"The clock only goes forward: {at.isoformat()} is before {now.isoformat()}; "
                     "`sms-local reset` puts it back to its start."
                 )
-            return await self._run(at)
+            return await self._run(at, await self._settle())
 
-    async def _run(self, end: datetime) -> list[Due]:
-        before = await self._settle()
+    async def _run(self, end: datetime, before: CloudState) -> list[Due]:
         self._timeline.take_log()
         state = before
         while True:

@@ -1,5 +1,6 @@
 """An emulator with all patches, one with none, and a carrier that answers as a test tells it."""
 
+import asyncio
 import contextlib
 import io
 import json
@@ -14,6 +15,7 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ import pytest
 from botocore.config import Config
 
 from sms_local import emulator
+from sms_local.carrier.clock import CLOCK_PATH, EmulatorClock, TimeMachine
+from sms_local.carrier.timeline import Due, VirtualTimeline
 from sms_local.emulator.patches import PATCHES
 
 PORTS = range(4600, 4640)
@@ -292,12 +296,43 @@ class Emulator:
 
         return wait_until(description)
 
-    def run(self, definition: Mapping[str, Any], input_: object = None) -> dict[str, Any]:
-        machine = self.state_machine(definition)
+    def execution(self, definition: Mapping[str, Any], input_: object = None) -> str:
+        """ARN of a new execution of a new state machine."""
         started = self.client("stepfunctions").start_execution(
-            stateMachineArn=machine, input=json.dumps(input_ or {})
+            stateMachineArn=self.state_machine(definition), input=json.dumps(input_ or {})
         )
-        return self.finished(started["executionArn"])
+        return str(started["executionArn"])
+
+    def run(self, definition: Mapping[str, Any], input_: object = None) -> dict[str, Any]:
+        return self.finished(self.execution(definition, input_))
+
+    def described(self, execution: str) -> dict[str, Any]:
+        return dict(self.client("stepfunctions").describe_execution(executionArn=execution))
+
+    def clock(self, query: str = "", **body: object) -> dict[str, Any]:
+        """What the clock answers; with a body it is moved."""
+        content = json.dumps(body).encode() if body else None
+        with urllib.request.urlopen(f"{self.url}{CLOCK_PATH}{query}", content, timeout=30) as response:
+            return dict(json.load(response))
+
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self.clock()["now"])
+
+    def begin_at(self, at: datetime) -> None:
+        """Another story: the clock is put anywhere, and nothing falls due for it."""
+        self.clock(at=at.isoformat(), back=True)
+
+    def jump(self, duration: timedelta) -> list[Due]:
+        """Let time pass, as the carrier does; what fell due, when all of it is done."""
+        return asyncio.run(self._jump(duration))
+
+    async def _jump(self, duration: timedelta) -> list[Due]:
+        timeline = VirtualTimeline(self.state_dir / emulator.OFFSET_FILE)
+        cloud = EmulatorClock(self.url, quiet_seconds=DEADLINE_SECONDS)
+        try:
+            return await TimeMachine(timeline, cloud).advance(duration)
+        finally:
+            await cloud.close()
 
 
 def zipped(files: Mapping[str, str]) -> bytes:
@@ -365,6 +400,19 @@ def carrier(fake_carrier: FakeCarrier) -> FakeCarrier:
 def patched(tmp_path_factory: pytest.TempPathFactory, fake_carrier: FakeCarrier) -> Iterator[Emulator]:
     with running_emulator(tmp_path_factory.mktemp("patched"), fake_carrier.url) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def timed_emulator(tmp_path_factory: pytest.TempPathFactory, fake_carrier: FakeCarrier) -> Iterator[Emulator]:
+    with running_emulator(tmp_path_factory.mktemp("timed"), fake_carrier.url) as running:
+        yield running
+
+
+@pytest.fixture
+def timed(timed_emulator: Emulator) -> Emulator:
+    """An emulator with all patches whose clock a test may move; it begins at a Monday's noon."""
+    timed_emulator.begin_at(datetime(2026, 11, 23, 12, tzinfo=UTC))
+    return timed_emulator
 
 
 @pytest.fixture(scope="session")
