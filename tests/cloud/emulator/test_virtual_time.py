@@ -200,10 +200,8 @@ def test_quiet_is_when_the_last_link_of_a_chain_has_ended(timed):
     source, taken = counter(timed)
     role = timed.role({"Effect": "Allow", "Action": "*", "Resource": "*"})
     bus = f"test.{uuid.uuid4().hex[:8]}"
-    slow = f"{source}\nimport json, time\n"
-    last = timed.function(
-        f"{slow}\ndef handler(event, context):\n    time.sleep(0.3)\n    count(1)\n", role=role
-    )
+    slow = f"{source}\nimport time\ndef handler(event, context):\n    time.sleep(0.3)\n"
+    last = timed.function(f"{slow}    count(1)\n", role=role)
     events = timed.client("events")
     events.put_rule(Name=bus, EventPattern=json.dumps({"source": [bus]}))
     account = "arn:aws:lambda:us-east-1:000000000000:function"
