@@ -466,6 +466,7 @@ class SmsChannel(SmsChannelBase):
             environment={
                 "BUS_NAME": self.bus.event_bus_name,
                 "ATTENTION_TOPIC_ARN": self.attention_topic.topic_arn,
+                "INBOUND_QUEUE_URL": self.inbound_queue.queue_url,
                 "OPT_OUT_LIST": self.opt_out_list.ref,
                 "OPT_OUT_MODE": self.opt_outs.value,
                 "REPLIES": json.dumps(self.replies.given()),
@@ -491,6 +492,8 @@ class SmsChannel(SmsChannelBase):
         )
         self.grant_publish(self.router, self.attention_topic)
         self.bus.grant_put_events_to(self.router)
+        # A text whose reply has to wait goes back into the queue.
+        grant_actions(self.router, ["sqs:SendMessage"], [self.inbound_queue.queue_arn])
 
     def _build_event_recorder(self) -> None:
         self.event_recorder = RuntimeFunction(
@@ -519,6 +522,8 @@ class SmsChannel(SmsChannelBase):
         grant_actions(
             self.event_recorder, ["dynamodb:GetItem", "dynamodb:PutItem"], [self.messages_table.table_arn]
         )
+        # The counts of a campaign.
+        grant_actions(self.event_recorder, ["dynamodb:UpdateItem"], [self.contacts_table.table_arn])
         # An event that echoes no key is found by its phone.
         self._grant_recent(self.event_recorder)
         grant_actions(

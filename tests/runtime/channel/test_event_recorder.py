@@ -1,17 +1,21 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
 import pytest
 
+from sms_engagement_runtime.channel.adapters.campaign_counts import DynamoCampaignCounts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
+from sms_engagement_runtime.channel.domain.campaign_counts import Counts
 from sms_engagement_runtime.channel.domain.consent import Contact, Scope
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import Intent, MessageState
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from tests.support.dynamodb_tables import CONTACTS, MESSAGES, channel_tables
+from tests.support.fakes import FakeClock
 from tests.support.handlers import Context, fresh_handler
 from tests.support.logs import captured_logs
 from tests.support.personal_data import personal_data
@@ -104,6 +108,76 @@ def test_status_and_price_are_counted_once(recorder, ledger, capsys):
     recorder.handler(event, Context())
 
     assert metrics_of(capsys) == {"MessagesDelivered": 1, "MessageCostMillicents": 581}
+
+
+def texts_of(ledger, campaign_id, count):
+    """Arrange: texts of a campaign that the service took. Gives the delivery event of each."""
+    events = []
+    for number in range(count):
+        intent = replace(INTENT, occasion=f"{campaign_id}-{number}", campaign_id=campaign_id)
+        ledger.claim(intent, key=intent.key, contact=Contact(subscriber_id=PERSON), parts=1, now=NOW)
+        ledger.accept(intent.key, f"m-{campaign_id}-{number}", NOW)
+        events.append(of_our_text(messageId=f"m-{campaign_id}-{number}", context={"intent": intent.key}))
+    return events
+
+
+@pytest.fixture
+def counts(client):
+    return DynamoCampaignCounts(client, table=CONTACTS, clock=FakeClock())
+
+
+def test_what_became_of_a_campaign_s_texts_is_counted_however_often_it_is_told(recorder, ledger, counts):
+    delivered, blocked = texts_of(ledger, "run-1", 2)
+    blocked |= {"eventType": "TEXT_BLOCKED", "messageStatus": "BLOCKED"}
+    other = texts_of(ledger, "run-2", 1)
+    event = sqs_event(*map(envelope, [delivered, delivered, blocked, *other, of_our_text()]))
+
+    recorder.handler(event, Context())
+    recorder.handler(event, Context())
+
+    assert counts.get("run-1") == Counts(delivered=1, failed=1)
+    assert counts.get("run-2") == Counts(delivered=1)
+
+
+def test_a_second_final_event_of_a_text_is_not_counted(recorder, ledger, counts):
+    (delivered,) = texts_of(ledger, "run-1", 1)
+    unknown = delivered | {"eventType": "TEXT_UNKNOWN", "messageStatus": "UNKNOWN"}
+
+    for event in (unknown, delivered):
+        recorder.handler(sqs_event(envelope(event)), Context())
+
+    assert counts.get("run-1") == Counts(failed=1)
+
+
+def test_a_batch_writes_the_counts_of_a_campaign_once(recorder, ledger, monkeypatch):
+    events = texts_of(ledger, "run-1", 10)
+    added = []
+    monkeypatch.setattr(
+        type(recorder._counts), "add", lambda _, campaign_id, **counts: added.append((campaign_id, counts))
+    )
+
+    recorder.handler(sqs_event(*map(envelope, events)), Context())
+
+    assert added == [("run-1", {"delivered": 10, "failed": 0})]
+
+
+def test_texts_of_a_batch_that_failed_in_part_are_counted_all_the_same(recorder, ledger, counts):
+    (delivered,) = texts_of(ledger, "run-1", 1)
+
+    response = recorder.handler(sqs_event("garbage", envelope(delivered)), Context())
+
+    assert failed(response) == ["r-0"]
+    assert counts.get("run-1") == Counts(delivered=1)
+
+
+def test_counts_that_cannot_be_written_send_no_record_back(recorder, ledger, client, capsys):
+    events = texts_of(ledger, "run-1", 2)
+    client.delete_table(TableName=CONTACTS)
+
+    response = recorder.handler(sqs_event(*map(envelope, events)), Context())
+
+    assert failed(response) == []
+    assert metrics_of(capsys)["CampaignTextsNotCounted"] == 2
 
 
 def test_an_event_that_echoes_no_key_is_found_by_phone_and_message_id(recorder, ledger):

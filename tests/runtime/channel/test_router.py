@@ -1,27 +1,37 @@
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns import sns_backends
+from moto.sqs import sqs_backends
 
+from sms_engagement_runtime.channel.adapters.campaign_counts import DynamoCampaignCounts
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
-from sms_engagement_runtime.channel.domain.consent import ConsentState, Scope
+from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
+from sms_engagement_runtime.channel.domain.campaign_counts import Counts
+from sms_engagement_runtime.channel.domain.consent import ConsentState, Contact, Scope
+from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
+from sms_engagement_runtime.channel.domain.ledger import Intent
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from tests.support.carrier import PHONE_NUMBER_ARN, carrier_server
 from tests.support.dynamodb_tables import CONTACTS, MESSAGES, channel_tables
+from tests.support.fakes import FakeClock
 from tests.support.handlers import Context, fresh_handler
 from tests.support.logs import captured_logs
 from tests.support.personal_data import personal_data
-from tests.support.sqs_records import envelope, failed, sqs_event
+from tests.support.sqs_records import PUBLISHED, envelope, failed, sqs_event
 
 EVENTS = Path(__file__).parents[2] / "events"
+WRONG_NUMBER_SCHEMA = Path(__file__).parents[3] / "docs" / "events" / "WrongNumber.schema.json"
 STOP = json.loads((EVENTS / "eum-inbound-STOP.json").read_text())
 PHONE = STOP["originationNumber"]
 KEY_TEXT = "the text of the subscriber key secret"
 PERSON = subscriber_id(PhoneNumber(PHONE), KEY_TEXT.encode())
+QUEUE_URL = f"https://sqs.us-east-1.amazonaws.com/{DEFAULT_ACCOUNT_ID}/inbound"
 ROUTER = "sms_engagement_runtime.channel.handlers.router"
 STOPPED = "You have been unsubscribed. Reply START to subscribe again."
 
@@ -47,20 +57,30 @@ def dynamodb():
 
 @pytest.fixture(scope="module")
 def clients():
-    return {service: boto3.client(service) for service in ("secretsmanager", "events", "sns")}
+    return {service: boto3.client(service) for service in ("secretsmanager", "events", "sns", "sqs")}
 
 
 @pytest.fixture
-def cloud(carrier, dynamodb, clients):
-    """What the router needs, new for each test."""
+def cloud(carrier, dynamodb, clients, clock_offset):
+    """What the router needs, new for each test, a second after the texts were published."""
+    ahead = datetime.fromisoformat(PUBLISHED) + timedelta(seconds=1) - datetime.now(UTC)
+    clock_offset.write_text(str(ahead.total_seconds()))
     clients["secretsmanager"].create_secret(Name="subscriber-key", SecretString=KEY_TEXT)
     clients["events"].create_event_bus(Name="channel")
     clients["sns"].create_topic(Name="attention")
+    clients["sqs"].create_queue(QueueName="inbound")
 
 
 @pytest.fixture(scope="module")
-def environment(server):
+def clock_offset(tmp_path_factory):
+    return tmp_path_factory.mktemp("clock") / "offset"
+
+
+@pytest.fixture(scope="module")
+def environment(server, clock_offset):
     return {
+        "CLOCK": "virtual",
+        "CLOCK_OFFSET_FILE": str(clock_offset),
         "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": server.url,
         "CONTACTS_TABLE": CONTACTS,
         "MESSAGES_TABLE": MESSAGES,
@@ -74,6 +94,7 @@ def environment(server):
         "PARTS_PER_SECOND": "1000",
         "BUS_NAME": "channel",
         "ATTENTION_TOPIC_ARN": f"arn:aws:sns:us-east-1:{DEFAULT_ACCOUNT_ID}:attention",
+        "INBOUND_QUEUE_URL": QUEUE_URL,
         "OPT_OUT_LIST": "channel",
         "OPT_OUT_MODE": "self",
         "REPLIES": "{}",
@@ -94,6 +115,30 @@ def router(module, cloud):
 @pytest.fixture
 def contacts(dynamodb):
     return DynamoContacts(dynamodb, table=CONTACTS)
+
+
+@pytest.fixture
+def texted(dynamodb):
+    """A text of a campaign that the person got an hour ago."""
+    intent = Intent(
+        construct="reviews",
+        purpose="review-request",
+        occasion="order-1",
+        scope=Scope.REVIEWS,
+        message_class=MessageClass.PROMOTIONAL,
+        consent_rule=ConsentRule.IMPLIED,
+        recipient=PhoneNumber(PHONE),
+        subscriber_id=PERSON,
+        country="US",
+        body="Hi",
+        campaign_id="run-1",
+    )
+    ledger = DynamoLedger(dynamodb, messages_table=MESSAGES, contacts_table=CONTACTS)
+    sent_at = datetime.fromisoformat(PUBLISHED) - timedelta(hours=1)
+    ledger.claim(intent, key=intent.key, contact=Contact(subscriber_id=PERSON), parts=1, now=sent_at)
+    ledger.accept(intent.key, "m-1", sent_at)
+
+    return intent
 
 
 def inbound(body, *, inbound_id="in-1", **fields):
@@ -239,17 +284,83 @@ def test_an_unreadable_record_fails_alone(router, carrier):
     assert carrier.texts(PHONE) == [STOPPED]
 
 
-def test_a_reply_that_has_to_wait_sends_the_record_back_and_comes_later(router, carrier, monkeypatch):
+def queued():
+    """What was put back into the queue: body and delay in seconds of each."""
+    queue = sqs_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].queues["inbound"]
+    return [(message.body, message.delayed_until - message.sent_timestamp) for message in queue._messages]
+
+
+def test_a_reply_that_has_to_wait_puts_the_text_back_and_comes_later(router, carrier, monkeypatch):
     carrier.control("POST", "fault", throttle=1)
     monkeypatch.setattr(router._send_service.pacer, "_sleep", lambda _: None)
-    event = sqs_event(envelope(inbound("STOP")))
+    body = envelope(inbound("STOP"))
 
-    assert failed(router.handler(event, Context())) == ["r-0"]
+    assert failed(router.handler(sqs_event(body), Context())) == []
     carrier.control("DELETE", "messages")
-    assert failed(router.handler(event, Context())) == []
+    ((copy, delay),) = queued()
+    assert copy == body
+    assert 5_000 <= delay <= 240_000
+    assert failed(router.handler(sqs_event(copy), Context())) == []
 
     assert carrier.texts(PHONE) == [STOPPED]
     assert carrier.opted_out("channel") == {PHONE}
+    assert len(queued()) == 1
+
+
+def test_while_paused_an_opt_out_is_recorded_and_its_text_waits_in_the_queue(
+    router, carrier, contacts, dynamodb, monkeypatch
+):
+    monkeypatch.setattr(router._send_service.pause, "_max_age_seconds", 0)
+    flag = {"subscriberId": {"S": "control"}, "record": {"S": "sending"}}
+    dynamodb.put_item(TableName=CONTACTS, Item=flag | {"paused": {"BOOL": True}})
+    body = envelope(inbound("STOP"))
+
+    assert failed(router.handler(sqs_event(body), Context())) == []
+    assert contacts.get(PERSON).is_opted_out
+    assert (carrier.texts(PHONE), carrier.opted_out("channel"), notices()) == ([], set(), [])
+    dynamodb.delete_item(TableName=CONTACTS, Key=flag)
+    router.handler(sqs_event(queued()[0][0]), Context())
+
+    assert carrier.texts(PHONE) == [STOPPED]
+    assert carrier.opted_out("channel") == {PHONE}
+
+
+def test_a_text_that_cannot_be_put_back_is_delivered_again_by_the_queue(router, carrier, clients):
+    carrier.control("POST", "fault", throttle=1)
+    router._queue.cache_clear()
+    clients["sqs"].delete_queue(QueueUrl=QUEUE_URL)
+
+    response = router.handler(sqs_event(envelope(inbound("STOP"))), Context())
+
+    assert failed(response) == ["r-0"]
+
+
+def test_a_wrong_number_is_suppressed_and_the_bus_and_a_human_are_told(
+    router, carrier, contacts, texted, monkeypatch
+):
+    published = []
+    monkeypatch.setattr(
+        type(router._bus), "publish", lambda _, detail_type, detail: published.append((detail_type, detail))
+    )
+
+    router.handler(sqs_event(envelope(inbound("Sorry, wrong number"))), Context())
+
+    assert contacts.get(PERSON).is_opted_out
+    assert carrier.texts(PHONE) == [STOPPED]
+    ((detail_type, detail),) = published
+    assert detail_type == "WrongNumber"
+    schema = json.loads(WRONG_NUMBER_SCHEMA.read_text())
+    assert set(detail) == set(schema["required"]) == set(schema["properties"])
+    subject = schema["$defs"]["subject"]
+    assert set(detail["answeredText"]) == set(subject["required"]) == set(subject["properties"])
+    assert [subject for subject, _ in notices()] == ["Wrong number"]
+
+
+def test_an_opt_out_counts_against_the_campaign_whose_text_it_answers(router, dynamodb, texted):
+    router.handler(sqs_event(envelope(inbound("STOP"))), Context())
+
+    counts = DynamoCampaignCounts(dynamodb, table=CONTACTS, clock=FakeClock())
+    assert counts.get(texted.campaign_id) == Counts(opted_out=1)
 
 
 @pytest.mark.parametrize("sample", sorted(EVENTS.glob("eum-*.json")), ids=lambda path: path.stem)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sms_engagement_runtime.channel.domain.campaign_counts import Counts
 from sms_engagement_runtime.channel.domain.consent import (
     ALL_SCOPES,
     ConsentState,
@@ -41,6 +42,7 @@ from tests.support.fakes import (
     CrashPlan,
     FakeAttention,
     FakeBus,
+    FakeCampaignCounts,
     FakeClock,
     FakeContacts,
     FakeLedger,
@@ -73,6 +75,8 @@ class Channel:
     pause: FakePause = field(default_factory=FakePause)
     bus: FakeBus = field(default_factory=FakeBus)
     attention: FakeAttention = field(default_factory=FakeAttention)
+    counts: FakeCampaignCounts = field(default_factory=FakeCampaignCounts)
+    places: FakePlaces = field(default_factory=FakePlaces)
 
     def __post_init__(self) -> None:
         self.ledger = FakeLedger(self.contacts)
@@ -86,7 +90,7 @@ class Channel:
             sender=wrap(self.sender),
             pause=self.pause,
             pacer=FakePacer(),
-            places=FakePlaces(),
+            places=self.places,
             clock=self.clock,
             policy=SendPolicy(allowed_countries=frozenset({"US"}), max_parts=1),
         )
@@ -101,6 +105,7 @@ class Channel:
             opt_out_list=wrap(self.opt_out_list),
             bus=wrap(self.bus),
             attention=wrap(self.attention),
+            counts=wrap(self.counts),
             clock=self.clock,
             parser=FakeParser(),
             subscriber_key=SUBSCRIBER_KEY,
@@ -120,19 +125,19 @@ class Channel:
     ) -> Prompt:
         prompt = Prompt(
             subscriber_id=ID,
-            origination=OUR_NUMBER,
+            origination=fields.pop("origination", OUR_NUMBER),
             construct=construct,
             purpose="confirmation",
             occasion=occasion,
             message_id=fields.pop("message_id", None),
             asked_at=START + timedelta(seconds=asked),
-            expires_at=START + timedelta(hours=1),
+            expires_at=fields.pop("expires_at", START + timedelta(hours=1)),
             **fields,
         )
         self.contacts.open(prompt)
         return prompt
 
-    def texted(self, construct: str, occasion: str) -> str:
+    def texted(self, construct: str, occasion: str, *, campaign_id: str | None = None) -> str:
         """Arrange: the person got a text of ours. Gives its message id."""
         outcome = self.send_service().send(
             Intent(
@@ -146,6 +151,7 @@ class Channel:
                 subscriber_id=ID,
                 country="US",
                 body=f"About {occasion}?",
+                campaign_id=campaign_id,
             )
         )
         assert outcome.message_id is not None
@@ -360,23 +366,437 @@ def test_a_confirmation_that_must_wait_is_sent_when_the_stop_is_delivered_again(
     assert channel.opt_out_list.numbers == {PERSON}
 
 
-def test_a_confirmation_that_cannot_be_sent_for_long_is_told_to_a_human(channel):
-    channel.sender.answers = [SendingDisabledError("MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT")]
-
-    channel.receive("STOP")
-
-    assert channel.contact.is_opted_out
-    assert channel.opt_out_list.numbers == {PERSON}
-    assert channel.told == ["A reply is owed"]
+# What waits: nothing may be sent now
 
 
-def test_a_pause_holds_replies_too_and_a_human_is_told(channel):
+def _pause(channel: Channel) -> None:
     channel.pause.paused = True
 
+
+def _disable(channel: Channel) -> None:
+    channel.sender.answers = [SendingDisabledError("MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT")] * 1000
+
+
+def _go_on(channel: Channel) -> None:
+    channel.pause.paused = False
+    channel.sender.answers = []
+
+
+def _rounds(channel: Channel, message: InboundMessage, until: timedelta) -> int:
+    """Deliver a message as the queue does, until its reply is settled or so much time has passed.
+
+    Gives how often its reply was still deferred.
+    """
+    deferred = 0
+    while channel.clock.instant < START + until:
+        try:
+            channel.service().handle(message)
+        except ReplyDeferredError as error:
+            deferred += 1
+            channel.clock.instant += error.retry_after
+        else:
+            break
+    return deferred
+
+
+@pytest.mark.parametrize("stop_sending", [_pause, _disable])
+def test_an_opt_out_is_recorded_at_once_while_nothing_may_be_sent_and_confirmed_after(channel, stop_sending):
+    stop_sending(channel)
+
+    assert _rounds(channel, _message("STOP"), timedelta(hours=2)) > 0
+    assert channel.contact.is_opted_out
+    # The list would block the confirmation.
+    assert (channel.sender.bodies, channel.opt_out_list.calls) == ([], [])
+    _go_on(channel)
+    channel.receive("STOP")
     channel.receive("STOP")
 
-    assert (channel.sender.bodies, channel.told) == ([], ["A reply is owed"])
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+    assert channel.told == []
+
+
+def test_a_short_pause_delays_a_reply_by_moments_and_a_long_one_by_minutes(channel):
+    _pause(channel)
+    waits = []
+    for _ in range(12):
+        with pytest.raises(ReplyDeferredError) as caught:
+            channel.receive("HELP")
+        waits.append(caught.value.retry_after.total_seconds())
+        channel.clock.instant += caught.value.retry_after
+
+    assert waits[:7] == [5, 5, 10, 20, 40, 80, 160]
+    assert set(waits[7:]) == {240}
+
+
+@pytest.mark.parametrize("again", ["STOP", "wrong number"])
+def test_a_repeated_stop_while_paused_owes_nothing_of_its_own(channel, again):
+    _pause(channel)
+    with pytest.raises(ReplyDeferredError):
+        channel.receive("STOP")
+
+    result = channel.receive(again, id="in-2", after=5)
+
+    assert (result.action, result.reason, result.reply) == (
+        InboundAction.OPTED_OUT, Reason.ALREADY_OPTED_OUT, None,
+    )  # fmt: skip
+    assert "A reply was not sent" not in channel.told
+    assert channel.opt_out_list.calls == []
+    _go_on(channel)
+    channel.receive("STOP")
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_a_stop_after_the_pause_sends_the_confirmation_that_the_first_one_waits_for(channel):
+    _pause(channel)
+    with pytest.raises(ReplyDeferredError):
+        channel.receive("STOP")
+    _go_on(channel)
+
+    channel.receive("STOP", id="in-2", after=5)
+    channel.receive("STOP")
+
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+@pytest.mark.parametrize(
+    ("body", "reply"), [("STOP", OPTED_OUT), ("HELP", HELP), ("YES", CONFIRMED), ("START", CONFIRMED)]
+)
+def test_a_reply_that_could_not_be_sent_for_a_day_never_is_and_a_human_is_told_once(channel, body, reply):
+    channel.put(marketing=ConsentState.PENDING)
+    _pause(channel)
+    message = _message(body)
+
+    _rounds(channel, message, timedelta(days=3))
+
+    assert channel.clock.instant - START == pytest.approx(timedelta(days=1), abs=timedelta(minutes=4))
+    assert channel.told == ["A reply was not sent"]
+    ((_, notice),) = channel.attention.notices
+    assert PERSON.e164 in notice
+    assert reply in notice
+    _go_on(channel)
+    channel.service().handle(message)
+    assert channel.sender.bodies == []
+    assert len(channel.told) == 1
+    assert (PERSON in channel.opt_out_list.numbers) is (body == "STOP")
+
+
+def test_a_late_reply_does_not_come_at_night(channel):
+    _pause(channel)
+    message = _message("STOP")
+    # Noon in New York, where the number may be; resumed at midnight.
+    assert _rounds(channel, message, timedelta(hours=12)) > 0
+    _go_on(channel)
+
+    assert _rounds(channel, message, timedelta(hours=19, minutes=55)) > 0
+    assert channel.sender.bodies == []
+    _rounds(channel, message, timedelta(days=1))
+
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.clock.instant.hour == 13  # Eight in New York.
+
+
+def test_a_prompt_reply_comes_at_any_hour(channel):
+    channel.clock.advance(hours=12)
+
+    channel.receive("STOP", after=12 * 3600 - 290)
+
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_what_went_out_in_time_is_not_put_off_when_it_is_delivered_again_at_night(channel):
+    channel.clock.advance(hours=12)
+    message = _message("STOP", after=12 * 3600)
+    service = channel.service(plan := CrashPlan())
+    plan.crash_at = _instants(STORIES[0]) - 3
+    with pytest.raises(Crash):
+        service.handle(message)
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert message.id not in channel.contacts.handled
+
+    channel.clock.advance(minutes=10)
+    channel.service().handle(message)
+
+    assert channel.opt_out_list.numbers == {PERSON}
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_where_nobody_knows_the_hour_a_late_reply_is_given_up(channel):
+    channel.places.zones = ()
+    channel.clock.advance(minutes=6)
+
+    _rounds(channel, _message("STOP"), timedelta(days=2))
+
+    assert (channel.sender.bodies, channel.told) == ([], ["A reply was not sent"])
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_start_during_a_pause_takes_back_the_confirmation_of_the_stop_before_it(channel):
+    _pause(channel)
+    for body, inbound_id, after in (("STOP", "in-1", 0), ("START", "in-2", 60)):
+        with pytest.raises(ReplyDeferredError):
+            channel.receive(body, id=inbound_id, after=after)
+    channel.clock.advance(minutes=2)
+    _go_on(channel)
+
+    stop = channel.receive("STOP", id="in-1")
+    start = channel.receive("START", id="in-2", after=60)
+
+    assert (stop.action, stop.reason) == (InboundAction.IGNORED, Reason.STALE_KEYWORD)
+    assert start.action is InboundAction.RESUBSCRIBED
+    assert channel.sender.bodies == [WELCOME_BACK]
+
+
+def test_stop_during_a_pause_takes_back_the_welcome_of_the_start_before_it(channel):
+    channel.receive("STOP", id="in-0", after=-60)
+    _pause(channel)
+    for body, inbound_id, after in (("START", "in-1", 0), ("STOP", "in-2", 60)):
+        with pytest.raises(ReplyDeferredError):
+            channel.receive(body, id=inbound_id, after=after)
+    channel.clock.advance(minutes=2)
+    _go_on(channel)
+
+    channel.receive("START", id="in-1")
+    channel.receive("STOP", id="in-2", after=60)
+
+    assert channel.sender.bodies == [OPTED_OUT, OPTED_OUT]
     assert channel.contact.is_opted_out
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_a_yes_that_waited_for_its_reply_answers_nothing_that_was_asked_meanwhile(channel):
+    channel.put(marketing=ConsentState.PENDING)
+    _pause(channel)
+    with pytest.raises(ReplyDeferredError):
+        channel.receive("YES")
+    # Left and came back since, so that the YES does not know its own change any more.
+    channel.contacts.put(replace(channel.contact, changed_by="in-3"))
+    channel.ask(asked=600)
+    channel.clock.advance(minutes=11)
+    _go_on(channel)
+
+    result = channel.receive("YES")
+
+    assert result.action is InboundAction.FORWARDED
+    assert channel.bus.events == []
+
+
+# A wrong number
+
+
+def test_a_wrong_number_is_suppressed_confirmed_once_and_told_to_a_human(channel):
+    result = channel.receive("Sorry, you have the wrong number")
+
+    assert (result.action, result.keyword, result.reason, result.is_wrong_number) == (
+        InboundAction.OPTED_OUT, Keyword.WRONG_NUMBER, Reason.WRONG_NUMBER, True,
+    )  # fmt: skip
+    assert channel.contact.consents == dict.fromkeys(ALL_SCOPES, ConsentState.OPTED_OUT)
+    assert {(r.source, r.words) for r in channel.contacts.records} == {
+        ("inbound-message", "Sorry, you have the wrong number")
+    }
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+    assert channel.told == ["Wrong number"]
+    ((_, notice),) = channel.attention.notices
+    assert PERSON.e164 in notice
+    assert "you have the wrong number" in notice
+
+
+def test_a_wrong_number_ends_all_conversations_on_all_our_numbers(channel):
+    message_id = channel.texted("appointments", "booking-1")
+    channel.ask(message_id=message_id)
+    channel.ask("journeys", "welcome", asked=-60)
+    channel.ask("journeys", "elsewhere", origination="+12065550101")
+    channel.ask("journeys", "over", expires_at=START)
+
+    channel.receive("wrong number", after=5)
+
+    prompts = channel.contacts.prompts.values()
+    assert {p.occasion: p.answered_by for p in prompts} == {
+        "booking-1": "in-1", "welcome": "in-1", "elsewhere": "in-1", "over": None,
+    }  # fmt: skip
+    ((detail_type, detail),) = channel.bus.events
+    assert detail_type == "WrongNumber"
+    conversations = detail.pop("conversations")
+    assert {c["occasion"] for c in conversations} == {"booking-1", "welcome", "elsewhere"}
+    booking = {
+        "construct": "appointments",
+        "purpose": "confirmation",
+        "occasion": "booking-1",
+        "messageId": message_id,
+    }
+    assert booking in conversations
+    assert detail == {
+        "inboundMessageId": "in-1",
+        "subscriberId": ID,
+        "answeredText": booking,
+        "receivedAt": round(START.timestamp() * 1000) + 5000,
+        "schemaVersion": 1,
+    }
+
+
+def test_a_wrong_number_answers_no_prompt(channel):
+    channel.ask()
+
+    channel.receive("wrong number")
+
+    assert [detail_type for detail_type, _ in channel.bus.events] == ["WrongNumber"]
+
+
+def test_a_stop_that_names_a_wrong_number_is_both(channel):
+    channel.ask()
+
+    result = channel.receive("Wrong number. STOP")
+
+    assert (result.keyword, result.is_wrong_number) == (Keyword.OPT_OUT, True)
+    assert channel.told == ["Wrong number"]
+    assert len(channel.bus.events) == 1
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_a_wrong_number_after_a_stop_ends_conversations_too_and_is_not_confirmed_again(channel):
+    channel.receive("STOP")
+    channel.ask()
+
+    result = channel.receive("wrong number", id="in-2", after=5)
+
+    assert (result.reason, result.is_wrong_number) == (Reason.ALREADY_OPTED_OUT, True)
+    assert [detail["inboundMessageId"] for _, detail in channel.bus.events] == ["in-2"]
+    assert channel.told == ["Wrong number"]
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_a_wrong_number_while_paused_ends_conversations_at_once_and_once(channel):
+    channel.ask()
+    _pause(channel)
+
+    rounds = _rounds(channel, _message("wrong number"), timedelta(hours=1))
+
+    assert rounds > 10
+    assert channel.contact.is_opted_out
+    assert len(channel.bus.events) == 1
+    assert channel.told == ["Wrong number"]
+
+
+def test_closing_the_gate_suppresses_a_wrong_number_too(channel):
+    channel.service().close_gate(_message("wrong number"))
+
+    assert channel.contact.is_opted_out
+    assert channel.bus.events == []
+
+
+def test_a_wrong_number_of_the_past_that_came_back_since_changes_nothing(channel):
+    channel.receive("STOP", id="in-0", after=-60)
+    channel.receive("START", id="in-2", after=60)
+    channel.ask()
+
+    result = channel.receive("wrong number")
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.STALE_KEYWORD)
+    assert channel.bus.events == []
+
+
+def test_a_wrong_number_that_aws_does_not_recognise_is_ours_to_answer():
+    channel = Channel(mode=OptOutMode.AWS_MANAGED)
+
+    result = channel.receive("wrong number", keyword="KEYWORD_171875617347")
+
+    assert result.is_wrong_number
+    assert channel.sender.bodies == [OPTED_OUT]
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_a_stop_that_aws_answers_ends_the_conversations_of_a_wrong_number():
+    channel = Channel(mode=OptOutMode.AWS_MANAGED)
+    channel.ask()
+
+    channel.receive("STOP. Wrong number", keyword="STOP")
+
+    assert len(channel.bus.events) == 1
+    assert channel.sender.calls == 0
+
+
+@pytest.mark.parametrize(
+    "body", ["Is this the wrong number?", "that's the wrong number for support, call us"]
+)
+def test_what_may_be_a_wrong_number_is_flagged_and_changes_nothing(channel, body):
+    prompt = channel.ask()
+
+    result = channel.receive(body)
+
+    assert (result.action, result.keyword, result.is_flagged) == (
+        InboundAction.ROUTED, Keyword.AMBIGUOUS_WRONG_NUMBER, True,
+    )  # fmt: skip
+    assert not channel.contact.is_opted_out
+    assert channel.told == ["Possible wrong number"]
+    assert [detail["occasion"] for _, detail in channel.bus.events] == [prompt.occasion]
+
+
+# What an opt-out says of the campaign that it answers
+
+
+@pytest.mark.parametrize("body", ["STOP", "wrong number"])
+def test_an_opt_out_counts_against_the_campaign_of_the_latest_text(channel, body):
+    channel.texted("reviews", "order-1", campaign_id="run-1")
+    channel.clock.advance(days=6)
+    channel.texted("reviews", "order-2", campaign_id="run-2")
+    channel.clock.advance(days=1)
+
+    channel.receive(body, after=7 * 86400)
+
+    assert (channel.counts.get("run-1"), channel.counts.get("run-2")) == (Counts(), Counts(opted_out=1))
+
+
+def test_an_opt_out_is_counted_once_however_often_it_is_said_and_delivered(channel):
+    channel.texted("reviews", "order-1", campaign_id="run-1")
+    _pause(channel)
+    assert _rounds(channel, _message("STOP"), timedelta(minutes=5)) > 1
+    _go_on(channel)
+
+    channel.receive("STOP")
+    channel.receive("STOP", id="in-2", after=60)
+
+    assert channel.counts.get("run-1") == Counts(opted_out=1)
+
+
+def test_an_opt_out_counts_before_its_confirmation_is_sent(channel):
+    channel.texted("reviews", "order-1", campaign_id="run-1")
+    channel.sender.answers = [lambda: _assert(channel.counts.get("run-1") == Counts(opted_out=1))]
+
+    channel.receive("STOP")
+
+    assert channel.sender.bodies[-1] == OPTED_OUT
+
+
+def test_an_opt_out_of_a_person_whose_latest_text_was_of_no_campaign_counts_against_none(channel):
+    channel.texted("reviews", "order-1", campaign_id="run-1")
+    channel.clock.advance(minutes=1)
+    channel.texted("appointments", "booking-1")
+    channel.clock.advance(minutes=1)
+
+    channel.receive("STOP", after=120)
+
+    assert channel.counts.counts == {}
+
+
+def test_our_own_replies_do_not_hide_the_campaign(channel):
+    channel.texted("reviews", "order-1", campaign_id="run-1")
+    channel.clock.advance(minutes=1)
+    channel.receive("HELP", id="in-0", after=60)
+
+    channel.receive("STOP", after=61)
+
+    assert channel.counts.get("run-1") == Counts(opted_out=1)
+
+
+def test_an_opt_out_a_week_after_the_text_does_not_count(channel):
+    channel.texted("reviews", "order-1", campaign_id="run-1")
+    channel.clock.advance(days=8)
+
+    channel.receive("STOP", after=7 * 86400 + 1)
+
+    assert channel.counts.counts == {}
 
 
 def test_an_opt_out_is_recorded_even_from_a_number_that_the_numbering_plan_does_not_know(channel):
@@ -612,7 +1032,7 @@ def test_the_last_prompt_is_answered_where_nothing_tells(channel):
     channel.ask("journeys", "welcome", asked=20)
     channel.ask("appointments", "booking-2", asked=15)
 
-    channel.receive("yes")
+    channel.receive("yes", after=30)
 
     assert channel.bus.events[0][1]["occasion"] == "welcome"
 
@@ -622,7 +1042,7 @@ def test_the_previous_message_tells_which_prompt_is_answered(channel):
     channel.ask("appointments", "booking-1", message_id=message_id, asked=10)
     channel.ask("journeys", "welcome", asked=20)
 
-    channel.receive("yes", previous_message_id=message_id)
+    channel.receive("yes", after=30, previous_message_id=message_id)
 
     assert channel.bus.events[0][1]["occasion"] == "booking-1"
 
@@ -632,7 +1052,7 @@ def test_a_later_text_about_the_same_thing_tells_too(channel):
     channel.ask("journeys", "welcome", asked=20)
     reminder = channel.texted("appointments", "booking-1")
 
-    channel.receive("yes", previous_message_id=reminder)
+    channel.receive("yes", after=30, previous_message_id=reminder)
 
     assert channel.bus.events[0][1]["occasion"] == "booking-1"
 
@@ -641,7 +1061,7 @@ def test_a_previous_message_that_is_not_ours_is_not_believed(channel):
     channel.ask("appointments", "booking-1", message_id="m-1", asked=10)
     channel.ask("journeys", "welcome", asked=20)
 
-    channel.receive("yes", previous_message_id="m-1")
+    channel.receive("yes", after=30, previous_message_id="m-1")
 
     assert channel.bus.events[0][1]["occasion"] == "welcome"
 
@@ -831,6 +1251,7 @@ class Story:
     is_listed: bool
     pending: bool = False
     prompt: bool = False
+    wrong_number: bool = False
 
 
 STORIES = [
@@ -850,6 +1271,16 @@ STORIES = [
         (OPTED_OUT, WELCOME_BACK, OPTED_OUT),
         is_opted_out=True,
         is_listed=True,
+    ),
+    Story(
+        "wrong number",
+        (),
+        "wrong number",
+        (OPTED_OUT,),
+        is_opted_out=True,
+        is_listed=True,
+        prompt=True,
+        wrong_number=True,
     ),
     Story("second stop", (("STOP", "in-a", -9),), "STOP", (OPTED_OUT,), is_opted_out=True, is_listed=True),
     Story(
@@ -920,6 +1351,13 @@ def test_a_crash_at_any_instant_is_made_good_by_the_next_delivery(story, instant
     if story.prompt:
         # A consumer of the bus may see it twice, with the same id, and nobody else gets it.
         assert {detail["inboundMessageId"] for _, detail in channel.bus.events} == {"in-1"}
+        assert {prompt.answered_by for prompt in channel.contacts.prompts.values()} == {"in-1"}
+    if story.wrong_number:
+        assert {detail_type for detail_type, _ in channel.bus.events} == {"WrongNumber"}
+        assert all(detail["conversations"] for _, detail in channel.bus.events)
+        # Whoever reads it may be told twice, too; never not at all.
+        assert set(channel.told) == {"Wrong number"}
+    elif story.prompt:
         assert channel.told == []
     proofs = [(r.scope, r.state, r.message_id) for r in channel.contacts.records]
     assert len(proofs) == len(set(proofs))

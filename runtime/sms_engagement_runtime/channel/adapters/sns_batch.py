@@ -44,11 +44,14 @@ class Notification:
         When SNS took the message, aware UTC, in milliseconds.
     payload
         The message, decoded from JSON; its decimal numbers are ``Decimal``.
+    body
+        The envelope as it came, to be put into a queue again.
     """
 
     message_id: str
     published_at: datetime
     payload: object
+    body: str
 
 
 def process_batch(event: Mapping[str, Any], handle: Callable[[Notification], None]) -> BatchResponse:
@@ -89,6 +92,7 @@ def read_notification(body: str) -> Notification:
             message_id=envelope["MessageId"],
             published_at=_instant(envelope["Timestamp"]),
             payload=loads(envelope["Message"]),
+            body=body,
         )
     except (KeyError, TypeError) as error:
         raise MalformedRecordError("the record is not an SNS envelope") from error

@@ -3,7 +3,7 @@
 A campaign is whatever texts carry one campaign id: a broadcast's run, a journey's step.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,6 +12,8 @@ from sms_engagement_runtime.channel.domain.ledger import CLAIMABLE_STATES, Ledge
 
 OPT_OUT_ANSWERS_FOR: Final = timedelta(days=7)
 """An opt-out counts against the campaign whose text came last, where that is at most this old."""
+
+_NOT_SEEN: Final = CLAIMABLE_STATES | {MessageState.FAILED, MessageState.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +60,8 @@ def tally_ended(rows: Iterable[LedgerRow]) -> Mapping[str, Counts]:
     return sums
 
 
-def answered_campaign(texts: Sequence[LedgerRow], *, received_at: datetime) -> str | None:
-    """Tell against which campaign an opt-out counts: the one of the person's latest text, while it is recent.
+def answered_text(texts: Iterable[LedgerRow], *, received_at: datetime) -> LedgerRow | None:
+    """Tell which text an opt-out answers: the person's latest one, while it is recent.
 
     Parameters
     ----------
@@ -70,13 +72,12 @@ def answered_campaign(texts: Sequence[LedgerRow], *, received_at: datetime) -> s
 
     Returns
     -------
-    str | None
-        None where the latest text was of no campaign, or lies too far back.
+    LedgerRow | None
+        The row, whose campaign the opt-out counts against. None where the latest text that may have reached
+        the person lies too far back.
     """
-    latest = next(
-        (row for row in texts if row.state not in CLAIMABLE_STATES and row.claimed_at <= received_at),
-        None,
-    )
+    seen = (row for row in texts if row.state not in _NOT_SEEN and row.claimed_at <= received_at)
+    latest = next(seen, None)
     if latest is None or received_at - latest.claimed_at > OPT_OUT_ANSWERS_FOR:
         return None
-    return latest.campaign_id
+    return latest

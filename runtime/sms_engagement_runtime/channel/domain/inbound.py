@@ -7,14 +7,25 @@ Every step is safe to repeat, and is recognised when it is: an inbound message m
 process may end between any two steps. The contact row remembers which message changed it last, the one reply
 to a message is a row of the ledger keyed by the message, and the opt-out list is set to what the contact row
 says.
+
+*While sending is paused*, or the account is not allowed to send, an opt-out is recorded at once all the same,
+and so is everything else; only the reply waits. The message is put back into its queue until the reply could
+go out: within moments of the end of a short pause, within four minutes of that of a long one, and so once. A
+reply that is late does not come at night, and one that is not sent within a day of the message never is: a
+human is told of it then, once. Until the confirmation of an opt-out is settled so or so, the number stays off
+the service's list, which would block it; the contact row blocks everything else.
+
+*A wrong number* is an opt-out, and ends whatever we were talking about: all open prompts are closed, and the
+bus is told (``WrongNumber``), and a human, who has a customer's record to correct.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from sms_engagement_runtime.channel.domain.campaign_counts import answered_text
 from sms_engagement_runtime.channel.domain.consent import (
     Change,
     Contact,
@@ -37,12 +48,14 @@ from sms_engagement_runtime.channel.domain.keywords import (
     is_answered_by_service,
     is_service_opt_out,
     recognise,
+    says_wrong_number,
 )
-from sms_engagement_runtime.channel.domain.ledger import Intent, LedgerRow
+from sms_engagement_runtime.channel.domain.ledger import Intent, LedgerRow, may_claim
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
 from sms_engagement_runtime.channel.domain.ports import (
     AttentionTopic,
+    CampaignCounts,
     Clock,
     ContactRepository,
     EventBus,
@@ -61,7 +74,26 @@ REPLY_PURPOSE: Final = "keyword-reply"
 """One purpose for all our replies: with the inbound message id as occasion, none is answered twice."""
 
 REPLY_RECEIVED: Final = "ReplyReceived"
+WRONG_NUMBER: Final = "WrongNumber"
+
+REPLY_USEFUL_FOR: Final = timedelta(days=1)
+"""How long after a message a reply to it may go out. Whoever is answered later has forgotten the question."""
+
+PROMPT_REPLY: Final = timedelta(minutes=5)
+"""A reply within this time follows what the person just wrote, at whatever hour that was.
+
+A later one waits for the person's hours. Source: 47 CFR 64.1200(a)(12), which presumes consent to a
+confirmation that is sent within five minutes.
+"""
+
+_FIRST_RETRY: Final = timedelta(seconds=5)
+# Short of the five minutes after which a text that waits in the queue is an alarm.
+_LAST_RETRY: Final = timedelta(minutes=4)
+
 _LEDGER_LOOKBACK: Final = 50
+_RECENT_TEXTS: Final = 10
+# The clocks of the service and of whoever asked are not the same.
+_CLOCK_SKEW: Final = timedelta(seconds=5)
 _MAX_ATTEMPTS: Final = 5
 _SCHEMA_VERSION: Final = 1
 _STORED_PRECISION: Final = timedelta(milliseconds=1)
@@ -120,9 +152,16 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """The person opts out of everything."""
+    """The person opts out of everything.
+
+    Attributes
+    ----------
+    is_wrong_number
+        Whether they say that the number is another person's.
+    """
 
     by_service: bool
+    is_wrong_number: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +221,7 @@ def route(
     """
     by_service = mode is OptOutMode.AWS_MANAGED and is_answered_by_service(message.body, message.keyword)
     if _asks_to_stop(message, keyword, mode):
-        return OptOut(by_service)
+        return OptOut(by_service, says_wrong_number(message.body))
     if keyword is Keyword.START:
         return _start(message, contact, by_service=by_service)
     if keyword is Keyword.HELP:
@@ -200,7 +239,7 @@ def route(
 
 
 def _asks_to_stop(message: InboundMessage, keyword: Keyword, mode: OptOutMode) -> bool:
-    return keyword is Keyword.OPT_OUT or (
+    return keyword in (Keyword.OPT_OUT, Keyword.WRONG_NUMBER) or (
         mode is OptOutMode.AWS_MANAGED and is_service_opt_out(message.keyword)
     )
 
@@ -246,7 +285,9 @@ class InboundResult:
     reply
         The outcome of our own reply, None where none was owed.
     is_flagged
-        Whether a human was told that this may be an opt-out.
+        Whether a human was told that this may be an opt-out, or may say that the number is wrong.
+    is_wrong_number
+        For OPTED_OUT: whether they said that the number is another person's.
     """
 
     action: InboundAction
@@ -255,10 +296,21 @@ class InboundResult:
     subscriber_id: str | None = None
     reply: SendOutcome | None = None
     is_flagged: bool = False
+    is_wrong_number: bool = False
 
 
 class ReplyDeferredError(TransientError):
-    """Our reply could not be sent yet: the inbound message shall be delivered again."""
+    """Our reply could not be sent yet: the inbound message shall be delivered again.
+
+    Attributes
+    ----------
+    retry_after
+        How long to wait with that: as long as the message is old, so that rounds get rarer.
+    """
+
+    def __init__(self, reason: str | None, *, retry_after: timedelta) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +339,7 @@ class InboundService:
     opt_out_list: OptOutList
     bus: EventBus
     attention: AttentionTopic
+    counts: CampaignCounts
     clock: Clock
     parser: PhoneNumberParser
     subscriber_key: bytes
@@ -298,8 +351,10 @@ class InboundService:
 
         Raises
         ------
+        ReplyDeferredError
+            All is done but our reply, which has to wait.
         TransientError
-            Something did not answer, or our reply has to wait. The message shall be delivered again.
+            Something did not answer. The message shall be delivered again.
         """
         if self.contacts.was_handled(message.id):
             return InboundResult(action=InboundAction.ALREADY_HANDLED)
@@ -335,12 +390,12 @@ class InboundService:
         contact = self.contacts.get(sender.subscriber_id)
         previous = self._previous(message, sender)
         prompt = self._prompt(message, sender, previous)
-        is_flagged = keyword is Keyword.AMBIGUOUS_OPT_OUT
+        is_flagged = keyword in (Keyword.AMBIGUOUS_OPT_OUT, Keyword.AMBIGUOUS_WRONG_NUMBER)
         if is_flagged:
-            self._flag(message, sender)
+            self._flag(message, sender, keyword)
         match route(message, keyword, contact=contact, prompt=prompt, mode=self.mode):
-            case OptOut(by_service=by_service):
-                result = self._opt_out(message, sender, by_service=by_service)
+            case OptOut() as opt_out_:
+                result = self._opt_out(message, sender, opt_out_)
             case Resubscribe(by_service=by_service):
                 result = self._resubscribe(message, sender, by_service=by_service)
             case Confirm(by_service=by_service):
@@ -388,24 +443,82 @@ class InboundService:
         prompts = self.prompts.open_prompts(
             sender.subscriber_id, message.to, inbound_id=message.id, now=self.clock.now()
         )
-        return answered_prompt(prompts, previous, message.id)
+        # A message that is delivered again, hours later perhaps, answers nothing that was asked meanwhile.
+        asked = [prompt for prompt in prompts if prompt.asked_at <= message.received_at + _CLOCK_SKEW]
+        return answered_prompt(asked, previous, message.id)
 
-    def _opt_out(self, message: InboundMessage, sender: _Sender, *, by_service: bool) -> InboundResult:
+    def _opt_out(self, message: InboundMessage, sender: _Sender, route: OptOut) -> InboundResult:
         """Close the gate, confirm, and only then block the number: its list blocks the confirmation too."""
         contact = self._close_gate(message, sender)
         if not contact.is_opted_out:
             return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
-        reason = None if _is_own_change(contact, message) else Reason.ALREADY_OPTED_OUT
-        if by_service:
-            return InboundResult(action=InboundAction.OPTED_OUT, reason=reason or Reason.ANSWERED_BY_SERVICE)
-        reply = self._confirm_opt_out(message, sender, contact)
-        if reply is not None and reply.state is OutcomeState.IN_FLIGHT:
-            # Whoever makes the call lists the number next, or is delivered again. Now it would be blocked.
-            return InboundResult(action=InboundAction.OPTED_OUT, reason=reason)
+        is_own = _is_own_change(contact, message)
+        # Before the confirmation, which may have to wait: no campaign and no conversation goes on meanwhile.
+        if is_own or route.is_wrong_number:
+            self._end_what_was_said(message, sender, is_own=is_own, is_wrong_number=route.is_wrong_number)
+        result = InboundResult(
+            action=InboundAction.OPTED_OUT,
+            reason=_opt_out_reason(route, is_own=is_own),
+            is_wrong_number=route.is_wrong_number,
+        )
+        if route.by_service:
+            return result
+        try:
+            reply = self._confirm_opt_out(message, sender, contact)
+        except ReplyDeferredError:
+            if is_own:
+                raise
+            reply = None
+            is_settled = False
+        else:
+            is_settled = reply is None or reply.state is not OutcomeState.IN_FLIGHT
+        if not is_settled:
+            # The message that opted the person out is under way with it, here or in the queue, and lists the
+            # number next. Now it would be blocked.
+            return result
         self.opt_out_list.put(sender.number)
         is_sent_now = reply is not None and reply.state is not OutcomeState.ALREADY_SENT
-        return InboundResult(
-            action=InboundAction.OPTED_OUT, reason=reason, reply=reply if is_sent_now else None
+        return replace(result, reply=reply if is_sent_now else None)
+
+    def _end_what_was_said(
+        self, message: InboundMessage, sender: _Sender, *, is_own: bool, is_wrong_number: bool
+    ) -> None:
+        """Count an opt-out against the campaign that it answers; end the conversations of a wrong number."""
+        texts = self.ledger.recent(sender.subscriber_id, _RECENT_TEXTS)
+        answered = answered_text(
+            (row for row in texts if row.construct != CONSTRUCT), received_at=message.received_at
+        )
+        if is_own and answered is not None and answered.campaign_id is not None:
+            self.counts.add(answered.campaign_id, opted_out=1, once=sender.subscriber_id)
+        told = f"{message.id}#wrong-number"
+        if is_wrong_number and not self.contacts.was_handled(told):
+            self._end_conversations(message, sender, answered)
+            self.contacts.mark_handled(told, self.clock.now())
+
+    def _end_conversations(
+        self, message: InboundMessage, sender: _Sender, answered: LedgerRow | None
+    ) -> None:
+        prompts = self.prompts.open_prompts(
+            sender.subscriber_id, None, inbound_id=message.id, now=self.clock.now()
+        )
+        for prompt in prompts:
+            self.prompts.close(prompt, inbound_id=message.id)
+        self.bus.publish(
+            WRONG_NUMBER,
+            {
+                "inboundMessageId": message.id,
+                "subscriberId": sender.subscriber_id,
+                "conversations": [_subject(prompt) for prompt in prompts],
+                "answeredText": None if answered is None else _subject(answered),
+                "receivedAt": round(message.received_at.timestamp() * 1000),
+                "schemaVersion": _SCHEMA_VERSION,
+            },
+        )
+        self.attention.publish(
+            "Wrong number",
+            f"{sender.number.e164} wrote {_quoted(message)}{_about(answered)}\n"
+            "They are unsubscribed from everything. The customer's record has a number that is not theirs.\n"
+            f"Inbound message: {message.id}",
         )
 
     def _confirm_opt_out(
@@ -426,7 +539,7 @@ class InboundService:
                 return reply
             # Another STOP makes our call, or we made it and were cut off.
             self.send_service.pacer.back_off(attempt)
-        raise ReplyDeferredError(OutcomeState.IN_FLIGHT)
+        raise self._deferred(message, OutcomeState.IN_FLIGHT)
 
     def _close_gate(self, message: InboundMessage, sender: _Sender) -> Contact:
         return self._change(
@@ -510,30 +623,53 @@ class InboundService:
         *,
         occasion: str | None = None,
     ) -> SendOutcome:
-        outcome = self.send_service.send(
-            Intent(
-                construct=CONSTRUCT,
-                purpose=REPLY_PURPOSE,
-                occasion=occasion or message.id,
-                scope=None,
-                message_class=MessageClass.REPLY,
-                consent_rule=ConsentRule.NONE,
-                answers=answers,
-                recipient=sender.number,
-                subscriber_id=sender.subscriber_id,
-                country=sender.country,
-                body=body,
-            )
+        """Send our one reply, or what another message of the person is owed (``occasion``).
+
+        Raises
+        ------
+        ReplyDeferredError
+            It has to wait.
+        """
+        intent = Intent(
+            construct=CONSTRUCT,
+            purpose=REPLY_PURPOSE,
+            occasion=occasion or message.id,
+            scope=None,
+            message_class=MessageClass.REPLY,
+            consent_rule=ConsentRule.NONE,
+            answers=answers,
+            recipient=sender.number,
+            subscriber_id=sender.subscriber_id,
+            country=sender.country,
+            body=body,
+            expires_at=message.received_at + REPLY_USEFUL_FOR,
         )
-        if outcome.stops_sending:
+        if self._is_late_at_night(message, sender, intent):
+            raise self._deferred(message, Reason.QUIET_HOURS)
+        outcome = self.send_service.send(intent)
+        if outcome.state is OutcomeState.DEFERRED:
+            raise self._deferred(message, outcome.reason)
+        if outcome.reason == Reason.EXPIRED and intent.occasion == message.id:
             self.attention.publish(
-                "A reply is owed",
-                f"{sender.number.e164} wrote {_quoted(message)} and got no answer ({outcome.reason}). "
-                f"The answer would have been: {body}\nInbound message: {message.id}",
+                "A reply was not sent",
+                f"{sender.number.e164} wrote {_quoted(message)} and got no answer: none could be sent within "
+                f"a day. It would have been: {body}\nInbound message: {message.id}",
             )
-        elif outcome.state is OutcomeState.DEFERRED:
-            raise ReplyDeferredError(outcome.reason)
         return outcome
+
+    def _is_late_at_night(self, message: InboundMessage, sender: _Sender, intent: Intent) -> bool:
+        now = self.clock.now()
+        if not PROMPT_REPLY < now - message.received_at < REPLY_USEFUL_FOR:
+            return False
+        if not may_claim(self.ledger.get(intent.key)):
+            # It went out when it was time.
+            return False
+        place = self.send_service.places.place_of(sender.number, sender.country, None)
+        return not self.send_service.policy.quiet_hours.hours_for(place).is_open(now)
+
+    def _deferred(self, message: InboundMessage, reason: str | None) -> ReplyDeferredError:
+        age = self.clock.now() - message.received_at
+        return ReplyDeferredError(reason, retry_after=min(max(age, _FIRST_RETRY), _LAST_RETRY))
 
     def _hand_over(
         self, message: InboundMessage, sender: _Sender, keyword: Keyword, prompt: Prompt
@@ -561,18 +697,23 @@ class InboundService:
         self, message: InboundMessage, sender: _Sender, previous: LedgerRow | None, *, is_flagged: bool
     ) -> InboundResult:
         if not is_flagged:
-            about = f"\nOur last text to them: {previous.construct}, {previous.purpose}" if previous else ""
             self.attention.publish(
                 "Inbound message",
-                f"{sender.number.e164} wrote {_quoted(message)}{about}\nInbound message: {message.id}",
+                f"{sender.number.e164} wrote {_quoted(message)}{_about(previous)}\n"
+                f"Inbound message: {message.id}",
             )
         return InboundResult(action=InboundAction.FORWARDED)
 
-    def _flag(self, message: InboundMessage, sender: _Sender) -> None:
+    def _flag(self, message: InboundMessage, sender: _Sender, keyword: Keyword) -> None:
+        subject, doubt = (
+            ("Possible opt-out", "This may be a request to stop.")
+            if keyword is Keyword.AMBIGUOUS_OPT_OUT
+            else ("Possible wrong number", "This may say that the number is not theirs.")
+        )
         self.attention.publish(
-            "Possible opt-out",
+            subject,
             f"{sender.number.e164} wrote {_quoted(message)}\n"
-            "This may be a request to stop. Their subscription is unchanged.\n"
+            f"{doubt} Their subscription is unchanged.\n"
             f"Inbound message: {message.id}",
         )
 
@@ -608,6 +749,27 @@ def _left_later(contact: Contact, message: InboundMessage) -> bool:
     )
 
 
+def _opt_out_reason(route: OptOut, *, is_own: bool) -> Reason | None:
+    if not is_own:
+        return Reason.ALREADY_OPTED_OUT
+    if route.by_service:
+        return Reason.ANSWERED_BY_SERVICE
+    return Reason.WRONG_NUMBER if route.is_wrong_number else None
+
+
+def _subject(of: Prompt | LedgerRow) -> Mapping[str, object]:
+    return {
+        "construct": of.construct,
+        "purpose": of.purpose,
+        "occasion": of.occasion,
+        "messageId": of.message_id,
+    }
+
+
+def _about(text: LedgerRow | None) -> str:
+    return f"\nOur last text to them: {text.construct}, {text.purpose}" if text else ""
+
+
 def _quoted(message: InboundMessage) -> str:
     return f"“{(message.body or '').strip()}”"
 
@@ -615,11 +777,4 @@ def _quoted(message: InboundMessage) -> str:
 def _completed(
     result: InboundResult, keyword: Keyword, sender: _Sender, *, is_flagged: bool
 ) -> InboundResult:
-    return InboundResult(
-        action=result.action,
-        keyword=keyword,
-        reason=result.reason,
-        subscriber_id=sender.subscriber_id,
-        reply=result.reply,
-        is_flagged=is_flagged,
-    )
+    return replace(result, keyword=keyword, subscriber_id=sender.subscriber_id, is_flagged=is_flagged)

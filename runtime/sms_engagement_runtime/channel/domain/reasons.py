@@ -75,3 +75,5 @@ class Reason(StrEnum):
     """An opt-out of a person who had opted out: no second confirmation."""
     ANSWERED_BY_SERVICE = "ANSWERED_BY_SERVICE"
     """End User Messaging has answered this keyword itself; it is only recorded here."""
+    WRONG_NUMBER = "WRONG_NUMBER"
+    """The number is not that of the person who was meant: its holder said so, and is opted out."""
