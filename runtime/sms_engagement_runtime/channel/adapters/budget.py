@@ -41,7 +41,7 @@ another is refused gets ever smaller towards the limit, and the last texts are r
 
 @dataclass(slots=True)
 class _Pot:
-    """What this process has reserved of one row, in millicents.
+    """What this process has reserved of one row, in message parts.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class _Pot:
     ahead
         Reserved at once the last time.
     left
-        What was left for everybody after that.
+        What was left for everybody after that; None where nobody knows.
     """
 
     unused: int = 0
@@ -93,7 +93,7 @@ class DynamoBudget:
         self._table = table
         self._limits = limits
         self._millicents_per_part = millicents_per_part
-        self._most_ahead = most_ahead * millicents_per_part
+        self._most_ahead = most_ahead
         self._clock = clock
         # One lock for all rows: a write under it happens about once a second.
         self._lock = Lock()
@@ -109,36 +109,33 @@ class DynamoBudget:
         TransientError
             A row cannot be written. While nobody knows what is spent, nothing is.
         """
-        price = parts * self._millicents_per_part
+        limits = self._limits
         with self._lock:
             if is_exempt:
-                if self._limits.per_day is not None:
-                    self._spend(_day(now), price, now)
+                if limits.per_day is not None:
+                    self._spend(_day(now), parts, now)
                 return None
-            if self._limits.per_day is not None and not self._take(
-                _day(now), price, self._limits.per_day, now
-            ):
+            if limits.per_day is not None and not self._take(_day(now), parts, limits.per_day, now):
                 return Reason.DAY_BUDGET
-            if self._limits.per_campaign is None or campaign_id is None:
+            if limits.per_campaign is None or campaign_id is None:
                 return None
             is_taken = False
             try:
-                is_taken = self._take(_campaign(campaign_id), price, self._limits.per_campaign, now)
+                is_taken = self._take(_campaign(campaign_id), parts, limits.per_campaign, now)
             finally:
-                if not is_taken and self._limits.per_day is not None:
-                    self._pot(_day(now)).unused += price
+                if not is_taken and limits.per_day is not None:
+                    self._pot(_day(now)).unused += parts
             return None if is_taken else Reason.CAMPAIGN_BUDGET
 
     def give_back(
         self, campaign_id: str | None, parts: int, now: datetime, *, is_exempt: bool = False
     ) -> None:
         """Put the price back, for the next text of this process; no write."""
-        price = parts * self._millicents_per_part
         with self._lock:
             if self._limits.per_day is not None:
-                self._pot(_day(now)).unused += price
+                self._pot(_day(now)).unused += parts
             if self._limits.per_campaign is not None and campaign_id is not None and not is_exempt:
-                self._pot(_campaign(campaign_id)).unused += price
+                self._pot(_campaign(campaign_id)).unused += parts
 
     def settle(self) -> None:
         """Return to the rows what is unused. What cannot be returned stays reserved."""
@@ -152,40 +149,43 @@ class DynamoBudget:
                         # Nobody knows whether it was returned, and returning it twice would allow too much.
                         continue
 
-    def _take(self, row: str, price: int, limit: int, now: datetime) -> bool:
+    def _take(self, row: str, parts: int, limit: int, now: datetime) -> bool:
+        # The condition of the write lets everything into a row that is not there yet.
+        if parts * self._millicents_per_part > limit:
+            return False
         pot = self._pot(row)
-        while pot.unused < price:
-            missing = price - pot.unused
+        while pot.unused < parts:
+            missing = parts - pot.unused
             wanted = max(missing, self._ahead(pot))
-            if pot.left is not None:
-                wanted = max(missing, min(wanted, pot.left // _SHARE_LEFT))
-            granted = min(wanted, limit)
-            spent = self._add(row, granted, now, limit=limit)
+            spent = self._add(row, wanted, now, limit=limit)
             if spent is None:
-                pot.ahead, pot.filled_at = granted, self._clock()
-                pot.unused += granted
-            elif limit - spent < missing:
+                pot.unused += wanted
+                pot.ahead, pot.filled_at = wanted, self._clock()
+            elif limit - spent < missing * self._millicents_per_part:
                 return False
             else:
                 # Somebody else was here: less is left than was asked for, but enough for this text.
-                pot.left = limit - spent
-        pot.unused -= price
+                pot.left = (limit - spent) // self._millicents_per_part
+        pot.unused -= parts
         return True
 
     def _ahead(self, pot: _Pot) -> int:
-        in_demand = self._clock() - pot.filled_at < _IN_DEMAND_SECONDS
-        return min(2 * pot.ahead, self._most_ahead) if in_demand else 0
+        if self._clock() - pot.filled_at >= _IN_DEMAND_SECONDS:
+            return 0
+        ahead = min(2 * pot.ahead, self._most_ahead)
+        return ahead if pot.left is None else min(ahead, pot.left // _SHARE_LEFT)
 
-    def _spend(self, row: str, price: int, now: datetime) -> None:
+    def _spend(self, row: str, parts: int, now: datetime) -> None:
         """Count what goes out whatever the limit."""
         pot = self._pot(row)
-        if pot.unused >= price:
-            pot.unused -= price
+        if pot.unused >= parts:
+            pot.unused -= parts
         else:
-            self._add(row, price, now, limit=None)
+            self._add(row, parts, now, limit=None)
 
-    def _add(self, row: str, millicents: int, now: datetime, *, limit: int | None) -> int | None:
-        """Add to a row; None where that was possible, else what is spent already."""
+    def _add(self, row: str, parts: int, now: datetime, *, limit: int | None) -> int | None:
+        """Add to a row; None where that was possible, else the millicents that are spent already."""
+        millicents = parts * self._millicents_per_part
         values: dict[str, Any] = {
             ":added": millicents,
             ":expires": to_seconds(now + KEPT_FOR),
@@ -216,10 +216,11 @@ class DynamoBudget:
                 refusal: Any = error.response
                 return int(refusal["Item"]["spentMillicents"]["N"])
         if limit is not None:
-            self._pot(row).left = limit - int(answer["Attributes"]["spentMillicents"]["N"])
+            spent = int(answer["Attributes"]["spentMillicents"]["N"])
+            self._pot(row).left = (limit - spent) // self._millicents_per_part
         return None
 
-    def _return(self, row: str, millicents: int) -> None:
+    def _return(self, row: str, parts: int) -> None:
         # As a transaction, since botocore gives it a token: an update that it repeats, for its answer was
         # lost, would return the amount twice.
         with service_call("dynamodb:TransactWriteItems"):
@@ -231,7 +232,9 @@ class DynamoBudget:
                             "Key": _key(row),
                             "UpdateExpression": "ADD spentMillicents :returned",
                             "ConditionExpression": "attribute_exists(spentMillicents)",
-                            "ExpressionAttributeValues": to_item({":returned": -millicents}),
+                            "ExpressionAttributeValues": to_item(
+                                {":returned": -parts * self._millicents_per_part}
+                            ),
                         }
                     }
                 ]
