@@ -18,7 +18,7 @@ RUNTIME = ROOT / "runtime" / "sms_engagement_runtime"
 HANDLERS = sorted(
     f"{capability}.handlers.{module}"
     for capability, modules in {
-        "channel": ["event_recorder", "origination", "router"],
+        "channel": ["event_recorder", "origination", "plan_broadcast", "router", "summarise_broadcast"],
         "review_collector": [
             "archive_reviews",
             "audience",
@@ -27,7 +27,6 @@ HANDLERS = sorted(
             "rotate_link_key",
             "send_part",
             "submit",
-            "summary",
         ],
     }.items()
     for module in modules

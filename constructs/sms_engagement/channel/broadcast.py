@@ -1,13 +1,13 @@
 """The broadcast engine: an audience, its texts in parts, and what became of them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
@@ -117,47 +117,133 @@ class Broadcast(Construct):
         self.snapshot, self.send_part = snapshot, send_part
         self._prepare_snapshot()
         self._prepare_send_part()
+        self._build_plan()
         self._build_summary()
         self._build_state_machine(removal_policy)
 
     def _prepare_snapshot(self) -> None:
-        rate = self._channel.policy.parts_per_second
-        size = min(_MAX_RECIPIENTS_PER_PART, max(1, rate * _PART_SECONDS // self._max_concurrency))
-        self.snapshot.add_environment("BROADCAST_BUCKET", self._bucket.bucket_name)
-        self.snapshot.add_environment("RECIPIENTS_PER_PART", str(size))
-        self._grant_runs(self.snapshot, ["s3:GetObject", "s3:PutObject"])
+        self._add_environment(
+            self.snapshot,
+            {
+                **self._bucket_environment,
+                **self._run_environment,
+                # Groups of people are named by their hours.
+                "QUIET_HOURS": self._channel.policy.quiet_hours.to_settings(),
+            },
+        )
+        self._grant_objects(self.snapshot, shuffle=True)
 
     def _prepare_send_part(self) -> None:
-        self.send_part.add_environment("BROADCAST_BUCKET", self._bucket.bucket_name)
-        self._grant_runs(self.send_part, ["s3:GetObject", "s3:PutObject"])
+        self._add_environment(
+            self.send_part,
+            {
+                **self._bucket_environment,
+                "BROADCAST_CONCURRENCY": str(self._max_concurrency),
+                "STOP_RULES": self._stop_rules.to_settings(),
+            },
+        )
+        self._grant_objects(self.send_part)
+
+    def _build_plan(self) -> None:
+        self.plan = self._function(
+            "Plan",
+            handler="plan_broadcast",
+            description="Says what a broadcast does next: send, wait or end",
+            environment={
+                **self._bucket_environment,
+                **self._run_environment,
+                "CONTACTS_TABLE": self._channel.contacts_table.table_name,
+                "QUIET_HOURS": self._channel.policy.quiet_hours.to_settings(),
+                "STOP_RULES": self._stop_rules.to_settings(),
+            },
+            # It reads what a quarter of an hour came to, and writes off what is left of a run that ends.
+            timeout=Duration.minutes(15),
+            memory_size=1769,
+        )
 
     def _build_summary(self) -> None:
-        self.summary = RuntimeFunction(
-            self,
+        self.summary = self._function(
             "Summary",
-            handler="review_collector.handlers.summary",
-            service=self._service,
-            description="Counts what became of a broadcast",
-            options=self._options,
-            environment={"BROADCAST_BUCKET": self._bucket.bucket_name},
-            timeout=Duration.minutes(5),
+            handler="summarise_broadcast",
+            description="Sums up what became of a broadcast",
+            environment={
+                **self._bucket_environment,
+                **self._follow_up_environment,
+                "CONTACTS_TABLE": self._channel.contacts_table.table_name,
+                "MILLICENTS_PER_PART": str(self._channel.policy.millicents_per_part),
+            },
+            timeout=Duration.seconds(50),
+            memory_size=1024,
         )
-        self._grant_runs(self.summary, ["s3:GetObject", "s3:PutObject"])
-        self._grant_list(self.summary)
 
-    def _grant_runs(self, function: RuntimeFunction, actions: list[str]) -> None:
-        grant_actions(function, actions, [run_objects(self._bucket)])
-        grant_key(function, self._channel.encryption_key)
-        acknowledge_run_objects(function.execution_role, self._bucket)
+    def _function(
+        self,
+        id: str,
+        *,
+        handler: str,
+        description: str,
+        environment: Mapping[str, str],
+        timeout: Duration,
+        memory_size: int,
+    ) -> RuntimeFunction:
+        function = RuntimeFunction(
+            self,
+            id,
+            handler=f"channel.handlers.{handler}",
+            service=self._service,
+            description=description,
+            options=self._options,
+            environment=environment,
+            timeout=timeout,
+            memory_size=memory_size,
+        )
+        self._grant_objects(function)
+        # Whether sending is paused, and how the run's texts fare.
+        grant_actions(function, ["dynamodb:GetItem"], [self._channel.contacts_table.table_arn])
+        return function
 
-    def _grant_list(self, function: RuntimeFunction) -> None:
+    @property
+    def _bucket_environment(self) -> dict[str, str]:
+        return {"BROADCAST_BUCKET": self._bucket.bucket_name}
+
+    @property
+    def _run_environment(self) -> dict[str, str]:
+        policy = self._channel.policy
+        rate = min(policy.parts_per_second, policy.requests_per_second or policy.parts_per_second)
+        size = rate * _PART_SECONDS // self._max_concurrency
+        return {
+            "RECIPIENTS_PER_PART": str(min(_MAX_RECIPIENTS_PER_PART, max(1, size))),
+            "RECIPIENTS_PER_SECOND": str(rate),
+            "RUN_EXPIRY_SECONDS": str(int(self._expires_after.to_seconds())),
+            **self._follow_up_environment,
+        }
+
+    @property
+    def _follow_up_environment(self) -> dict[str, str]:
+        if self._follow_up_delay is None:
+            return {}
+        return {"FOLLOW_UP_SECONDS": str(int(self._follow_up_delay.to_seconds()))}
+
+    def _add_environment(self, function: RuntimeFunction, variables: Mapping[str, str]) -> None:
+        for name, value in variables.items():
+            function.add_environment(name, value)
+
+    def _grant_objects(self, function: RuntimeFunction, *, shuffle: bool = False) -> None:
+        """Let a function read and write what runs keep, and with `shuffle` what a snapshot sorts."""
+        prefixes = [RUNS_PREFIX, SHUFFLE_PREFIX] if shuffle else [RUNS_PREFIX]
+        objects = [self._bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes]
+        grant_actions(function, ["s3:GetObject", "s3:PutObject"], objects)
+        # Which objects exist: to who may not list them, S3 answers a missing one as a forbidden one.
         function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],
                 resources=[self._bucket.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": f"{RUNS_PREFIX}*"}},
+                conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
             )
         )
+        grant_key(function, self._channel.encryption_key)
+        for arn in objects:
+            acknowledge_wildcard(function.execution_role, arn, "objects are named by run and part")
 
     def _build_state_machine(self, removal_policy: RemovalPolicy) -> None:
         bucket = self._bucket
@@ -165,11 +251,13 @@ class Broadcast(Construct):
             self, "Logs", retention=self._options.log_retention, removal_policy=removal_policy
         )
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
-        functions: tuple[lambda_.IFunction, ...] = (self.snapshot, self.send_part, self.summary)
-        invoke = iam.PolicyStatement(
-            actions=["lambda:InvokeFunction"], resources=[function.function_arn for function in functions]
+        functions = (self.snapshot, self.plan, self.send_part, self.summary)
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["lambda:InvokeFunction"],
+                resources=[function.function_arn for function in functions],
+            )
         )
-        role.add_to_policy(invoke)
         role.add_to_policy(
             iam.PolicyStatement(
                 # Reading the manifest, and writing results in pieces (user guide, iam-policies-eg-dist-map).
@@ -179,10 +267,12 @@ class Broadcast(Construct):
                     "s3:ListMultipartUploadParts",
                     "s3:PutObject",
                 ],
-                resources=[run_objects(bucket)],
+                resources=[bucket.arn_for_objects(f"{RUNS_PREFIX}*")],
             )
         )
-        acknowledge_run_objects(role, bucket)
+        acknowledge_wildcard(
+            role, bucket.arn_for_objects(f"{RUNS_PREFIX}*"), "objects are named by run and part"
+        )
         if bucket.encryption_key is not None:
             bucket.encryption_key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
         self.state_machine = sfn.StateMachine(
@@ -191,6 +281,7 @@ class Broadcast(Construct):
             definition_body=sfn.DefinitionBody.from_string(_definition(self._max_concurrency)),
             definition_substitutions={
                 "SnapshotFunctionArn": self.snapshot.function_arn,
+                "PlanFunctionArn": self.plan.function_arn,
                 "SendPartFunctionArn": self.send_part.function_arn,
                 "SummaryFunctionArn": self.summary.function_arn,
                 "Bucket": bucket.bucket_name,
@@ -213,6 +304,8 @@ class Broadcast(Construct):
 
     def _allow_distributed_map(self, role: iam.Role) -> None:
         """Let the map start and watch its children, which are executions of the state machine itself.
+
+        The first of these rights also starts the run that follows one up.
 
         A policy of its own: in the role's first one the state machine and its policy would need each other.
         """
@@ -245,16 +338,6 @@ class Broadcast(Construct):
         )
 
 
-def run_objects(bucket: s3.IBucket) -> str:
-    """Return the ARN of everything that broadcasts keep in a bucket."""
-    return bucket.arn_for_objects(f"{RUNS_PREFIX}*")
-
-
-def acknowledge_run_objects(role: iam.IRole, bucket: s3.IBucket) -> None:
-    """Accept the wildcard of :func:`run_objects` in a role."""
-    acknowledge_wildcard(role, run_objects(bucket), "objects are named by run and part")
-
-
 def run_bucket(
     scope: Construct, id: str, *, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy
 ) -> s3.Bucket:
@@ -271,7 +354,9 @@ def run_bucket(
             # Audiences hold ids of customers, and results what became of their texts.
             s3.LifecycleRule(
                 expiration=Duration.days(90), abort_incomplete_multipart_upload_after=Duration.days(1)
-            )
+            ),
+            # Of use while a snapshot is taken, and for the fortnight in which it could be redriven.
+            s3.LifecycleRule(prefix=SHUFFLE_PREFIX, expiration=Duration.days(15)),
         ],
         removal_policy=removal_policy,
     )

@@ -420,15 +420,15 @@ class ReviewCollector(Construct):
             description="Takes the snapshot of who is asked in a broadcast",
             environment={
                 "CUSTOMERS_TABLE": self.customers_table.table_name,
+                "REVIEW_REQUESTS_TABLE": self.review_requests_table.table_name,
                 "DEFAULT_COUNTRY": self.channel.policy.default_country,
                 "SUBSCRIBER_KEY_SECRET_ARN": self.channel.subscriber_key_secret.secret_arn,
             },
             timeout=Duration.minutes(15),
             memory_size=1769,
-            # It sorts the audience by phone on disk: some hundred bytes a customer.
-            ephemeral_storage=Size.gibibytes(2),
         )
         self._grant_customers(self.audience, "dynamodb:Scan")
+        grant_actions(self.audience, ["dynamodb:Scan"], [self.review_requests_table.table_arn])
         grant_actions(
             self.audience,
             ["secretsmanager:GetSecretValue"],
@@ -443,11 +443,6 @@ class ReviewCollector(Construct):
             memory_size=1769,
         )
         self._grant_request(self.send_part)
-        if self._broadcast_concurrency > 1:
-            # The parts that run at once share the rate; environment variables that are set later win.
-            rate = max(1, self.channel.policy.parts_per_second // self._broadcast_concurrency)
-            self.send_part.add_environment("PARTS_PER_SECOND", str(rate))
-
         self.broadcast_engine = Broadcast(
             self,
             "Broadcast",

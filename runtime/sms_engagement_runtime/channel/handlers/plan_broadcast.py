@@ -11,61 +11,45 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters import clients
+from sms_engagement_runtime.channel.adapters.broadcasting import (
+    RunSettings,
+    broadcast_settings,
+    quiet_hours,
+)
 from sms_engagement_runtime.channel.adapters.campaign_counts import DynamoCampaignCounts
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
 from sms_engagement_runtime.channel.adapters.run_store import S3RunStore
 from sms_engagement_runtime.channel.domain.broadcast.planning import Planner
-from sms_engagement_runtime.channel.domain.broadcast.run import BroadcastSettings, Run
+from sms_engagement_runtime.channel.domain.broadcast.run import Run
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
-from sms_engagement_runtime.channel.domain.quiet_hours import QuietHoursPolicy
 from sms_engagement_runtime.observability import instrumented, logger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanSettings:
+class PlanSettings(RunSettings):
     """Environment of the plan function.
 
     Attributes
     ----------
-    recipients_per_part, recipients_per_second
-        As of ``BroadcastSettings``.
-    run_expiry_seconds
-        Age at which a run gives up.
-    follow_up_seconds
-        How long after a text its person's follow-up may come; none when left out.
-    quiet_hours
-        As of the functions that send.
     stop_rules
         ``{"maxOptOutPercent", "minDeliveryPercent", "minVolume"}``, each with its default.
     """
 
-    broadcast_bucket: str
     contacts_table: str
-    recipients_per_part: int
-    recipients_per_second: int
-    run_expiry_seconds: int
-    follow_up_seconds: int | None = None
-    quiet_hours: Mapping[str, Any] = field(default_factory=dict)
     stop_rules: Mapping[str, Any] = field(default_factory=dict)
 
 
 _settings = settings.load(PlanSettings)
 _clock = build_clock()
 _dynamodb = clients.dynamodb_client()
-_follow_up_seconds = _settings.follow_up_seconds
 _planner = Planner(
     store=S3RunStore(clients.s3_client(), bucket=_settings.broadcast_bucket),
-    hours_of=QuietHoursPolicy.from_settings(_settings.quiet_hours).hours_of_key,
+    hours_of=quiet_hours(_settings.quiet_hours).hours_of_key,
     pause=DynamoPauseFlag(_dynamodb, table=_settings.contacts_table, max_age_seconds=0),
     counts=DynamoCampaignCounts(_dynamodb, table=_settings.contacts_table, clock=_clock),
     stop_rules=StopRules.from_settings(_settings.stop_rules),
-    settings=BroadcastSettings(
-        recipients_per_part=_settings.recipients_per_part,
-        recipients_per_second=_settings.recipients_per_second,
-        expires_after=timedelta(seconds=_settings.run_expiry_seconds),
-        follow_up_after=None if _follow_up_seconds is None else timedelta(seconds=_follow_up_seconds),
-    ),
+    settings=broadcast_settings(_settings),
 )
 
 

@@ -2,135 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters import clients
+from sms_engagement_runtime.channel.adapters.broadcasting import (
+    RunSettings,
+    broadcast_settings,
+    quiet_hours,
+)
+from sms_engagement_runtime.channel.adapters.clock import build_clock
+from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
-from sms_engagement_runtime.channel.adapters.subscriber_ids import build_subscriber_id
-from sms_engagement_runtime.channel.domain.errors import PermanentError
+from sms_engagement_runtime.channel.adapters.run_store import S3RunStore
+from sms_engagement_runtime.channel.adapters.secrets import SecretCache
+from sms_engagement_runtime.channel.adapters.shuffle import S3Shuffle
+from sms_engagement_runtime.channel.domain.broadcast.run import read_run
+from sms_engagement_runtime.channel.domain.broadcast.snapshot import Snapshot
 from sms_engagement_runtime.observability import instrumented, logger
 from sms_engagement_runtime.review_collector.adapters.dynamodb_customers import DynamoCustomers
-from sms_engagement_runtime.review_collector.adapters.phone_buckets import DiskBuckets
-from sms_engagement_runtime.review_collector.adapters.s3_runs import S3RunStore
-from sms_engagement_runtime.review_collector.domain.runs import ManifestItem, Run, take_audience
+from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
+from sms_engagement_runtime.review_collector.domain.audience import ReviewAudience
+from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
 
-MAX_REASON_LENGTH = 200
-"""Characters of the free text that a run is started with."""
+MARGIN_SECONDS = 90
+"""Time left at which the call ends: one page or bucket more, and the checkpoint, fit into it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AudienceSettings:
-    """Environment of the audience function."""
+class AudienceSettings(RunSettings):
+    """Environment of the audience function.
+
+    Attributes
+    ----------
+    occasion_policy
+        ``OccasionPolicy.to_settings``; what is absent takes its default.
+    """
 
     customers_table: str
-    broadcast_bucket: str
+    review_requests_table: str
     default_country: str
     subscriber_key_secret_arn: str
-    recipients_per_part: int
+    occasion_policy: Mapping[str, Any] = field(default_factory=dict)
 
 
 _settings = settings.load(AudienceSettings)
-_customers = DynamoCustomers(clients.dynamodb_client(), table=_settings.customers_table)
-_store = S3RunStore(clients.s3_client(), bucket=_settings.broadcast_bucket)
-_parser = LibPhoneNumberParser(_settings.default_country)
-_identify = build_subscriber_id(_settings.subscriber_key_secret_arn)
+_dynamodb, _s3 = clients.dynamodb_client(), clients.s3_client()
+_store = S3RunStore(_s3, bucket=_settings.broadcast_bucket)
+_audience = ReviewAudience(
+    customers=DynamoCustomers(_dynamodb, table=_settings.customers_table),
+    requests=DynamoReviewRequests(_dynamodb, table=_settings.review_requests_table),
+    parser=LibPhoneNumberParser(_settings.default_country),
+    # Never rotated, so it is read once a process.
+    subscriber_key=SecretCache(
+        clients.secrets_client(), _settings.subscriber_key_secret_arn, max_age_seconds=float("inf")
+    ).key,
+    places=NumberPlaces(),
+    hours=quiet_hours(_settings.quiet_hours),
+    policy=OccasionPolicy.from_settings(_settings.occasion_policy),
+    clock=build_clock(),
+)
 
 
 @instrumented
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Take the snapshot.
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take the snapshot, or as much of it as there is time for; called again, it goes on.
 
     Parameters
     ----------
     event
-        ``{"runId", "startedAt", "input": {"reason"?: text, "dryRun"?: true or false}}``.
+        ``{"runId", "startedAt": ISO 8601, "input": {"reason"?: text, "dryRun"?: true or false, "follows"?:
+        run id}}``.
 
     Returns
     -------
     dict
-        ``{"runId", "bucket", "manifestKey", "recipients", "dryRun", "reason", "startedAt", "resultPrefix"}``.
+        ``{"run", "more": true}`` where it is to be called again, else ``{"run", "more": false, "turn": 0}``.
 
     Raises
     ------
     BroadcastInputError
-        See `read_run`; the execution fails with its sentence.
+        See ``read_run``; the execution fails with its sentence.
     """
     run = read_run(event)
-
-    def entry(item: ManifestItem) -> dict[str, Any]:
-        return {
-            "runId": run.run_id,
-            "bucket": _settings.broadcast_bucket,
-            "partKey": item.part_key,
-            "resultKey": item.result_key,
-            "dryRun": run.is_dry,
-            "startedAt": run.started_at,
-        }
-
-    with TemporaryDirectory() as folder, DiskBuckets(Path(folder)) as buckets:
-        audience = take_audience(
-            run,
-            customers=_customers,
-            parser=_parser,
-            identify=_identify,
-            buckets=buckets,
-            store=_store,
-            recipients_per_part=_settings.recipients_per_part,
-            manifest=entry,
-        )
+    audience = Snapshot(
+        run=run,
+        source=_audience,
+        store=_store,
+        shuffle=S3Shuffle(_s3, bucket=_settings.broadcast_bucket),
+        settings=broadcast_settings(_settings),
+        token=context.aws_request_id,
+        may_go_on=lambda: context.get_remaining_time_in_millis() > MARGIN_SECONDS * 1000,
+    ).take()
+    if audience is None:
+        return {"run": run.to_json(), "more": True}
     logger.info(
         "Audience taken",
         run_id=run.run_id,
         customers=audience.customers,
         recipients=audience.recipients,
+        reasons=audience.skipped.reasons,
         dry_run=run.is_dry,
     )
-    return {
-        "runId": run.run_id,
-        "bucket": _settings.broadcast_bucket,
-        "manifestKey": run.manifest_key,
-        "recipients": audience.recipients,
-        "dryRun": run.is_dry,
-        "reason": run.reason,
-        "startedAt": run.started_at,
-        "resultPrefix": run.result_prefix,
-    }
-
-
-class BroadcastInputError(PermanentError):
-    """A run was started with something that it does not know. Nobody is asked."""
-
-
-def read_run(event: dict[str, Any]) -> Run:
-    """Read what a run was started with.
-
-    Raises
-    ------
-    BroadcastInputError
-        The input is anything but ``{"reason"?: text, "dryRun"?: true or false}``. A mistyped rehearsal must
-        not become a real run.
-    """
-    given = event.get("input")
-    if not isinstance(given, dict):
-        raise BroadcastInputError(
-            f"the input must be a JSON object, got {type(given).__name__}; start with {{}}"
-        )
-    if unknown := given.keys() - {"reason", "dryRun"}:
-        raise BroadcastInputError(
-            f"the input is reason and dryRun, got {', '.join(sorted(unknown))}; leave out the rest"
-        )
-    is_dry, reason = given.get("dryRun", False), given.get("reason", "")
-    if not isinstance(is_dry, bool):
-        raise BroadcastInputError("dryRun must be true or false; leave it out to send")
-    if not isinstance(reason, str):
-        raise BroadcastInputError("reason must be text; leave it out where there is none")
-    return Run(
-        run_id=event["runId"],
-        started_at=event["startedAt"],
-        is_dry=is_dry,
-        reason=reason[:MAX_REASON_LENGTH] or None,
-    )
+    return {"run": run.to_json(), "more": False, "turn": 0}
