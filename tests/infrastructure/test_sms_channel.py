@@ -268,11 +268,13 @@ def test_rights_of_each_function(default: Template) -> None:
             "sqs:GetQueueAttributes",
             "sqs:GetQueueUrl",
             "sqs:ReceiveMessage",
+            "sqs:SendMessage",
         },
         "ChannelEventRecorderRole": {
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",
+            "dynamodb:UpdateItem",
             "secretsmanager:GetSecretValue",
             "sqs:ChangeMessageVisibility",
             "sqs:DeleteMessage",
@@ -291,6 +293,19 @@ def test_rights_of_each_function(default: Template) -> None:
             "sms-voice:UpdatePhoneNumber",
         },
     }
+
+
+def test_the_router_puts_texts_back_into_the_queue_that_it_reads_and_no_other(default: Template) -> None:
+    queues = resources_of(default, "AWS::SQS::Queue")
+    (queue,) = [name for name in queues if name.startswith("ChannelInboundQueue")]
+    statements = [
+        statement
+        for policy in resources_of(default, "AWS::IAM::Policy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "sqs:SendMessage" in statement["Action"]
+    ]
+
+    assert [statement["Resource"] for statement in statements] == [{"Fn::GetAtt": [queue, "Arn"]}]
 
 
 def test_sns_as_sender_publishes_to_phones_and_never_to_topics(full: Template) -> None:
