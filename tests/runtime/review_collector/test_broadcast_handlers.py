@@ -1,4 +1,4 @@
-"""The broadcast from snapshot to summary, and single requests; the carrier at a socket, the rest in moto."""
+"""The broadcast from snapshot to summary; the carrier at a socket, the rest in moto."""
 
 import contextlib
 import json
@@ -119,7 +119,7 @@ class Broadcast:
 
 @pytest.fixture(scope="module")
 def modules(environment):
-    names = ("audience", "send_part", "summary", "review_requested")
+    names = ("audience", "send_part", "summary")
     with contextlib.ExitStack() as stack:
         yield {name: stack.enter_context(fresh_handler(f"{HANDLERS}.{name}", environment)) for name in names}
 
@@ -128,12 +128,6 @@ def modules(environment):
 def broadcast(dynamodb, modules):
     forget_pause(modules["send_part"])
     return Broadcast(modules)
-
-
-@pytest.fixture
-def review_requested(dynamodb, modules):
-    forget_pause(modules["review_requested"])
-    return modules["review_requested"]
 
 
 def forget_pause(module):
@@ -416,104 +410,3 @@ def test_no_object_and_no_log_line_holds_a_phone_a_name_or_a_link(broadcast, peo
     for written in (stored, log.getvalue(), out, err):
         for private in ("2065550101", "206-555-0103", "555-0102", "John", "Nowak", "/r/", token):
             assert private not in written
-
-
-class TestSingleRequests:
-    def ask(self, module, detail, detail_type="ReviewRequested"):
-        event = {"id": "event-1", "source": "sms-engagement", "detail-type": detail_type, "detail": detail}
-        return module.handler(event, Context())
-
-    def test_a_customer_is_asked_at_once_and_once(self, review_requested, people, carrier):
-        detail = {"userId": "u1", "occasion": "order-17", "occurredAt": "2026-11-21T17:00:00Z"}
-
-        assert self.ask(review_requested, detail) == {"state": "ACCEPTED", "reason": None}
-        assert self.ask(review_requested, detail) == {"state": "ALREADY_SENT", "reason": "ALREADY_ASKED"}
-        assert len(carrier.texts("+12065550101")) == 1
-
-    @pytest.mark.parametrize(
-        ("user_id", "reason"), [("nobody", "NO_CUSTOMER"), ("gone", "INACTIVE"), ("mute", "NO_PHONE")]
-    )
-    def test_who_cannot_be_asked_is_acknowledged_with_the_reason(
-        self, review_requested, people, user_id, reason
-    ):
-        assert self.ask(review_requested, {"userId": user_id, "occasion": "o"}) == {
-            "state": "SUPPRESSED",
-            "reason": reason,
-        }
-
-    @pytest.mark.parametrize(
-        ("detail_type", "detail"),
-        [
-            ("ReviewRequested", {}),
-            ("ReviewRequested", {"userId": "u1"}),
-            ("ReviewRequested", {"userId": 5, "occasion": "o"}),
-            ("ReviewRequested", {"userId": "", "occasion": "o"}),
-            ("ReviewRequested", {"userId": "u1", "occasion": "o" * 513}),
-            ("ReviewRequested", None),
-            ("ReviewRequested", "text"),
-            ("ReviewLinkRequested", {"requestId": ["x"]}),
-            ("ReviewSubmitted", {"reviewId": "r"}),
-            ("ReviewSubmitted", {"reviewId": "", "userId": "u1"}),
-            ("ReviewSubmitted", {"reviewId": "r", "userId": 1}),
-            ("SomethingElse", {"userId": "u1", "occasion": "o"}),
-            (None, None),
-        ],
-    )
-    def test_an_event_that_cannot_be_carried_out_is_acknowledged(
-        self, review_requested, people, carrier, detail_type, detail
-    ):
-        with captured_logs() as log:
-            answer = self.ask(review_requested, detail, detail_type)
-
-        assert answer == {"state": "SUPPRESSED", "reason": "MALFORMED_EVENT"}
-        assert "Event cannot be carried out" in log.getvalue()
-        assert carrier.texts("+12065550101") == []
-
-    def test_while_sending_is_paused_the_event_comes_again(self, review_requested, people, dynamodb, carrier):
-        dynamodb.put_item(
-            TableName=CONTACTS,
-            Item={"subscriberId": {"S": "control"}, "record": {"S": "sending"}, "paused": {"BOOL": True}},
-        )
-
-        with pytest.raises(review_requested.SendingStoppedError, match="PAUSED"):
-            self.ask(review_requested, {"userId": "u1", "occasion": "o"})
-        assert carrier.texts("+12065550101") == []
-
-    def test_a_new_link_is_sent_once(self, review_requested, people, carrier):
-        self.ask(review_requested, {"userId": "u1", "occasion": "o"})
-        detail = {"requestId": reference_to_id(request_id("u1", "o", KEY_TEXT.encode()))}
-
-        assert self.ask(review_requested, detail, "ReviewLinkRequested")["state"] == "ACCEPTED"
-        assert self.ask(review_requested, detail, "ReviewLinkRequested")["state"] == "ALREADY_SENT"
-        assert len(carrier.texts("+12065550101")) == 2
-
-    def test_an_unknown_request_gets_no_link(self, review_requested, people):
-        assert self.ask(review_requested, {"requestId": "AAAA"}, "ReviewLinkRequested") == {
-            "state": "SUPPRESSED",
-            "reason": "NO_REQUEST",
-        }
-
-    def test_a_review_is_confirmed_once_by_name(self, review_requested, people, carrier):
-        detail = {"reviewId": "review-1", "userId": "u2", "rating": 5, "occasion": "o"}
-
-        assert self.ask(review_requested, detail, "ReviewSubmitted") == {"state": "ACCEPTED", "reason": None}
-        assert self.ask(review_requested, detail, "ReviewSubmitted")["state"] == "ALREADY_SENT"
-        (message,) = carrier_messages(carrier, "+12065550102")
-        assert message["body"] == "Thank you for your review, Lukasz!"
-        assert (message["parts"], message["message_type"]) == (1, "TRANSACTIONAL")
-
-    def test_a_review_is_not_confirmed_after_an_opt_out(self, review_requested, people, carrier, dynamodb):
-        opt_out(dynamodb, "+12065550101")
-
-        answer = self.ask(review_requested, {"reviewId": "r", "userId": "u1"}, "ReviewSubmitted")
-
-        assert answer == {"state": "SUPPRESSED", "reason": "OPTED_OUT"}
-        assert carrier.texts("+12065550101") == []
-
-    def test_a_confirmation_has_the_texts_of_its_settings(self, environment, people, carrier):
-        texts = {"CONFIRMATION_TEXTS": json.dumps({"en": "Cheers, {{name}}."})}
-
-        with fresh_handler(f"{HANDLERS}.review_requested", {**environment, **texts}) as module:
-            self.ask(module, {"reviewId": "r", "userId": "u1"}, "ReviewSubmitted")
-
-        assert carrier.texts("+12065550101") == ["Cheers, John."]

@@ -29,7 +29,7 @@ class AskingSettings(SendingSettings):
         Short address before ``/r/<token>``.
     review_texts, review_reminders
         Locale to template; nothing means the standard texts.
-    occasions
+    occasion_policy
         ``{"cooldownSeconds": 7776000, "reminderDelaySeconds": 259200, "lifetimeSeconds": 2592000}``, which
         also is the default; a delay of null means no reminders.
     """
@@ -41,7 +41,7 @@ class AskingSettings(SendingSettings):
     link_lifetime_seconds: int = 7 * 24 * 3600
     review_texts: Mapping[str, str] = field(default_factory=dict)
     review_reminders: Mapping[str, str] = field(default_factory=dict)
-    occasions: Mapping[str, Any] = field(default_factory=dict)
+    occasion_policy: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build_asker(values: AskingSettings) -> ReviewAsker:
@@ -62,5 +62,5 @@ def build_asker(values: AskingSettings) -> ReviewAsker:
         link_base_url=values.link_base_url.rstrip("/"),
         link_lifetime=timedelta(seconds=values.link_lifetime_seconds),
         reminder_texts=RequestTexts(values.review_reminders, standard=STANDARD_REMINDERS),
-        policy=OccasionPolicy.from_settings(values.occasions),
+        policy=OccasionPolicy.from_settings(values.occasion_policy),
     )

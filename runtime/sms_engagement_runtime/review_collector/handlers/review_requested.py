@@ -1,27 +1,21 @@
-"""One review request at once, one new link, or the thanks for a review, when the bus says so."""
+"""One review request at once, its reminder, a new link or the thanks for a review, when an event says so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
 from sms_engagement_runtime import settings
-from sms_engagement_runtime.channel.domain.errors import TransientError
+from sms_engagement_runtime.channel.adapters import clients
+from sms_engagement_runtime.channel.adapters.later import StepFunctionsLater, timestamp
 from sms_engagement_runtime.observability import instrumented, logger, metrics
-from sms_engagement_runtime.review_collector.domain import bus_events
 from sms_engagement_runtime.review_collector.domain.confirming import ReviewConfirmer, confirmation_texts
-from sms_engagement_runtime.review_collector.domain.outcomes import PersonOutcome
+from sms_engagement_runtime.review_collector.domain.errands import ErrandRunner, read_errand
 from sms_engagement_runtime.review_collector.handlers.asking import AskingSettings, build_asker
-
-MAX_ID_LENGTH = 512
-"""Characters of an id or an occasion in an event; what is longer is no id of anybody's."""
-
-
-class SendingStoppedError(TransientError):
-    """The text waits for something that passes: the event is to be delivered again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,51 +24,72 @@ class ReviewRequestedSettings(AskingSettings):
 
     Attributes
     ----------
+    later_arn
+        State machine that waits for what cannot be sent now.
+    aws_lambda_function_name
+        Set by Lambda: whom that machine calls.
     confirmation_texts
         Locale to template of the thanks for a review; nothing means the standard text.
     """
 
+    later_arn: str
+    aws_lambda_function_name: str = ""
     confirmation_texts: Mapping[str, str] = field(default_factory=dict)
 
 
 _settings = settings.load(ReviewRequestedSettings)
 _asker = build_asker(_settings)
-_confirmer = ReviewConfirmer(
-    send_service=_asker.send_service,
-    customers=_asker.customers,
-    parser=_asker.parser,
-    subscriber_key=_asker.subscriber_key,
-    texts=confirmation_texts(_settings.confirmation_texts),
+_runner = ErrandRunner(
+    asker=_asker,
+    confirmer=ReviewConfirmer(
+        send_service=_asker.send_service,
+        customers=_asker.customers,
+        parser=_asker.parser,
+        subscriber_key=_asker.subscriber_key,
+        texts=confirmation_texts(_settings.confirmation_texts),
+    ),
+    later=StepFunctionsLater(
+        clients.stepfunctions_client(),
+        state_machine_arn=_settings.later_arn,
+        function_name=_settings.aws_lambda_function_name,
+    ),
+    clock=_asker.send_service.clock,
 )
 
 
 @instrumented
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Ask one customer, send one new link, or thank for one review.
+    """Do what one event asks for, once, however often it comes.
 
     An event that can never be carried out (no customer, no occasion) is logged, counted and acknowledged. One
-    that can be carried out later raises, so that Lambda delivers it again and at last puts it into the
-    dead-letter queue.
+    that has to wait comes back by itself. Where a service does not answer, this raises, so that the event is
+    delivered again and at last lands in the dead-letter queue.
 
     Parameters
     ----------
     event
-        EventBridge event, source ``sms-engagement``, detail-type ``ReviewRequested`` with
-        ``{"userId", "occasion", "occurredAt"?}``, ``ReviewLinkRequested`` with ``{"requestId"}``, or
+        EventBridge event, source ``sms-engagement``, detail-type ``ReviewRequested`` or ``OccasionRecorded``
+        with ``{"userId", "occasion", "occurredAt"?}``, ``ReviewLinkRequested`` with ``{"requestId"}``, or
         ``ReviewSubmitted`` with ``{"reviewId", "userId", …}``, which comes for a new review and for no edit.
+        After a wait the same with ``since``, an ISO 8601 instant; so comes ``ReviewReminderDue`` with
+        ``{"userId", "occasion"}``.
 
     Returns
     -------
     dict
-        ``{"state", "reason"}``.
+        ``{"state", "reason", "until"}``; ``until`` is null but for DEFERRED.
     """
-    detail = event.get("detail")
-    event_id, event_type = event.get("id"), event.get("detail-type")
-    outcome = _carry_out(event_type, detail if isinstance(detail, dict) else {})
-    if outcome is None:
+    event_id, event_type = str(event.get("id")), event.get("detail-type")
+    errand = read_errand(event_type, event.get("detail"))
+    if errand is None:
         logger.error("Event cannot be carried out", event_id=event_id, event_type=event_type)
         metrics.add_metric(name="MalformedEvents", unit=MetricUnit.Count, value=1)
-        return {"state": "SUPPRESSED", "reason": "MALFORMED_EVENT"}
+        return {"state": "SUPPRESSED", "reason": "MALFORMED_EVENT", "until": None}
+    since = datetime.fromisoformat(event["since"]) if "since" in event else None
+    try:
+        outcome = _runner.run(errand, event_id=event_id, since=since)
+    finally:
+        _asker.send_service.budget.settle()
     logger.info(
         "Review event handled",
         event_id=event_id,
@@ -82,23 +97,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         state=outcome.state,
         reason=outcome.reason,
     )
-    if outcome.state == "DEFERRED":
-        raise SendingStoppedError(str(outcome.reason))
-    return {"state": str(outcome.state), "reason": outcome.reason and str(outcome.reason)}
-
-
-def _carry_out(event_type: object, detail: dict[str, Any]) -> PersonOutcome | None:
-    match event_type, detail:
-        case bus_events.REVIEW_REQUESTED, {"userId": str(user_id), "occasion": str(occasion)} if (
-            0 < len(user_id) <= MAX_ID_LENGTH and 0 < len(occasion) <= MAX_ID_LENGTH
-        ):
-            return _asker.ask_by_id(user_id, occasion)
-        case bus_events.REVIEW_LINK_REQUESTED, {"requestId": str(identifier)} if (
-            0 < len(identifier) <= MAX_ID_LENGTH
-        ):
-            return _asker.send_new_link(identifier)
-        case bus_events.REVIEW_SUBMITTED, {"reviewId": str(review_id), "userId": str(user_id)} if (
-            0 < len(review_id) <= MAX_ID_LENGTH and 0 < len(user_id) <= MAX_ID_LENGTH
-        ):
-            return _confirmer.confirm(review_id, user_id)
-    return None
+    return {
+        "state": str(outcome.state),
+        "reason": outcome.reason and str(outcome.reason),
+        "until": outcome.until and timestamp(outcome.until),
+    }

@@ -1,0 +1,324 @@
+"""Single review events, as the bus and the waiting machine deliver them; the carrier at a socket."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
+from sms_engagement_runtime.channel.domain.consent import ConsentState, Contact, Scope
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
+from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
+from sms_engagement_runtime.review_collector.domain.requests import reference_to_id, request_id
+from tests.support.carrier import PHONE_NUMBER_ARN, carrier_server
+from tests.support.dynamodb_tables import CONTACTS, MESSAGES
+from tests.support.handlers import Context, fresh_handler
+from tests.support.logs import captured_logs
+from tests.support.review_tables import CUSTOMERS, REVIEW_REQUESTS, aws_client, review_tables
+
+MODULE = "sms_engagement_runtime.review_collector.handlers.review_requested"
+KEY_TEXT = "the text of the subscriber key secret"
+LATER_ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:later"
+JOHN, NIGHT_OWL = "+12065550101", "+12065550102"
+NOON = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with carrier_server() as server:
+        yield server
+
+
+@pytest.fixture
+def carrier(server):
+    server.restart()
+    server.client.create_configuration_set(ConfigurationSetName="channel")
+    return server
+
+
+@pytest.fixture
+def dynamodb(carrier):
+    with review_tables() as client:
+        secrets = aws_client("secretsmanager")
+        secrets.create_secret(Name="subscriber-key", SecretString=KEY_TEXT)
+        secrets.create_secret(
+            Name="link-keys", SecretString=json.dumps({"active": 1, "k1": "a link key of the tests"})
+        )
+        aws_client("stepfunctions").create_state_machine(
+            name="later", definition="{}", roleArn="arn:aws:iam::123456789012:role/later"
+        )
+        put(client, "u1", JOHN, name={"S": "John Doe"})
+        put(client, "owl", NIGHT_OWL, timeZone={"S": "Asia/Tokyo"})
+        put(client, "gone", "+12065550105", status={"S": "inactive"})
+        client.put_item(TableName=CUSTOMERS, Item={"userId": {"S": "mute"}, "status": {"S": "active"}})
+        yield client
+
+
+def put(client, user_id, phone, **attributes):
+    item = {"userId": {"S": user_id}, "phoneNumber": {"S": phone}, "status": {"S": "active"}}
+    client.put_item(TableName=CUSTOMERS, Item=item | attributes)
+
+
+@pytest.fixture(scope="module")
+def clock_file(tmp_path_factory):
+    return tmp_path_factory.mktemp("clock") / "offset"
+
+
+@pytest.fixture
+def noon(clock_file):
+    """It is five in the afternoon in Greenwich, nine in the morning in Seattle and two at night in Tokyo."""
+    move(clock_file, NOON)
+
+
+def move(clock_file, instant):
+    clock_file.write_text(str((instant - datetime.now(UTC)).total_seconds()))
+
+
+@pytest.fixture(scope="module")
+def environment(server, clock_file):
+    return {
+        "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": server.url,
+        "AWS_LAMBDA_FUNCTION_NAME": "asker",
+        "LATER_ARN": LATER_ARN,
+        "CONTACTS_TABLE": CONTACTS,
+        "MESSAGES_TABLE": MESSAGES,
+        "CUSTOMERS_TABLE": CUSTOMERS,
+        "REVIEW_REQUESTS_TABLE": REVIEW_REQUESTS,
+        "SUBSCRIBER_KEY_SECRET_ARN": "subscriber-key",
+        "LINK_SECRET_ARN": "link-keys",
+        "LINK_BASE_URL": "https://r.example.com/",
+        "SENDER": "eum",
+        "ORIGINATION_IDENTITY": PHONE_NUMBER_ARN,
+        "CONFIGURATION_SET": "channel",
+        "PARTS_PER_SECOND": "1000",
+        "CLOCK": "virtual",
+        "CLOCK_OFFSET_FILE": str(clock_file),
+    }
+
+
+@pytest.fixture(scope="module")
+def module(environment):
+    with fresh_handler(MODULE, environment) as module:
+        yield module
+
+
+@pytest.fixture
+def handle(noon, dynamodb, module):
+    # The flag of the test before is remembered for a second.
+    module._asker.send_service.pause._read_at = float("-inf")
+
+    def handle(detail, detail_type="ReviewRequested", event_id="event-1", **fields):
+        event = {"id": event_id, "source": "sms-engagement", "detail-type": detail_type, "detail": detail}
+        return module.handler({**event, **fields}, Context())
+
+    return handle
+
+
+def executions():
+    """Input of every execution by its name."""
+    client = aws_client("stepfunctions")
+    return {
+        execution["name"]: json.loads(
+            client.describe_execution(executionArn=execution["executionArn"])["input"]
+        )
+        for execution in client.list_executions(stateMachineArn=LATER_ARN)["executions"]
+    }
+
+
+def pause(dynamodb):
+    item = {"subscriberId": {"S": "control"}, "record": {"S": "sending"}, "paused": {"BOOL": True}}
+    dynamodb.put_item(TableName=CONTACTS, Item=item)
+
+
+def opt_out(dynamodb, phone):
+    contact = Contact(
+        subscriber_id=subscriber_id(PhoneNumber(phone), KEY_TEXT.encode()),
+        consents=dict.fromkeys(Scope, ConsentState.OPTED_OUT),
+    )
+    DynamoContacts(dynamodb, table=CONTACTS).save(contact, expected_version=0, records=[])
+
+
+def key_of(user_id, occasion):
+    return reference_to_id(request_id(user_id, occasion, KEY_TEXT.encode()))
+
+
+def row_of(dynamodb, user_id, occasion):
+    return DynamoReviewRequests(dynamodb, table=REVIEW_REQUESTS).get(key_of(user_id, occasion))
+
+
+class TestAsking:
+    def test_a_customer_is_asked_at_once_and_once(self, handle, carrier):
+        detail = {"userId": "u1", "occasion": "order-17", "occurredAt": "2026-11-21T16:00:00Z"}
+
+        assert handle(detail) == {"state": "ACCEPTED", "reason": None, "until": None}
+        assert handle(detail) == {"state": "ALREADY_SENT", "reason": "ALREADY_ASKED", "until": None}
+        (text,) = carrier.texts(JOHN)
+        assert text.startswith("Hi John! Please review your recent purchase: https://r.example.com/r/")
+
+    @pytest.mark.parametrize(
+        ("user_id", "reason"), [("nobody", "NO_CUSTOMER"), ("gone", "INACTIVE"), ("mute", "NO_PHONE")]
+    )
+    def test_who_cannot_be_asked_is_acknowledged_with_the_reason(self, handle, user_id, reason):
+        answer = handle({"userId": user_id, "occasion": "o"})
+
+        assert answer == {"state": "SUPPRESSED", "reason": reason, "until": None}
+        assert executions() == {}
+
+    def test_what_is_too_long_ago_is_not_asked_about(self, handle, carrier):
+        answer = handle({"userId": "u1", "occasion": "o", "occurredAt": "2026-10-22T16:59:00Z"})
+
+        assert answer == {"state": "SUPPRESSED", "reason": "EXPIRED", "until": None}
+        assert carrier.texts(JOHN) == []
+
+    @pytest.mark.parametrize(
+        ("detail_type", "detail"),
+        [
+            ("ReviewRequested", {"userId": "u1"}),
+            ("ReviewRequested", {"userId": "u1", "occasion": "o", "occurredAt": "yesterday"}),
+            ("SomethingElse", {"userId": "u1", "occasion": "o"}),
+            (None, None),
+        ],
+    )
+    def test_an_event_that_cannot_be_carried_out_is_acknowledged(self, handle, carrier, detail_type, detail):
+        with captured_logs() as log:
+            answer = handle(detail, detail_type)
+
+        assert answer == {"state": "SUPPRESSED", "reason": "MALFORMED_EVENT", "until": None}
+        assert "Event cannot be carried out" in log.getvalue()
+        assert carrier.texts(JOHN) == []
+
+    def test_an_occasion_is_recorded_for_the_next_broadcast(self, handle, carrier, dynamodb):
+        detail = {"userId": "u1", "occasion": "order-18", "occurredAt": "2026-11-20T17:00:00Z"}
+
+        assert handle(detail, "OccasionRecorded") == {"state": "RECORDED", "reason": None, "until": None}
+        row = row_of(dynamodb, "u1", "order-18")
+        assert (row.occurred_at, row.asked_at) == (NOON - timedelta(days=1), None)
+        assert carrier.texts(JOHN) == []
+
+
+class TestWaiting:
+    def test_a_text_at_night_waits_in_the_machine_that_calls_this_function(self, handle, carrier):
+        answer = handle({"userId": "owl", "occasion": "order-17", "note": "to be left behind"})
+
+        assert answer == {"state": "DEFERRED", "reason": "QUIET_HOURS", "until": "2026-11-21T23:00:00Z"}
+        (execution,) = executions().values()
+        since = datetime.fromisoformat(execution["event"].pop("since"))
+        assert NOON <= since < NOON + timedelta(minutes=1)
+        assert execution == {
+            "functionName": "asker",
+            "event": {
+                "id": "event-1",
+                "detail-type": "ReviewRequested",
+                "detail": {"userId": "owl", "occasion": "order-17"},
+            },
+            "outcome": {"state": "DEFERRED", "until": "2026-11-21T23:00:00Z"},
+        }
+        assert carrier.texts(NIGHT_OWL) == []
+
+    def test_in_the_morning_it_goes_out_and_its_reminder_waits(self, handle, carrier, clock_file):
+        handle({"userId": "owl", "occasion": "order-17"})
+        (waiting,) = executions().values()
+        move(clock_file, NOON + timedelta(hours=6))
+
+        answer = handle(detail=waiting["event"]["detail"], since=waiting["event"]["since"])
+
+        assert answer == {"state": "ACCEPTED", "reason": None, "until": None}
+        assert len(carrier.texts(NIGHT_OWL)) == 1
+        reminder = executions()[f"reminder-{key_of('owl', 'order-17')}"]
+        assert reminder["event"]["detail-type"] == "ReviewReminderDue"
+        assert reminder["event"]["detail"] == {"userId": "owl", "occasion": "order-17"}
+        assert reminder["outcome"]["until"].startswith("2026-11-24T23:0")
+
+    def test_while_sending_is_paused_it_is_looked_at_again(self, handle, dynamodb, carrier):
+        pause(dynamodb)
+
+        answer = handle({"userId": "u1", "occasion": "o"})
+
+        assert (answer["state"], answer["reason"]) == ("DEFERRED", "PAUSED")
+        assert answer["until"].startswith("2026-11-21T17:05:")
+        assert list(executions()) == ["event-1"]
+        assert carrier.texts(JOHN) == []
+
+    def test_nothing_personal_waits_in_the_machine(self, handle):
+        handle({"userId": "owl", "occasion": "order-17", "phoneNumber": NIGHT_OWL})
+        handle({"userId": "u1", "occasion": "order-17", "name": "John Doe"}, event_id="event-2")
+
+        waiting = json.dumps(executions())
+        for personal in (JOHN, NIGHT_OWL, "John", "/r/"):
+            assert personal not in waiting
+
+
+class TestReminding:
+    def ask_and_wait(self, handle, clock_file):
+        handle({"userId": "u1", "occasion": "order-17"})
+        (reminder,) = executions().values()
+        move(clock_file, NOON + timedelta(days=3, minutes=1))
+        return {"detail_type": "ReviewReminderDue", **{k: reminder["event"][k] for k in ("detail", "since")}}
+
+    def test_the_reminder_goes_out_once(self, handle, carrier, clock_file, dynamodb):
+        due = self.ask_and_wait(handle, clock_file)
+
+        assert handle(**due) == {"state": "ACCEPTED", "reason": None, "until": None}
+        assert handle(**due)["reason"] == "ALREADY_REMINDED"
+        _, reminder = carrier.texts(JOHN)
+        assert reminder.startswith("Hi John! A reminder to review your recent purchase: https://")
+        assert row_of(dynamodb, "u1", "order-17").reminded_at is not None
+
+    def test_the_reminder_stops_when_answered(self, handle, carrier, clock_file, dynamodb):
+        due = self.ask_and_wait(handle, clock_file)
+        requests = DynamoReviewRequests(dynamodb, table=REVIEW_REQUESTS)
+        requests.mark_answered(key_of("u1", "order-17"), NOON)
+
+        assert handle(**due) == {"state": "SUPPRESSED", "reason": "ANSWERED", "until": None}
+        assert len(carrier.texts(JOHN)) == 1
+
+
+class TestLinksAndThanks:
+    def test_a_new_link_is_sent_once(self, handle, carrier):
+        handle({"userId": "u1", "occasion": "o"})
+        detail = {"requestId": key_of("u1", "o")}
+
+        assert handle(detail, "ReviewLinkRequested")["state"] == "ACCEPTED"
+        assert handle(detail, "ReviewLinkRequested")["state"] == "ALREADY_SENT"
+        assert len(carrier.texts(JOHN)) == 2
+
+    def test_an_unknown_request_gets_no_link(self, handle):
+        answer = handle({"requestId": "AAAA"}, "ReviewLinkRequested")
+
+        assert answer == {"state": "SUPPRESSED", "reason": "NO_REQUEST", "until": None}
+
+    def test_a_review_is_thanked_for_once_by_name(self, handle, carrier):
+        handle({"userId": "u1", "occasion": "o"})
+        detail = {"reviewId": "review-1", "userId": "u1", "rating": 5, "occasion": "o"}
+
+        assert handle(detail, "ReviewSubmitted")["state"] == "ACCEPTED"
+        assert handle(detail, "ReviewSubmitted")["state"] == "ALREADY_SENT"
+        _, message = carrier.control("GET", f"messages?phone={JOHN.replace('+', '%2B')}")
+        assert message["body"] == "Thank you for your review, John!"
+        assert (message["parts"], message["message_type"]) == (1, "TRANSACTIONAL")
+
+    def test_a_review_is_not_thanked_for_after_an_opt_out(self, handle, carrier, dynamodb):
+        opt_out(dynamodb, JOHN)
+
+        answer = handle({"reviewId": "r", "userId": "u1"}, "ReviewSubmitted")
+
+        assert answer == {"state": "SUPPRESSED", "reason": "OPTED_OUT", "until": None}
+        assert carrier.texts(JOHN) == []
+
+    def test_texts_are_those_of_the_settings(self, environment, noon, dynamodb, carrier):
+        texts = {
+            "CONFIRMATION_TEXTS": json.dumps({"en": "Cheers, {{name}}."}),
+            "REVIEW_TEXTS": json.dumps({"en": "{{name}}? {{link}}"}),
+        }
+
+        with fresh_handler(MODULE, {**environment, **texts}) as module:
+            for detail_type, detail in (
+                ("ReviewRequested", {"userId": "u1", "occasion": "o"}),
+                ("ReviewSubmitted", {"reviewId": "r", "userId": "u1"}),
+            ):
+                module.handler({"id": detail_type, "detail-type": detail_type, "detail": detail}, Context())
+
+        asked, thanked = carrier.texts(JOHN)
+        assert asked.startswith("John? https://")
+        assert thanked == "Cheers, John."
