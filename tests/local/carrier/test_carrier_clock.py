@@ -135,7 +135,7 @@ def test_chained_waits_end_one_after_the_other_within_a_jump(carrier, cloud):
     instants = [datetime.fromisoformat(one["at"]) - START for one in due]
     for instant, hours in zip(instants, (1, 3, 6), strict=True):
         assert hours * HOUR <= instant < hours * HOUR + SOON
-    assert [one.name for one in cloud.waiting] == ["last"]
+    assert [one.name for one in cloud.waiting] == ["fourth"]
 
 
 def test_delays_of_the_carrier_are_in_order_with_waits_and_done_with_the_answer(carrier, cloud):
