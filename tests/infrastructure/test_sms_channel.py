@@ -1,5 +1,6 @@
 """SmsChannel: what it makes, what it promises, and what it refuses."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,16 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from syrupy.assertion import SnapshotAssertion
 
-from sms_engagement import FunctionOptions, OptOuts, Replies, Sender, SmsChannel
+from sms_engagement import (
+    Budget,
+    FrequencyCap,
+    FunctionOptions,
+    OptOuts,
+    QuietHours,
+    Replies,
+    Sender,
+    SmsChannel,
+)
 from sms_engagement.channel.countries import SUPPORTED_COUNTRIES, blocked_countries
 from tests.infrastructure.synthesis import (
     ATTRIBUTES,
@@ -42,7 +52,13 @@ def everything_on(stack: cdk.Stack) -> SmsChannel:
         default_country="CA",
         max_parts=2,
         parts_per_second=100,
+        requests_per_second=20,
         max_price="0.05",
+        estimated_price_per_part="0.012",
+        quiet_hours=QuietHours(allowed_from="10:00", allowed_until="19:00", weekends=False),
+        frequency_cap=FrequencyCap(texts=1, period=cdk.Duration.days(7)),
+        budget=Budget(per_day_usd="25", per_campaign_usd="10"),
+        sender_name="Bakery",
         opt_outs=OptOuts.AWS_MANAGED,
         replies=Replies(opted_out="You are out. START brings you back.", help="Ask the baker."),
         encryption_key=kms.Key(stack, "Key", enable_key_rotation=True),
@@ -419,10 +435,87 @@ def test_any_function_can_be_let_send() -> None:
             "dynamodb:ConditionCheckItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
             "secretsmanager:GetSecretValue",
             "sms-voice:SendTextMessage",
         }
     }
+
+
+def sending_variables(stack: cdk.Stack) -> dict[str, str]:
+    """What the functions that send are told of how."""
+    router = next(
+        function
+        for name, function in resources_of(template_of(stack), "AWS::Lambda::Function").items()
+        if "Router" in name or "Theirs" in name
+    )
+    names = (
+        "BUDGET",
+        "FREQUENCY_CAP",
+        "MAX_PRICE",
+        "MILLICENTS_PER_PART",
+        "PARTS_PER_SECOND",
+        "QUIET_HOURS",
+        "REQUESTS_PER_SECOND",
+        "SENDER_NAME",
+    )
+    variables = router["Environment"]["Variables"]
+    return {name: variables[name] for name in names if name in variables}
+
+
+def test_by_default_texts_go_by_day_three_a_day_and_without_a_budget(default_stack: cdk.Stack) -> None:
+    assert sending_variables(default_stack) == {
+        "FREQUENCY_CAP": '{"texts":3,"seconds":86400}',
+        "MILLICENTS_PER_PART": "881",
+        "PARTS_PER_SECOND": "1",
+        "QUIET_HOURS": '{"from":"08:00","until":"21:00","weekends":true,"stateRules":true}',
+    }
+
+
+def test_how_texts_go_can_be_set(full_stack: cdk.Stack) -> None:
+    assert sending_variables(full_stack) == {
+        "BUDGET": '{"perDay":2500000,"perCampaign":1000000}',
+        "FREQUENCY_CAP": '{"texts":1,"seconds":604800}',
+        "MAX_PRICE": "0.05",
+        "MILLICENTS_PER_PART": "1200",
+        "PARTS_PER_SECOND": "100",
+        "QUIET_HOURS": '{"from":"10:00","until":"19:00","weekends":false,"stateRules":true}',
+        "REQUESTS_PER_SECOND": "20",
+        "SENDER_NAME": "Bakery",
+    }
+
+
+def test_an_imported_channel_sends_by_the_same_rules(full_stack: cdk.Stack) -> None:
+    stack = new_stack()
+    attributes = dataclasses.replace(
+        ATTRIBUTES,
+        parts_per_second=100,
+        requests_per_second=20,
+        max_price="0.05",
+        estimated_price_per_part="0.012",
+        quiet_hours=QuietHours(allowed_from="10:00", allowed_until="19:00", weekends=False),
+        frequency_cap=FrequencyCap(texts=1, period=cdk.Duration.days(7)),
+        budget=Budget(per_day_usd="25", per_campaign_usd="10"),
+        sender_name="Bakery",
+    )
+    theirs = lambda_.Function(
+        stack,
+        "Theirs",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handler",
+        code=lambda_.Code.from_inline("def handler(event, context): ..."),
+    )
+
+    SmsChannel.from_attributes(stack, "Channel", attributes).grant_send(theirs)
+
+    assert sending_variables(stack) == sending_variables(full_stack)
+
+
+def test_attributes_that_contradict_themselves_are_refused() -> None:
+    poor = dataclasses.replace(ATTRIBUTES, budget=Budget(per_day_usd="0.008"))
+
+    with pytest.raises(ValueError, match=r"per_day_usd of the budget must pay for one text, got '0\.008'"):
+        SmsChannel.from_attributes(new_stack(), "Channel", poor)
 
 
 @pytest.mark.parametrize(
@@ -443,6 +536,28 @@ def test_any_function_can_be_let_send() -> None:
         ({"parts_per_second": 0}, "parts_per_second must be between 1 and 1000, got 0"),
         ({"max_price": "five cents"}, "max_price must be US dollars with one to five decimals, as '0.05'"),
         ({"sns_originator": "BAKERY"}, "sns_originator is for sender=Sender.SNS"),
+        ({"requests_per_second": 0}, "requests_per_second must be between 1 and 1000, got 0"),
+        (
+            {"estimated_price_per_part": "free"},
+            "estimated_price_per_part must be US dollars above 0, .* as '0.05', got 'free'",
+        ),
+        (
+            {"budget": Budget(per_day_usd="0.00880")},
+            "per_day_usd of the budget must pay for one text, got '0.00880': max_parts is 1 and "
+            "estimated_price_per_part '0.00881'; give more, or leave it out for no limit",
+        ),
+        (
+            {"budget": Budget(per_day_usd="1", per_campaign_usd="0.02"), "max_parts": 3},
+            "per_campaign_usd of the budget must pay for one text, got '0.02': max_parts is 3",
+        ),
+        (
+            {"sender_name": " Bakery"},
+            "sender_name must be 1 to 40 characters in one line, .* got ' Bakery'; leave it out",
+        ),
+        ({"sender_name": ""}, "must be 1 to 40 characters in one line, .* got ''"),
+        ({"sender_name": "Bakery\nReply"}, "in one line"),
+        ({"sender_name": "B" * 41}, "must be 1 to 40 characters"),
+        ({"sender_name": "Bäckerei Łukasz"}, "'Bäckerei Łukasz' has Ł, which is outside the GSM alphabet"),
     ],
 )
 def test_bad_props_are_refused_at_once(props: dict[str, Any], message: str) -> None:
@@ -481,6 +596,15 @@ def test_further_variables_reach_every_function_and_override_none_of_its_own() -
         variables = function["Environment"]["Variables"]
         assert variables["CLOCK"] == "virtual"
         assert variables["CONTACTS_TABLE"] != "theirs"
+
+
+def test_an_unresolved_sender_name_passes() -> None:
+    stack = new_stack()
+    parameter = cdk.CfnParameter(stack, "Sender")
+
+    channel_in(stack, sender_name=parameter.value_as_string)
+
+    assert sending_variables(stack)["SENDER_NAME"] == {"Ref": "Sender"}
 
 
 def test_two_channels_on_one_identity_are_refused_in_the_whole_app() -> None:

@@ -1,10 +1,13 @@
 import socket
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from sms_engagement_runtime.channel.adapters import clients
+from sms_engagement_runtime.channel.adapters.budget import DynamoBudget
 from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
+from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
 from sms_engagement_runtime.channel.adapters.sns_sender import SnsSender
 from sms_engagement_runtime.channel.adapters.wiring import (
     SendingSettings,
@@ -12,9 +15,14 @@ from sms_engagement_runtime.channel.adapters.wiring import (
     build_sender,
     report_sending_disabled,
 )
+from sms_engagement_runtime.channel.domain.budget import Unlimited
+from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
+from sms_engagement_runtime.channel.domain.quiet_hours import QuietHoursPolicy
 from sms_engagement_runtime.channel.domain.sending import SendPolicy
+from sms_engagement_runtime.channel.domain.state_rules import Window
 from sms_engagement_runtime.observability import metrics
 from sms_engagement_runtime.settings import SettingsError, load
+from tests.support.dynamodb_tables import channel_tables
 from tests.support.logs import captured_logs
 
 ENVIRONMENT = {
@@ -49,7 +57,68 @@ def test_the_service_is_put_together_without_a_call(settings, no_network):
     service = build_send_service(settings)
 
     assert isinstance(service.sender, EndUserMessagingSender)
+    assert isinstance(service.places, NumberPlaces)
+    assert isinstance(service.budget, Unlimited)
     assert service.policy == SendPolicy(allowed_countries=frozenset({"US", "CA"}), max_parts=2)
+
+
+def test_everything_that_was_set_is_put_to_use(no_network):
+    settings = load(
+        SendingSettings,
+        {
+            **ENVIRONMENT,
+            "BUDGET": '{"perDay":5000000}',
+            "FREQUENCY_CAP": '{"texts":1,"seconds":3600}',
+            "MAX_PRICE": "0.05",
+            "MILLICENTS_PER_PART": "900",
+            "QUIET_HOURS": '{"from":"09:00","until":"20:00","weekends":false,"stateRules":false}',
+            "REQUESTS_PER_SECOND": "5",
+            "SENDER_NAME": "Demo Store",
+        },
+    )
+
+    service = build_send_service(settings)
+
+    assert isinstance(service.budget, DynamoBudget)
+    assert service.policy == SendPolicy(
+        allowed_countries=frozenset({"US", "CA"}),
+        max_parts=2,
+        quiet_hours=QuietHoursPolicy(window=Window.of_hours(9, 20), weekends=False, state_rules=False),
+        frequency_cap=FrequencyCap(texts=1, period=timedelta(hours=1)),
+        sender_name="Demo Store",
+    )
+    assert settings.requests_per_second == 5
+    assert settings.max_price == "0.05"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("BUDGET", '{"perDay":0}', "variable BUDGET: a budget must be positive, got 0"),
+        ("BUDGET", '{"perWeek":1}', "variable BUDGET: a budget has perDay, perCampaign, got perWeek"),
+        ("FREQUENCY_CAP", '{"texts":0}', "variable FREQUENCY_CAP: a frequency cap needs at least 1 text"),
+        ("QUIET_HOURS", '{"from":"8"}', "variable QUIET_HOURS: a time of day is written HH:MM"),
+        ("PARTS_PER_SECOND", "0", "parts_per_second must be above 0, got 0"),
+        ("REQUESTS_PER_SECOND", "0", "requests_per_second must be above 0, got 0"),
+    ],
+)
+def test_malformed_settings_stop_the_start_with_their_name(variable, text, sentence):
+    settings = load(SendingSettings, {**ENVIRONMENT, variable: text})
+
+    with pytest.raises(SettingsError, match=sentence):
+        build_send_service(settings)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_paused"),
+    [("MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT", True), ("NO_ORIGINATION_IDENTITIES_FOUND", False)],
+)
+def test_a_spend_limit_that_is_reached_pauses_everything(settings, reason, is_paused):
+    with channel_tables() as dynamodb:
+        build_send_service(settings, dynamodb=dynamodb).on_sending_disabled(reason)
+
+        assert build_send_service(settings, dynamodb=dynamodb).pause.is_paused() is is_paused
+    metrics.provider.clear_metrics()
 
 
 def test_sns_sends_where_the_settings_say_so(settings):

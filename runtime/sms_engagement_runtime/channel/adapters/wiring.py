@@ -18,7 +18,7 @@ from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedg
 from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
 from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
 from sms_engagement_runtime.channel.adapters.pacing import DynamoRateQueue, SharedPacer
-from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
+from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag, DynamoPauseSwitch
 from sms_engagement_runtime.channel.adapters.sns_sender import SnsSender
 from sms_engagement_runtime.channel.domain.budget import MILLICENTS_PER_PART, SpendLimits, Unlimited
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
@@ -103,6 +103,12 @@ def build_send_service(settings: SendingSettings, *, dynamodb: "DynamoDBClient |
     """
     dynamodb = dynamodb or dynamodb_client()
     clock = build_clock()
+    switch = DynamoPauseSwitch(dynamodb, table=settings.contacts_table, clock=clock)
+
+    def on_sending_disabled(reason: str) -> None:
+        report_sending_disabled(reason)
+        switch.pause_sending(reason)
+
     return SendService(
         contacts=DynamoContacts(dynamodb, table=settings.contacts_table),
         ledger=DynamoLedger(
@@ -115,7 +121,7 @@ def build_send_service(settings: SendingSettings, *, dynamodb: "DynamoDBClient |
         budget=_build_budget(settings, dynamodb),
         clock=clock,
         policy=build_policy(settings),
-        on_sending_disabled=report_sending_disabled,
+        on_sending_disabled=on_sending_disabled,
     )
 
 
