@@ -14,7 +14,7 @@ from sms_engagement_runtime.review_collector.domain.customers import Customer
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeys
 from sms_engagement_runtime.review_collector.domain.outcomes import PersonOutcome
 from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
-from sms_engagement_runtime.review_collector.domain.reviews import Review
+from sms_engagement_runtime.review_collector.domain.reviews import Review, ReviewStatus
 
 LINK_KEY = b"a link key of the tests"
 LINK_KEYS = LinkKeys(1, {1: LINK_KEY})
@@ -159,6 +159,15 @@ class FakeReviews:
 
     def get(self, review_id: str) -> Review | None:
         return self.rows.get(review_id)
+
+    def submitted_between(
+        self, status: ReviewStatus, start: datetime, end: datetime
+    ) -> Iterator[tuple[str, int]]:
+        found = [
+            row for row in self.rows.values() if row.status is status and start <= row.created_at < end
+        ]
+        for row in sorted(found, key=lambda row: row.created_at):
+            yield row.review_id, row.opinion.rating
 
     def claim_announcement(self, review_id: str, *, now: datetime, until: datetime) -> bool:
         with self.lock:

@@ -258,6 +258,35 @@ class TestReviews:
         assert reviews.get("gone") is None
 
 
+class TestReviewListing:
+    def submit(self, reviews, review_id, at, *, status=ReviewStatus.NEW, rating=4):
+        review = replace(
+            REVIEW, review_id=review_id, created_at=at, status=status, opinion=Opinion(rating=rating, text="")
+        )
+        reviews.create(review, announcing_until=at)
+
+    def test_holds_the_reviews_of_a_status_from_the_start_on_and_before_the_end(self, reviews):
+        self.submit(reviews, "before", NOW - timedelta(milliseconds=1))
+        self.submit(reviews, "last", LATER - timedelta(milliseconds=1), rating=2)
+        self.submit(reviews, "first", NOW, rating=5)
+        self.submit(reviews, "after", LATER)
+        self.submit(reviews, "approved", NOW, status=ReviewStatus.APPROVED)
+
+        assert list(reviews.submitted_between(ReviewStatus.NEW, NOW, LATER)) == [("first", 5), ("last", 2)]
+        assert list(reviews.submitted_between(ReviewStatus.APPROVED, NOW, LATER)) == [("approved", 4)]
+        assert list(reviews.submitted_between(ReviewStatus.REJECTED, NOW, LATER)) == []
+
+    def test_goes_over_several_pages(self, reviews):
+        # Sixty reviews of twenty kilobytes: more than a page of one megabyte.
+        for n in range(60):
+            review = replace(REVIEW, review_id=f"r{n:02}", opinion=Opinion(rating=3, text="😀" * 5000))
+            reviews.create(review, announcing_until=NOW)
+
+        listed = list(reviews.submitted_between(ReviewStatus.NEW, NOW, LATER))
+
+        assert sorted(review_id for review_id, _ in listed) == [f"r{n:02}" for n in range(60)]
+
+
 class TestReviewRow:
     """Others read the table: the row is part of the contract."""
 

@@ -8,6 +8,7 @@ Row: ``reviewId`` (PK), ``userId``, ``timestamp`` (epoch ms of the first submiss
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SCHEMA_VERSION: Final = 1
+BY_STATUS: Final = "status-timestamp-index"
 
 
 class DynamoReviews:
@@ -99,6 +101,36 @@ class DynamoReviews:
             )
         item = response.get("Item")
         return None if item is None else _from_item(item)
+
+    def submitted_between(
+        self, status: ReviewStatus, start: datetime, end: datetime
+    ) -> Iterator[tuple[str, int]]:
+        """Read id and rating of the reviews of a status, from a start on and before an end, oldest first."""
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": BY_STATUS,
+            "KeyConditionExpression": "#status = :status AND #timestamp BETWEEN :start AND :last",
+            "ProjectionExpression": "reviewId, rating",
+            "ExpressionAttributeNames": {"#status": "status", "#timestamp": "timestamp"},
+            "ExpressionAttributeValues": to_item(
+                {
+                    ":status": status.value,
+                    ":start": to_milliseconds(start),
+                    # Both ends belong to BETWEEN.
+                    ":last": to_milliseconds(end) - 1,
+                }
+            ),
+        }
+        while True:
+            with service_call("dynamodb:Query"):
+                page = self._client.query(**request)
+            for item in page["Items"]:
+                row = from_item(item)
+                yield row["reviewId"], row["rating"]
+            last = page.get("LastEvaluatedKey")
+            if not last:
+                return
+            request["ExclusiveStartKey"] = last
 
     def claim_announcement(self, review_id: str, *, now: datetime, until: datetime) -> bool:
         """Take the right to announce a review, unless it was announced or somebody holds the right now."""
