@@ -10,7 +10,8 @@ row holds no phone number and no body.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -57,6 +58,7 @@ _EVENT_SEARCH_DEPTH: Final = 50
 _CLAIMABLE: Final = {
     f":claimable{index}": state.value for index, state in enumerate(sorted(rules.CLAIMABLE_STATES))
 }
+_CLAIMABLE_VALUES: Final = to_item(_CLAIMABLE)
 _MAY_CLAIM: Final = f"attribute_not_exists(messageKey) OR #state IN ({', '.join(_CLAIMABLE)})"
 _MUTABLE: Final = (
     "state",
@@ -69,6 +71,8 @@ _MUTABLE: Final = (
     "priceMillicents",
     "campaignId",
 )
+
+_MUTABLE_NAMES: Final = {f"#{name}": name for name in _MUTABLE}
 
 type Rule = Callable[[LedgerRow], LedgerRow | None]
 
@@ -103,7 +107,7 @@ class DynamoLedger:
         self._sleep = sleep
         # The rows that this process has claimed, so that recording the answer needs no read. They are only
         # a guess: the write is conditional on each.
-        self._claimed: dict[str, LedgerRow] = {}
+        self._claimed: dict[str, _Stored] = {}
 
     def claim(
         self,
@@ -122,17 +126,20 @@ class DynamoLedger:
         TransientError
             Other writes were in the way for each of several attempts.
         """
+        # As it will be read.
+        now = from_milliseconds(to_milliseconds(now))
         row = rules.open_row(intent, state=MessageState.CLAIMED, reason=None, parts=parts, now=now)
+        item = _item(row)
         of_contact = claim_write(self._contacts, contact, becomes)
         for pause in _pauses():
             try:
                 with service_call("dynamodb:TransactWriteItems"):
-                    result = self._try_claim(row, key, of_contact)
+                    result = self._try_claim({**item, **_key(key)}, of_contact)
             except _BusyError:
                 self._sleep(pause)
                 continue
             if isinstance(result, Claimed):
-                self._remember(row)
+                self._remember(_Stored(row, item))
             return result
         raise ServiceCallError("dynamodb:TransactWriteItems: TransactionConflict")
 
@@ -161,9 +168,8 @@ class DynamoLedger:
 
     def get(self, key: str) -> LedgerRow | None:
         """Read one row, strongly consistent."""
-        with service_call("dynamodb:GetItem"):
-            response = self._client.get_item(TableName=self._messages, Key=_key(key), ConsistentRead=True)
-        return _row(response["Item"]) if "Item" in response else None
+        stored = self._read(key)
+        return None if stored is None else stored.row
 
     def record_event(self, event: DeliveryEvent, now: datetime) -> FoldResult:  # noqa: ARG002 - the port's
         """Fold a delivery event into the row of its message.
@@ -171,10 +177,10 @@ class DynamoLedger:
         An event of a message that the ledger does not hold changes nothing: a row made from an event alone
         would name no construct and no occasion, and would guard nothing.
         """
-        row = self._row_of(event)
-        if row is None:
+        stored = self._stored_for(event)
+        if stored is None:
             return FoldResult(row=None)
-        return self._write_until_current(row, lambda current: rules.fold(current, event))
+        return self._write_until_current(stored, lambda current: rules.fold(current, event))
 
     def recent(self, subscriber_id: str, limit: int) -> Sequence[LedgerRow]:
         """List the rows of a person, newest claim first. The index follows writes within moments."""
@@ -190,7 +196,7 @@ class DynamoLedger:
         rows = (self.get(item["messageKey"]["S"]) for item in found["Items"])
         return [row for row in rows if row is not None]
 
-    def _try_claim(self, row: LedgerRow, key: str, of_contact: "TransactWriteItemTypeDef") -> ClaimResult:
+    def _try_claim(self, item: Item, of_contact: "TransactWriteItemTypeDef") -> ClaimResult:
         try:
             self._client.transact_write_items(
                 TransactItems=[
@@ -198,10 +204,10 @@ class DynamoLedger:
                     {
                         "Put": {
                             "TableName": self._messages,
-                            "Item": {**_item(row), **_key(key)},
+                            "Item": item,
                             "ConditionExpression": _MAY_CLAIM,
                             "ExpressionAttributeNames": {"#state": "state"},
-                            "ExpressionAttributeValues": to_item(_CLAIMABLE),
+                            "ExpressionAttributeValues": _CLAIMABLE_VALUES,
                             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                         }
                     },
@@ -232,65 +238,78 @@ class DynamoLedger:
                     Item={**item, **_key(key)},
                     ConditionExpression=_MAY_CLAIM,
                     ExpressionAttributeNames={"#state": "state"},
-                    ExpressionAttributeValues=to_item(_CLAIMABLE),
+                    ExpressionAttributeValues=_CLAIMABLE_VALUES,
                 )
             except ClientError as error:
                 if not is_failed_condition(error):
                     raise
 
-    def _change(self, key: str, rule: Rule) -> None:
-        row = self._claimed.pop(key, None) or self.get(key)
-        if row is None:
-            raise ServiceCallError("dynamodb:GetItem: the row of a claimed text is gone")
-        self._write_until_current(row, rule)
+    def _read(self, key: str) -> "_Stored | None":
+        with service_call("dynamodb:GetItem"):
+            response = self._client.get_item(TableName=self._messages, Key=_key(key), ConsistentRead=True)
+        return _Stored(_row(response["Item"]), response["Item"]) if "Item" in response else None
 
-    def _write_until_current(self, row: LedgerRow, rule: Rule) -> FoldResult:
+    def _change(self, key: str, rule: Rule) -> None:
+        stored = self._claimed.pop(key, None) or self._read(key)
+        if stored is None:
+            raise ServiceCallError("dynamodb:GetItem: the row of a claimed text is gone")
+        self._write_until_current(stored, rule)
+
+    def _write_until_current(self, stored: "_Stored", rule: Rule) -> FoldResult:
         """Apply a rule to the row as it is, and again where somebody else writes it in between."""
-        before: LedgerRow = row
         for pause in _pauses():
-            after = rule(before)
+            after = rule(stored.row)
             if after is None:
-                return rules.fold_result(before, None)
-            current = self._replace(before, after)
+                return rules.fold_result(stored.row, None)
+            current = self._replace(stored, after)
             if current is None:
-                return rules.fold_result(before, after)
-            before = current
+                return rules.fold_result(stored.row, after)
+            stored = current
             self._sleep(pause)
         raise ServiceCallError("dynamodb:PutItem: the row changed again and again")
 
-    def _replace(self, before: LedgerRow, after: LedgerRow) -> LedgerRow | None:
+    def _replace(self, before: "_Stored", after: LedgerRow) -> "_Stored | None":
         """Write ``after`` if the stored row still is ``before``; else return the stored row."""
-        condition, names, values = _unchanged(_item(before))
         with service_call("dynamodb:PutItem"):
             try:
                 self._client.put_item(
                     TableName=self._messages,
                     Item=_item(after),
-                    ConditionExpression=condition,
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=values,
+                    ConditionExpression=_unchanged(frozenset(before.item)),
+                    ExpressionAttributeNames=_MUTABLE_NAMES,
+                    ExpressionAttributeValues={
+                        f":{name}": before.item[name] for name in _MUTABLE if name in before.item
+                    },
                 )
             except ClientError as error:
                 if not is_failed_condition(error):
                     raise
             else:
                 return None
-        current = self.get(before.key)
+        current = self._read(before.row.key)
         if current is None:
             raise ServiceCallError("dynamodb:PutItem: the row is gone")
         return current
 
-    def _row_of(self, event: DeliveryEvent) -> LedgerRow | None:
-        row = self.get(event.key) if event.key else None
-        if row is not None or event.destination is None or self._subscriber_id_of is None:
-            return row
+    def _stored_for(self, event: DeliveryEvent) -> "_Stored | None":
+        stored = self._read(event.key) if event.key else None
+        if stored is not None or event.destination is None or self._subscriber_id_of is None:
+            return stored
         recent = self.recent(self._subscriber_id_of(event.destination), _EVENT_SEARCH_DEPTH)
-        return next((found for found in recent if found.message_id == event.message_id), None)
+        row = next((found for found in recent if found.message_id == event.message_id), None)
+        return None if row is None else _Stored(row, _item(row))
 
-    def _remember(self, row: LedgerRow) -> None:
+    def _remember(self, stored: "_Stored") -> None:
         if len(self._claimed) >= _REMEMBERED_CLAIMS:
             self._claimed.clear()
-        self._claimed[row.key] = _row(_item(row))
+        self._claimed[stored.row.key] = stored
+
+
+class _Stored(NamedTuple):
+    """A row, and its form in the table."""
+
+    row: LedgerRow
+    item: Item
 
 
 class _BusyError(Exception):
@@ -348,9 +367,9 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
     )
 
 
-def _unchanged(item: Item) -> tuple[str, dict[str, str], Item]:
-    """Condition that every attribute that ever changes is as it was read."""
-    names = {f"#{name}": name for name in _MUTABLE}
-    values = {f":{name}": item[name] for name in _MUTABLE if name in item}
-    terms = [f"#{name} = :{name}" if name in item else f"attribute_not_exists(#{name})" for name in _MUTABLE]
-    return " AND ".join(terms), names, values
+@cache
+def _unchanged(present: frozenset[str]) -> str:
+    """Condition that every attribute that ever changes is as it was read, given those that were there."""
+    return " AND ".join(
+        f"#{name} = :{name}" if name in present else f"attribute_not_exists(#{name})" for name in _MUTABLE
+    )

@@ -155,6 +155,10 @@ class Intent:
         object.__setattr__(self, "key", key)
 
 
+# Made once: `json.dumps` with separators of its own makes an encoder for every call.
+_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def intent_key(construct: str, subscriber_id: str, purpose: str, occasion: str) -> str:
     """Derive the ledger key of an intended text.
 
@@ -165,7 +169,7 @@ def intent_key(construct: str, subscriber_id: str, purpose: str, occasion: str) 
         four parts share. It also is the ``Context`` value of the text (no white space, at most 800
         characters).
     """
-    joined = json.dumps([construct, subscriber_id, purpose, occasion], separators=(",", ":"))
+    joined = _to_json([construct, subscriber_id, purpose, occasion])
     return urlsafe_b64encode(hashlib.sha256(joined.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
 
 
