@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _PORT_BASES = range(20_000, 32_000)
 _POLL_SECONDS = 0.1
 
+#: By which time passes while a test waits for something's end.
+_STEP = timedelta(minutes=1)
+
 #: A jump may hold a whole broadcast, or hundreds of polls.
 _JUMP_SECONDS = 240.0
 
@@ -133,20 +136,28 @@ class Cloud:
         """Send a text from a phone."""
         self.carrier.post("/control/inbound", json={"from": phone, "body": body}).raise_for_status()
 
-    def broadcast(self, request: Mapping[str, Any] | None = None, *, seconds: float = 60) -> dict[str, Any]:
-        """Send today's review requests; return the summary of the run."""
+    def broadcast(self, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send today's review requests; return the summary of the run.
+
+        Waits within the run, for a claim to end or for somebody's morning, are passed over.
+        """
         machine = self.outputs["state_machines"]["review_broadcast"]
         started = self.stepfunctions.start_execution(stateMachineArn=machine, input=json.dumps(request or {}))
-        arn = started["executionArn"]
-
-        def ended() -> Any:
-            execution = self.stepfunctions.describe_execution(executionArn=arn)
-            return None if execution["status"] == "RUNNING" else execution
-
-        execution = eventually(ended, seconds=seconds, what="the end of the broadcast")
+        execution = self.ended(started["executionArn"])
         assert execution["status"] == "SUCCEEDED", execution
         summary: dict[str, Any] = json.loads(execution["output"])
         return summary
+
+    def ended(self, execution_arn: str, *, within: timedelta = timedelta(days=8)) -> dict[str, Any]:
+        """Let time pass until an execution has ended, no longer than it needs, and return its description."""
+        end = self.now() + within
+        self.advance(timedelta(0))
+        while True:
+            execution = dict(self.stepfunctions.describe_execution(executionArn=execution_arn))
+            if execution["status"] != "RUNNING":
+                return execution
+            assert self.now() < end, f"{execution_arn} has not ended within {within}"
+            self.advance(_STEP)
 
     def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Put an event on the bus, as another system of the company would."""

@@ -130,13 +130,16 @@ def _end_executions(stepfunctions: ModuleType, clock: VirtualClock) -> None:
         execution = stepfunctions._executions.get(execution_arn)
         seconds = _timeout_of(stepfunctions, execution) if execution else None
         if execution is None or seconds is None:
-            run(execution_arn)
+            with clock.counted():
+                run(execution_arn)
             return
         machine = execution["stateMachineArn"].rpartition(":")[2]
         due = Due(at=_instant(execution["startDate"]) + seconds, what="timeout", name=machine)
         alarm = clock.call_at(due, lambda: _time_out(stepfunctions, clock, execution))
         try:
-            run(execution_arn)
+            # One that is waited for by its caller has a thread of the caller's.
+            with clock.counted():
+                run(execution_arn)
         finally:
             alarm.cancel()
 
