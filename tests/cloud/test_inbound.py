@@ -1,10 +1,11 @@
 """What people write to us: each text is handled once, and answered once or not at all."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from sms_local.testing import Cloud, Mailbox
+from sms_local.testing import Cloud, Mailbox, eventually
 from tests.support.cloud_drive import (
     asked_phones,
     consents_of,
@@ -12,6 +13,7 @@ from tests.support.cloud_drive import (
     ledger_rows,
     new_customers,
     new_phone,
+    outcome,
     replace_customers,
     replies_to,
     requests_to,
@@ -208,3 +210,84 @@ def test_what_nobody_can_be_answered_for_reaches_a_human(
     (notice,) = told(attention, inbound_id)
     assert notice["Subject"] == "Inbound message without a phone number"
     assert quiet_cloud.texts() == before
+
+
+@pytest.mark.parametrize(
+    "words", ["Sorry, you have the wrong number", "Número equivocado", "Wrong number. STOP"]
+)
+def test_a_wrong_number_gets_one_confirmation_and_nothing_after_it(
+    quiet_cloud: Cloud, attention: Mailbox, words: str
+) -> None:
+    (person,) = new_customers(1)
+    replace_customers(quiet_cloud, [person])
+
+    inbound_id = inbound(quiet_cloud, from_=person.phone, body=words)
+    summary = quiet_cloud.broadcast()
+
+    (notice,) = told(attention, inbound_id)
+    assert notice["Subject"] == "Wrong number"
+    assert f"{person.phone} wrote “{words}”" in notice["Message"]
+    assert replies_to(quiet_cloud, person.phone) == [OPTED_OUT]
+    assert summary["reasons"] == {"OPTED_OUT": 1}
+    assert requests_to(quiet_cloud) == []
+
+
+def test_what_may_be_a_wrong_number_is_for_a_human(quiet_cloud: Cloud, attention: Mailbox) -> None:
+    phone = new_phone()
+
+    inbound_id = inbound(quiet_cloud, from_=phone, body="Is this the wrong number?")
+
+    (notice,) = told(attention, inbound_id)
+    assert notice["Subject"] == "Possible wrong number"
+    assert replies_to(quiet_cloud, phone) == []
+    assert consents_of(quiet_cloud, phone) == set()
+
+
+def test_during_a_pause_an_opt_out_counts_at_once_and_is_confirmed_once_after_it(
+    quiet_cloud: Cloud, attention: Mailbox
+) -> None:
+    phone = new_phone()
+    contacts = quiet_cloud.outputs["tables"]["contacts"]
+    flag = {"subscriberId": {"S": "control"}, "record": {"S": "sending"}}
+    quiet_cloud.dynamodb.put_item(TableName=contacts, Item=flag | {"paused": {"BOOL": True}})
+    # A function believes a flag that it read for a second.
+    quiet_cloud.advance(timedelta(seconds=2))
+
+    try:
+        first = quiet_cloud.carrier.post("/control/inbound", json={"from": phone, "body": "STOP"}).json()
+        eventually(lambda: consents_of(quiet_cloud, phone) == {"OPTED_OUT"}, what="the opt-out")
+        again = inbound(quiet_cloud, from_=phone, body="STOP")
+        quiet_cloud.advance(timedelta(minutes=30))
+        while_paused = replies_to(quiet_cloud, phone)
+    finally:
+        quiet_cloud.dynamodb.delete_item(TableName=contacts, Key=flag)
+
+    def replies_after_a_while() -> list[str]:
+        quiet_cloud.advance(timedelta(minutes=5))
+        return replies_to(quiet_cloud, phone)
+
+    assert eventually(replies_after_a_while, what="the confirmation") == [OPTED_OUT]
+    quiet_cloud.advance(timedelta(minutes=30))
+    assert while_paused == []
+    assert replies_to(quiet_cloud, phone) == [OPTED_OUT]
+    assert told(attention, first["inbound_message_id"]) == []
+    assert told(attention, again) == []
+
+
+def test_a_campaign_is_told_what_became_of_its_texts(quiet_cloud: Cloud) -> None:
+    people = new_customers(3)
+    replace_customers(quiet_cloud, people)
+    outcome(quiet_cloud, phone=people[2].phone, event_type="TEXT_BLOCKED")
+
+    summary = quiet_cloud.broadcast()
+    inbound(quiet_cloud, from_=people[0].phone, body="STOP")
+
+    def counts() -> dict[str, Any] | None:
+        rows = quiet_cloud.rows("contacts")
+        of_run = [row for row in rows if row["subscriberId"] == f"campaign#{summary['runId']}"]
+        return next((row for row in of_run if row["record"] == "counts" and row.get("failed")), None)
+
+    row = eventually(counts, what="the counts of the run")
+    assert row is not None
+    eventually(lambda: (counts() or {}).get("delivered") == 2, what="the texts that were delivered")
+    assert (row["failed"], row["optedOut"]) == (1, 1)
