@@ -33,7 +33,7 @@ from sms_engagement_runtime.channel.domain.errors import TransientError
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import Intent, MessageState
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
-from sms_engagement_runtime.channel.domain.pacing import Lane
+from sms_engagement_runtime.channel.domain.pacing import Lane, Slot
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.ports import OutboundMessage
 from sms_engagement_runtime.channel.domain.quiet_hours import DEFAULT
@@ -81,9 +81,14 @@ class RateClock:
     seconds_per_text: float
     back_off_seconds: float = 1
 
-    def acquire(self, parts: int, lane: Lane) -> None:
+    def acquire(self, parts: int, lane: Lane) -> Slot:
         assert lane is Lane.PROMOTIONAL
         self.clock.advance(seconds=parts * self.seconds_per_text)
+        now = self.clock.now()
+        return Slot(at=now, parts=parts, taken_at=now, had_to_wait=False)
+
+    def hold(self, slot: Slot) -> None:
+        """Leave at once."""
 
     def back_off(self, attempt: int) -> None:
         self.clock.advance(seconds=attempt * self.back_off_seconds)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from sms_engagement_runtime.channel.domain import ledger as rules
+from sms_engagement_runtime.channel.domain import pacing
 from sms_engagement_runtime.channel.domain.budget import SpendLimits
 from sms_engagement_runtime.channel.domain.campaign_counts import Counts
 from sms_engagement_runtime.channel.domain.consent import ConsentRecord, Contact
@@ -32,7 +33,7 @@ from sms_engagement_runtime.channel.domain.ledger import (
     LedgerRow,
     MessageState,
 )
-from sms_engagement_runtime.channel.domain.pacing import Lane
+from sms_engagement_runtime.channel.domain.pacing import Full, Lane, Reserved, Slot
 from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
 from sms_engagement_runtime.channel.domain.ports import OutboundMessage
 from sms_engagement_runtime.channel.domain.prompts import Prompt
@@ -399,34 +400,39 @@ class FakePacer:
     """Never waits; remembers what it was asked. ``on_acquire`` happens during the wait."""
 
     acquired: list[int] = field(default_factory=list)
+    held: list[Slot] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
     back_offs: list[int] = field(default_factory=list)
     on_acquire: Callable[[], None] | None = None
 
-    def acquire(self, parts: int, lane: Lane) -> None:
+    def acquire(self, parts: int, lane: Lane) -> Slot:
         self.acquired.append(parts)
         self.lanes.append(lane)
         if self.on_acquire is not None:
             action, self.on_acquire = self.on_acquire, None
             action()
+        return Slot(at=START, parts=parts, taken_at=START, had_to_wait=False)
+
+    def hold(self, slot: Slot) -> None:
+        self.held.append(slot)
 
     def back_off(self, attempt: int) -> None:
         self.back_offs.append(attempt)
 
 
 class FakeRateQueue:
-    """The end of the queue in front of the rate."""
+    """The queue in front of the rate."""
 
     def __init__(self) -> None:
         self.end: datetime | None = None
         self._lock = threading.Lock()
 
-    def exchange(self, expected: datetime | None, end: datetime) -> datetime | None:
+    def reserve(self, length: timedelta, lane: Lane, now: datetime) -> Reserved | Full:
         with self._lock:
-            found = self.end
-            if found == expected:
-                self.end = end
-            return found
+            decision = pacing.reserve(self.end, now, lane)
+            if isinstance(decision, Reserved):
+                self.end = decision.start + length
+            return decision
 
 
 @dataclass

@@ -9,12 +9,13 @@ from sms_engagement_runtime.channel.domain.pacing import (
     BLOCK,
     HEADROOM,
     LONGEST_WAIT,
-    Block,
     Full,
     Lane,
     Rate,
+    Reserved,
     is_missed,
     reserve,
+    slots,
 )
 
 NOW = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
@@ -62,49 +63,49 @@ def test_a_text_of_more_parts_than_a_second_takes_is_a_block_of_its_own():
 
 
 @pytest.mark.parametrize("end", [None, NOW - seconds(3600), NOW])
-def test_nothing_unused_is_made_up_for(end):
-    decision = reserve(end, NOW, [seconds(1), seconds(2)], Lane.PROMOTIONAL)
-
-    assert decision == Block(slots=[NOW, NOW + seconds(1)], end=NOW + seconds(3))
+@pytest.mark.parametrize("lane", Lane)
+def test_nothing_unused_is_made_up_for(end, lane):
+    assert reserve(end, NOW, lane) == Reserved(start=NOW)
 
 
 def test_texts_stand_behind_those_who_came_first():
-    decision = reserve(NOW + seconds(0.5), NOW, [seconds(0.1)], Lane.PROMOTIONAL)
-
-    assert decision == Block(slots=[NOW + seconds(0.5)], end=NOW + seconds(0.6))
+    assert reserve(NOW + seconds(0.5), NOW, Lane.PROMOTIONAL) == Reserved(start=NOW + seconds(0.5))
 
 
 @pytest.mark.parametrize(("lane", "ahead"), [(Lane.PROMOTIONAL, BLOCK), (Lane.TRANSACTIONAL, LONGEST_WAIT)])
 def test_a_lane_reserves_so_far_ahead_and_no_further(lane, ahead):
-    spacings = [seconds(1)]
-
-    assert isinstance(reserve(NOW + ahead, NOW, spacings, lane), Block)
-    assert reserve(NOW + ahead + MICROSECOND, NOW, spacings, lane) == Full(until=NOW + MICROSECOND)
+    assert reserve(NOW + ahead, NOW, lane) == Reserved(start=NOW + ahead)
+    assert reserve(NOW + ahead + MICROSECOND, NOW, lane) == Full(until=NOW + MICROSECOND)
 
 
-def test_waiting_until_told_is_enough():
-    full = reserve(NOW + seconds(1.7), NOW, [seconds(1)], Lane.PROMOTIONAL)
+@pytest.mark.parametrize("lane", Lane)
+def test_waiting_until_told_is_enough(lane):
+    end = NOW + seconds(31.7)
+    full = reserve(end, NOW, lane)
 
     assert isinstance(full, Full)
-    assert isinstance(reserve(NOW + seconds(1.7), full.until, [seconds(1)], Lane.PROMOTIONAL), Block)
+    assert reserve(end, full.until, lane) == Reserved(start=end)
 
 
 def test_a_transactional_text_waits_for_two_blocks_at_worst():
     rate = Rate(parts_per_second=10)
     end = NOW
-    while isinstance(block := reserve(end, NOW, rate.block([1] * 30), Lane.PROMOTIONAL), Block):
-        end = block.end
+    while isinstance(decision := reserve(end, NOW, Lane.PROMOTIONAL), Reserved):
+        end = decision.start + sum(rate.block([1] * 30), timedelta(0))
 
-    decision = reserve(end, NOW, rate.block([1]), Lane.TRANSACTIONAL)
+    decision = reserve(end, NOW, Lane.TRANSACTIONAL)
 
-    assert isinstance(decision, Block)
-    assert BLOCK < decision.slots[0] - NOW <= 2 * BLOCK
+    assert isinstance(decision, Reserved)
+    assert BLOCK < decision.start - NOW <= 2 * BLOCK
 
 
-def test_an_end_that_only_a_wrong_clock_can_have_written_is_passed_over():
-    decision = reserve(NOW + timedelta(days=3), NOW, [seconds(1)], Lane.PROMOTIONAL)
+@pytest.mark.parametrize("lane", Lane)
+def test_an_end_that_only_a_wrong_clock_can_have_written_is_passed_over(lane):
+    assert reserve(NOW + timedelta(days=3), NOW, lane) == Reserved(start=NOW)
 
-    assert decision == Block(slots=[NOW], end=NOW + seconds(1))
+
+def test_slots_of_a_block_are_as_far_apart_as_its_texts_ask_for():
+    assert slots(NOW, [seconds(1), seconds(2), seconds(1)]) == [NOW, NOW + seconds(1), NOW + seconds(3)]
 
 
 @pytest.mark.parametrize(("late", "missed"), [(-1, False), (0, False), (0.015, False), (0.0151, True)])
@@ -129,10 +130,10 @@ def test_texts_are_always_as_far_apart_as_their_parts_ask_for(rate, asked):
     for idle, texts, lane in asked:
         now += seconds(idle)
         spacings = limits.block(texts)
-        decision = reserve(end, now, spacings, lane)
-        if isinstance(decision, Block):
-            end = decision.end
-            sent += zip(decision.slots, texts, strict=False)
+        decision = reserve(end, now, lane)
+        if isinstance(decision, Reserved):
+            end = decision.start + sum(spacings, timedelta(0))
+            sent += zip(slots(decision.start, spacings), texts, strict=False)
 
     assert sent
     for (slot, parts), (following, _) in itertools.pairwise(sent):

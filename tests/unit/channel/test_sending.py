@@ -28,7 +28,7 @@ from sms_engagement_runtime.channel.domain.errors import (
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, Intent, MessageState
-from sms_engagement_runtime.channel.domain.pacing import Lane
+from sms_engagement_runtime.channel.domain.pacing import Lane, Slot
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendOutcome, SendPolicy, SendService
@@ -234,6 +234,39 @@ def test_stop_while_the_text_waits_for_its_rate_slot(channel):
 
     assert (outcome.state, outcome.reason) == (OutcomeState.SUPPRESSED, Reason.OPTED_OUT)
     assert channel.sender.calls == 0
+
+
+def test_the_slot_is_waited_for_when_nothing_but_the_call_is_left(channel):
+    held = []
+
+    class NotingPacer(FakePacer):
+        def hold(self, slot: Slot) -> None:
+            held.append((slot.parts, channel.row.state, channel.sender.calls))
+
+    channel.pacer = NotingPacer()
+
+    channel.service().send(INTENT)
+
+    assert held == [(1, MessageState.CLAIMED, 0)]
+    assert channel.sender.calls == 1
+
+
+def test_a_text_that_the_gate_refuses_waits_for_no_slot(channel):
+    channel.opt_out()
+
+    channel.service().send(INTENT)
+
+    assert channel.pacer.acquired == [1]
+    assert channel.pacer.held == []
+
+
+def test_each_attempt_after_throttling_has_a_slot_of_its_own(channel):
+    channel.sender.answers = [SendThrottledError("ThrottlingException"), None]
+
+    channel.service().send(INTENT)
+
+    assert channel.pacer.acquired == [1, 1]
+    assert len(channel.pacer.held) == 2
 
 
 def test_stop_between_gate_and_claim(channel):

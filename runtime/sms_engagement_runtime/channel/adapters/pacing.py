@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -18,16 +18,22 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from botocore.exceptions import ClientError
 
 from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
+from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, to_item
+from sms_engagement_runtime.channel.domain.errors import TransientError
 from sms_engagement_runtime.channel.domain.pacing import (
     BLOCK,
     LONGEST_WAIT,
-    Block,
     Full,
     Lane,
     NoSlotError,
     Rate,
+    Reserved,
+    Slot,
+    farthest,
     is_missed,
+    is_queue,
     reserve,
+    slots,
 )
 from sms_engagement_runtime.channel.domain.ports import Clock
 
@@ -40,71 +46,128 @@ LONGEST_BACK_OFF_SECONDS: Final = 8
 """A sender lives for minutes at most; a text that waits longer is deferred and comes with the next run."""
 
 _RESERVE_AHEAD: Final = timedelta(milliseconds=50)
-"""How long before its last slot a process reserves again: several times what the write takes."""
+"""How long before its last text goes to the gate a process reserves again: several times what the write
+takes."""
 
 _LONGEST_WRITE: Final = timedelta(milliseconds=100)
 """Slots begin when the write that reserves them is likely to be answered, judging by the last one, but not
 later than this: a connection is opened once."""
 
 _MOST_SLOTS: Final = 3
-"""Slots that a text may miss: a machine that is always late is too slow to pass any rate."""
+"""How many a text may miss, before the gate and after it: a machine that is always late is too slow to pass
+any rate."""
 
-_MOST_ATTEMPTS: Final = 50
-"""Writes to the row, each overtaken by another process, after which something else must be wrong."""
+_FIRST_LEAD: Final = timedelta(milliseconds=40)
+_LONGEST_LEAD: Final = timedelta(milliseconds=500)
+"""How long before its slot a text goes to the gate, at first and at most. An opt-out within that time is not
+seen any more."""
 
+_LONGER: Final = 1.2
+_SHORTER: Final = 0.99
+"""What the lead is multiplied with after a gate that took longer, and after one that did not: so it settles
+where one gate in twenty takes longer (0.2 times 1 against 0.01 times 19)."""
+
+_MOST_ATTEMPTS: Final = 10
+"""Writes that find another queue than the one before found. Two are enough, but for a row that vanishes."""
+
+_SCHEMA_VERSION: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class RateQueue(Protocol):
-    """The end of the queue that all processes stand in."""
+    """The queue that all processes stand in. One step each time, whoever comes at the same moment."""
 
-    def exchange(self, expected: datetime | None, end: datetime) -> datetime | None:
-        """Move the end of the queue where it is as expected, and give where it was, moved or not.
-
-        None stands for a queue in which nobody ever stood.
-        """
+    def reserve(self, length: timedelta, lane: Lane, now: datetime) -> Reserved | Full:
+        """Put so much behind the end of the queue, where ``pacing.reserve`` allows it."""
         ...
 
 
 class DynamoRateQueue:
     """The queue's end in the contacts table.
 
-    A write that was done and not answered is repeated by the client, finds the end elsewhere than expected
-    and so looks like somebody else's: a block of slots is lost, which is the safe side.
+    A write that was done and not answered is repeated by the client: its stretch is reserved twice and used
+    once, which is the safe side.
     """
 
     def __init__(self, client: DynamoDBClient, *, table: str) -> None:
         self._client = client
         self._table = table
+        self._end: datetime | None = None
 
-    def exchange(self, expected: datetime | None, end: datetime) -> datetime | None:
-        """Move the end in one conditional write, whose refusal says where the end is."""
-        values: dict[str, Any] = {
-            ":end": {"N": str((end - _EPOCH) // _MICROSECOND)},
-            ":schema": {"N": "1"},
-        }
-        condition = "attribute_not_exists(queueEnd)"
-        if expected is not None:
-            condition = "queueEnd = :expected"
-            values[":expected"] = {"N": str((expected - _EPOCH) // _MICROSECOND)}
+    def reserve(self, length: timedelta, lane: Lane, now: datetime) -> Reserved | Full:
+        """Put a stretch behind the end, in one write where the queue is what it was when last seen.
+
+        Raises
+        ------
+        ServiceCallError
+            The row cannot be written.
+        """
+        for _ in range(_MOST_ATTEMPTS):
+            # The end only moves on, so a queue that was too long is so still.
+            decision = reserve(self._end, now, lane)
+            if isinstance(decision, Full):
+                return decision
+            if self._end is not None and is_queue(self._end, now):
+                written, end = self._extend(length, lane, now)
+            else:
+                written, end = self._begin(self._end, now + length)
+            self._end = end
+            if written and end is not None:
+                return Reserved(start=end - length)
+        raise ServiceCallError("dynamodb:UpdateItem: the queue changed each time")
+
+    def _extend(self, length: timedelta, lane: Lane, now: datetime) -> tuple[bool, datetime | None]:
+        """Move the end of a queue in which others stand, wherever they have moved it by now."""
+        return self._write(
+            "queueEnd = queueEnd + :length",
+            "queueEnd > :now AND queueEnd <= :farthest",
+            length=length // _MICROSECOND,
+            now=_to_microseconds(now),
+            farthest=_to_microseconds(now + farthest(lane)),
+        )
+
+    def _begin(self, former: datetime | None, end: datetime) -> tuple[bool, datetime | None]:
+        """Begin a queue, unless somebody has done so since the former one was seen."""
+        if former is None:
+            return self._write("queueEnd = :end", "attribute_not_exists(queueEnd)", end=_to_microseconds(end))
+        return self._write(
+            "queueEnd = :end",
+            "queueEnd = :former",
+            end=_to_microseconds(end),
+            former=_to_microseconds(former),
+        )
+
+    def _write(self, change: str, condition: str, **values: int) -> tuple[bool, datetime | None]:
+        """Return whether the row was written, and where the queue ends now."""
         with service_call("dynamodb:UpdateItem"):
             try:
-                self._client.update_item(
+                response: Any = self._client.update_item(
                     TableName=self._table,
                     Key=PACING_KEY,
-                    UpdateExpression="SET queueEnd = :end, schemaVersion = :schema",
+                    UpdateExpression=f"SET {change}, schemaVersion = :schema",
                     ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
+                    ExpressionAttributeValues=to_item(
+                        {f":{name}": value for name, value in values.items()} | {":schema": _SCHEMA_VERSION}
+                    ),
+                    ReturnValues="UPDATED_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except ClientError as error:
                 if error_code(error) != "ConditionalCheckFailedException":
                     raise
                 refusal: Any = error.response
-                found = refusal.get("Item", {}).get("queueEnd")
-                return None if found is None else _EPOCH + int(found["N"]) * _MICROSECOND
-        return expected
+                return False, _end(refusal.get("Item", {}))
+        return True, _end(response["Attributes"])
+
+
+def _to_microseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def _end(row: Item) -> datetime | None:
+    found = row.get("queueEnd")
+    return None if found is None else _EPOCH + int(found["N"]) * _MICROSECOND
 
 
 class _Ticket:
@@ -159,10 +222,11 @@ class SharedPacer:
         self._waiting: dict[Lane, list[_Ticket]] = {lane: [] for lane in Lane}
         self._end: datetime | None = None
         self._write_takes = timedelta(0)
+        self._lead = _FIRST_LEAD
         self._last_promotional: datetime | None = None
 
-    def acquire(self, parts: int, lane: Lane) -> None:
-        """Wait until a text of so many message parts may leave.
+    def acquire(self, parts: int, lane: Lane) -> Slot:
+        """Wait until a text of so many message parts may go to the gate, and give its slot.
 
         Raises
         ------
@@ -172,9 +236,31 @@ class SharedPacer:
             The row cannot be written. While nobody knows what the others send, nothing is sent.
         """
         for _ in range(_MOST_SLOTS):
-            slot = self._take(_Ticket(parts), lane)
-            self._sleep_until(slot)
-            if not is_missed(slot, self._clock.now()):
+            asked_at = self._clock.now()
+            at = self._take(_Ticket(parts), lane)
+            begins_at = at - self._lead
+            self._sleep_until(begins_at)
+            now = self._clock.now()
+            if not is_missed(at, now):
+                break
+        return Slot(at=at, parts=parts, taken_at=now, had_to_wait=begins_at > asked_at)
+
+    def hold(self, slot: Slot) -> None:
+        """Wait for the slot itself: after the gate, right before the call.
+
+        Where the gate took so long that the slot is missed, the text takes another one, before everybody who
+        has not been to the gate. Where there is none, it leaves late: its claim must not grow old.
+        """
+        self._remember_lead(self._clock.now() - slot.taken_at)
+        at = slot.at
+        for _ in range(_MOST_SLOTS):
+            self._sleep_until(at)
+            # Nobody is close before or behind a text that did not have to wait.
+            if not slot.had_to_wait or not is_missed(at, self._clock.now()):
+                return
+            try:
+                at = self._take(_Ticket(slot.parts), Lane.TRANSACTIONAL)
+            except TransientError:
                 return
 
     def back_off(self, attempt: int) -> None:
@@ -201,35 +287,32 @@ class SharedPacer:
         if lane is Lane.PROMOTIONAL and self._last_promotional is not None:
             # Two blocks are the farthest that it can be, unless the clock was put back.
             latest = self._clock.now() + 2 * BLOCK
-            self._sleep_until(min(self._last_promotional, latest) - _RESERVE_AHEAD)
+            self._sleep_until(min(self._last_promotional, latest) - self._lead - _RESERVE_AHEAD)
         waiting = self._waiting[lane]
         tickets = waiting[:]
-        block = self._reserve(lane, self._rate.block(ticket.parts for ticket in tickets), deadline)
-        if lane is Lane.PROMOTIONAL:
-            self._last_promotional = block.slots[-1]
-        for ticket, slot in zip(tickets, block.slots, strict=False):
+        spacings = self._rate.block(ticket.parts for ticket in tickets)
+        start = self._reserve(sum(spacings, timedelta(0)), lane, deadline)
+        for ticket, slot in zip(tickets, slots(start, spacings), strict=False):
             ticket.slot = slot
-        del waiting[: len(block.slots)]
+            if lane is Lane.PROMOTIONAL:
+                self._last_promotional = slot
+        del waiting[: len(spacings)]
 
-    def _reserve(self, lane: Lane, spacings: Sequence[timedelta], deadline: datetime) -> Block:
-        overtaken = 0
-        while overtaken < _MOST_ATTEMPTS:
-            asked, expected = self._clock.now(), self._end
-            decision = reserve(expected, asked + self._write_takes, spacings, lane)
-            if isinstance(decision, Full):
-                if decision.until > deadline:
-                    raise NoSlotError("the rate is taken for the next half minute")
-                self._sleep_until(decision.until)
-                overtaken = 0
-                continue
-            found = self._queue.exchange(expected, decision.end)
-            self._write_takes = min(max(self._clock.now() - asked, timedelta(0)), _LONGEST_WRITE)
-            if found == expected:
-                self._end = decision.end
-                return decision
-            self._end = found
-            overtaken += 1
-        raise ServiceCallError("dynamodb:UpdateItem: others were always faster")
+    def _reserve(self, length: timedelta, lane: Lane, deadline: datetime) -> datetime:
+        while True:
+            asked_at = self._clock.now()
+            # From when the write is answered on: before that nobody can leave.
+            decision = self._queue.reserve(length, lane, asked_at + self._write_takes)
+            if isinstance(decision, Reserved):
+                took = self._clock.now() - asked_at
+                self._write_takes = min(max(took, timedelta(0)), _LONGEST_WRITE)
+                return decision.start
+            if decision.until > deadline:
+                raise NoSlotError("the rate is taken for the next half minute")
+            self._sleep_until(decision.until)
+
+    def _remember_lead(self, took: timedelta) -> None:
+        self._lead = min(self._lead * (_LONGER if took > self._lead else _SHORTER), _LONGEST_LEAD)
 
     def _sleep_until(self, instant: datetime) -> None:
         wait = (instant - self._clock.now()).total_seconds()

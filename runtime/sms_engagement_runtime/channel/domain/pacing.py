@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import accumulate
 from typing import Final
 
 from sms_engagement_runtime.channel.domain.errors import TransientError
@@ -22,9 +23,9 @@ from sms_engagement_runtime.channel.domain.errors import TransientError
 HEADROOM: Final = 0.03
 """Share of the rate that is left unused.
 
-A text leaves some milliseconds after its slot, now more, now fewer. With slots 3 % further apart than the
-rate asks for, a text that is up to 30 ms later behind its slot than the others are behind theirs still leaves
-no second with a part too many.
+A text reaches the carrier some milliseconds after its slot, now more, now fewer. With slots 3 % further apart
+than the rate asks for, a text that is up to 30 ms later than the others are still leaves no second with a
+part too many.
 """
 
 BLOCK: Final = timedelta(seconds=1)
@@ -37,11 +38,11 @@ block is put behind it.
 LONGEST_WAIT: Final = timedelta(seconds=30)
 """How long anybody stands in the queue. A function that waits longer would end in the middle of its work."""
 
-_FARTHEST_END: Final = 2 * LONGEST_WAIT
+FARTHEST_END: Final = 2 * LONGEST_WAIT
 """Where the queue can end at the most; what is beyond was written by a clock that was wrong."""
 
 _MISSED_AFTER: Final = timedelta(milliseconds=15)
-"""Half of what the headroom makes up for; the other half is for the calls between slot and text."""
+"""Half of what the headroom makes up for; the other half is for the call itself."""
 
 
 class Lane(StrEnum):
@@ -109,48 +110,73 @@ def _check(name: str, rate: float) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """Slots one after another.
+class Slot:
+    """When a text may leave.
 
     Attributes
     ----------
-    slots
-        When each text may leave, in the order in which they were asked for.
-    end
-        Where the queue ends behind them.
+    at
+        The instant itself. The text goes to the gate shortly before, so that what the gate takes, now more,
+        now less, does not make the texts uneven.
+    parts
+        Of the text.
+    taken_at
+        When it went to the gate.
+    had_to_wait
+        Whether others stand close in front of it.
     """
 
-    slots: Sequence[datetime]
-    end: datetime
+    at: datetime
+    parts: int
+    taken_at: datetime
+    had_to_wait: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """A stretch of the queue, from ``start`` on and as long as was asked for."""
+
+    start: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Full:
-    """Nothing may be reserved before ``until``."""
+    """Nothing can be reserved before ``until``."""
 
     until: datetime
 
 
-def reserve(end: datetime | None, now: datetime, spacings: Sequence[timedelta], lane: Lane) -> Block | Full:
-    """Put texts at the end of the queue.
+def reserve(end: datetime | None, now: datetime, lane: Lane) -> Reserved | Full:
+    """Decide where texts stand that come now.
 
     Parameters
     ----------
     end
         Where the queue ends; None where nobody ever stood in it.
-    spacings
-        What `Rate.block` gave.
     """
-    if end is None or not now < end <= now + _FARTHEST_END:
-        end = now
-    ahead = BLOCK if lane is Lane.PROMOTIONAL else LONGEST_WAIT
-    if end - now > ahead:
-        return Full(until=end - ahead)
-    slots = []
-    for spacing in spacings:
-        slots.append(end)
-        end += spacing
-    return Block(slots=slots, end=end)
+    if end is None or not is_queue(end, now):
+        return Reserved(start=now)
+    ahead = farthest(lane)
+    return Reserved(start=end) if end - now <= ahead else Full(until=end - ahead)
+
+
+def is_queue(end: datetime, now: datetime) -> bool:
+    """Whether anybody stands in a queue that ends there.
+
+    Nobody does behind an end that has passed; and an end beyond all that can be reserved was written by a
+    clock that was wrong.
+    """
+    return now < end <= now + FARTHEST_END
+
+
+def farthest(lane: Lane) -> timedelta:
+    """How far ahead the queue may end where a text of the lane is put behind it."""
+    return BLOCK if lane is Lane.PROMOTIONAL else LONGEST_WAIT
+
+
+def slots(start: datetime, spacings: Iterable[timedelta]) -> Sequence[datetime]:
+    """When each text of a block may leave."""
+    return list(accumulate(spacings, initial=start))[:-1]
 
 
 def is_missed(slot: datetime, now: datetime) -> bool:

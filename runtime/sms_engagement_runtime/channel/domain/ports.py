@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Intent,
         LedgerRow,
     )
-    from sms_engagement_runtime.channel.domain.pacing import Lane
+    from sms_engagement_runtime.channel.domain.pacing import Lane, Slot
     from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
     from sms_engagement_runtime.channel.domain.prompts import Prompt
     from sms_engagement_runtime.channel.domain.quiet_hours import Place
@@ -241,8 +241,15 @@ class PauseFlag(Protocol):
 class Pacer(Protocol):
     """The rate of the origination identity."""
 
-    def acquire(self, parts: int, lane: Lane) -> None:
-        """Wait until so many message parts may be sent, and take them. Transactional texts go first."""
+    def acquire(self, parts: int, lane: Lane) -> Slot:
+        """Take a slot for so many message parts, and wait until shortly before it.
+
+        Transactional texts go first.
+        """
+        ...
+
+    def hold(self, slot: Slot) -> None:
+        """Wait for the slot itself; called when nothing but the call is left to do."""
         ...
 
     def back_off(self, attempt: int) -> None:

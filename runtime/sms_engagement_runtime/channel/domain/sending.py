@@ -147,9 +147,9 @@ class SendService:
     ) -> SendOutcome:
         """Send a text unless something speaks against it, at most once in all attempts with its key.
 
-        The order is fixed: rate slot, budget, gate, claim, one call, record. The rate slot comes first, so
-        that an opt-out during the wait is seen. A crash at any point leaves at worst a claim, which is never
-        sent again, and its price reserved.
+        The order is fixed: wait for the rate, budget, gate, claim, the slot to the instant, one call, record.
+        Waiting for the rate comes first, so that an opt-out during it is seen. A crash at any point leaves at
+        worst a claim, which is never sent again, and its price reserved.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class SendService:
             return self._rehearse(intent, text, still_true)
         lane = Lane.PROMOTIONAL if intent.message_class.is_promotional else Lane.TRANSACTIONAL
         parts = text.measured.parts
-        self.pacer.acquire(parts, lane)
+        slot = self.pacer.acquire(parts, lane)
         with _Reservation(self.budget, intent, parts, self.clock.now()) as reservation:
             throttled = 0
             for _ in range(_MAX_ATTEMPTS):
@@ -178,6 +178,7 @@ class SendService:
                     return step
                 if step is None:
                     continue
+                self.pacer.hold(slot)
                 try:
                     return self._call(intent, step, reservation)
                 except SendThrottledError:
@@ -186,7 +187,7 @@ class SendService:
                     self.ledger.release(intent.key, Reason.THROTTLED, self.clock.now())
                     if throttled < _MAX_ATTEMPTS:
                         self.pacer.back_off(throttled)
-                        self.pacer.acquire(parts, lane)
+                        slot = self.pacer.acquire(parts, lane)
             reason = Reason.THROTTLED if throttled else Reason.CONTACT_CHANGED
             self.ledger.defer(intent, intent.key, reason, None, self.clock.now())
             if throttled:
