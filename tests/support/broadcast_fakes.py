@@ -70,8 +70,23 @@ class FakeShuffle:
         self._pending = [[] for _ in range(self.buckets)]
         return {"key": key}
 
-    def read(self, bucket: int, fragments: Sequence[Fragment]) -> list[Any]:
-        return [json.loads(row) for fragment in fragments for row in self.fragments[fragment["key"]][bucket]]
+    def span_end(self, start: int, fragments: Sequence[Fragment], *, max_bytes: int) -> int:
+        end, size = start + 1, self._size(start, fragments)
+        while end < self.buckets and size + self._size(end, fragments) <= max_bytes:
+            size += self._size(end, fragments)
+            end += 1
+        return end
+
+    def read(self, start: int, end: int, fragments: Sequence[Fragment]) -> list[Any]:
+        return [
+            json.loads(row)
+            for fragment in fragments
+            for rows in self.fragments[fragment["key"]][start:end]
+            for row in rows
+        ]
+
+    def _size(self, bucket: int, fragments: Sequence[Fragment]) -> int:
+        return sum(len(row) for fragment in fragments for row in self.fragments[fragment["key"]][bucket])
 
 
 @dataclass

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from sms_engagement_runtime.channel.adapters.aws_errors import service_call
@@ -63,16 +63,21 @@ class S3Shuffle:
         self._size = 0
         return fragment
 
-    def read(self, bucket: int, fragments: Sequence[Fragment]) -> list[Any]:
-        """Read the rows of a bucket from these fragments, in the order in which they were added."""
+    def span_end(self, start: int, fragments: Sequence[Fragment], *, max_bytes: int) -> int:
+        """Return the bucket before which to stop reading: at least one, others while they fit."""
+        begins = sum(_offset(fragment, start) for fragment in fragments)
+        end = start + 1
+        while end < self.buckets:
+            if sum(_offset(fragment, end + 1) for fragment in fragments) - begins > max_bytes:
+                break
+            end += 1
+        return end
+
+    def read(self, start: int, end: int, fragments: Sequence[Fragment]) -> list[Any]:
+        """Read the rows of the buckets from `start` on and before `end`."""
         ranges = [
-            (fragment["key"], begin, end)
-            for fragment in fragments
-            for begin, end in [list(pairwise([0, *fragment["ends"]]))[bucket]]
-            if begin < end
+            (fragment["key"], _offset(fragment, start), _offset(fragment, end)) for fragment in fragments
         ]
-        if not ranges:
-            return []
         with ThreadPoolExecutor(READERS) as pool:
             return [
                 json.loads(line)
@@ -82,7 +87,15 @@ class S3Shuffle:
 
     def _read_range(self, where: tuple[str, int, int]) -> bytes:
         key, begin, end = where
+        if begin == end:
+            return b""
         with service_call("s3:GetObject"):
             # Both ends of an HTTP range belong to it (RFC 9110 §14.1.2).
             answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={begin}-{end - 1}")
             return answer["Body"].read()
+
+
+def _offset(fragment: Fragment, bucket: int) -> int:
+    """Return where the rows of a bucket begin in a fragment, for the number of buckets where it ends."""
+    offset: int = fragment["ends"][bucket - 1] if bucket else 0
+    return offset

@@ -27,6 +27,14 @@ EAST, WEST = "America/New_York", "America/Los_Angeles"
 tokens = count()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def small_fragments():
+    """Rows in many fragments and spans, as an audience of millions has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshot, "FRAGMENT_BYTES", 100)
+        yield
+
+
 def person(recipient_id, phone=None, group=EAST):
     return Candidate(recipient_id=recipient_id, subscriber_id=f"v1:{phone or recipient_id}", group=group)
 
@@ -160,7 +168,7 @@ def test_a_call_without_time_does_one_step_and_the_next_goes_on():
     while (audience := in_steps.call(may_go_on=lambda: False)) is None:
         pass
 
-    assert in_steps.calls > 10
+    assert in_steps.calls > 8
     assert in_steps.in_parts(audience) == at_once.in_parts(expected)
     assert in_steps.skipped(audience) == at_once.skipped(expected)
     assert [part.people for part in audience.parts] == [part.people for part in expected.parts]
@@ -261,8 +269,7 @@ def test_a_call_that_was_thought_dead_and_is_not_changes_nothing_for_the_others(
     assert len(snapshots.in_parts(first)) == len(snapshots.in_parts(late[0])) == 12
 
 
-def test_rows_are_written_as_soon_as_they_fill_a_fragment(monkeypatch):
-    monkeypatch.setattr(snapshot, "FRAGMENT_BYTES", 100)
+def test_rows_are_written_as_soon_as_they_fill_a_fragment():
     snapshots = Snapshots(*(person(f"u{n:03}") for n in range(60)))
 
     assert len(snapshots.in_parts(snapshots.call())) == 60
@@ -270,9 +277,26 @@ def test_rows_are_written_as_soon_as_they_fill_a_fragment(monkeypatch):
     sizes = [
         sum(len(row) for rows in buckets for row in rows) for buckets in snapshots.shuffle.fragments.values()
     ]
-    # Two people a page, a bucket of a quarter of them: what one page or bucket adds after the limit.
+    # A page has two people and a bucket a quarter of all: what one of them adds after the limit.
     assert max(sizes) < 100 + 60 / 4 * 60
     assert len(sizes) > 10
+
+
+def test_a_small_audience_is_read_back_at_once(monkeypatch):
+    monkeypatch.setattr(snapshot, "FRAGMENT_BYTES", 4 * 1024 * 1024)
+    snapshots = Snapshots(*(person(f"u{n:03}") for n in range(60)))
+    reads = []
+    read = FakeShuffle.read
+
+    def counted(self, start, end, fragments):
+        reads.append((start, end))
+        return read(self, start, end, fragments)
+
+    monkeypatch.setattr(FakeShuffle, "read", counted)
+
+    assert len(snapshots.in_parts(snapshots.call())) == 60
+    # Candidates, then people and their histories.
+    assert reads == [(0, 4)] * 3
 
 
 def test_people_who_wait_for_a_full_part_are_bounded(monkeypatch):

@@ -457,8 +457,12 @@ class Shuffle(Protocol):
         """Write what was added since the last call as one object; None where that is nothing."""
         ...
 
-    def read(self, bucket: int, fragments: Sequence[Fragment]) -> Sequence[Any]:
-        """Read the rows of a bucket from these fragments, in the order in which they were added."""
+    def span_end(self, start: int, fragments: Sequence[Fragment], *, max_bytes: int) -> int:
+        """Return the bucket before which to stop reading: at least one, others while they fit."""
+        ...
+
+    def read(self, start: int, end: int, fragments: Sequence[Fragment]) -> Sequence[Any]:
+        """Read the rows of the buckets from `start` on and before `end`, in any order."""
         ...
 
 

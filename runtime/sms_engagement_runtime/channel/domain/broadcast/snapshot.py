@@ -45,8 +45,8 @@ from sms_engagement_runtime.channel.domain.broadcast.run import (
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 from sms_engagement_runtime.channel.domain.reasons import Reason
 
-FRAGMENT_BYTES: Final = 8 * 1024 * 1024
-"""Rows that are sorted in memory before they are written as one object."""
+FRAGMENT_BYTES: Final = 4 * 1024 * 1024
+"""Rows that are sorted in memory before they are written as one object, and that are read back at once."""
 
 PEOPLE_PER_CHECKPOINT: Final = 50_000
 """People put into parts between two checkpoints, each of which writes who waits for a part to be full."""
@@ -207,8 +207,9 @@ class Snapshot:
 
     def _join_phones(self) -> bool:
         checkpoint = self._checkpoint
-        for bucket in range(checkpoint.index, self.shuffle.buckets):
-            rows = self.shuffle.read(bucket, checkpoint.candidates)
+        while checkpoint.index < self.shuffle.buckets:
+            end = self._span_end(checkpoint.candidates)
+            rows = self.shuffle.read(checkpoint.index, end, checkpoint.candidates)
             winners: dict[str, str] = {}
             for subscriber, recipient_id, _ in rows:
                 winners[subscriber] = min(recipient_id, winners.get(subscriber, recipient_id))
@@ -217,8 +218,8 @@ class Snapshot:
                     self.shuffle.add(recipient_id, [recipient_id, subscriber, group])
                 else:
                     self._skip(recipient_id, Reason.DUPLICATE_PHONE)
-            checkpoint.index = bucket + 1
-            if checkpoint.index < self.shuffle.buckets and not self._is_safe(checkpoint.people):
+            checkpoint.index = end
+            if end < self.shuffle.buckets and not self._is_safe(checkpoint.people):
                 return False
         self._write_fragment(checkpoint.people)
         return self._begin(Phase.HISTORIES)
@@ -239,10 +240,11 @@ class Snapshot:
     def _judge_people(self) -> bool:
         checkpoint = self._checkpoint
         people = 0
-        for bucket in range(checkpoint.index, self.shuffle.buckets):
+        while checkpoint.index < self.shuffle.buckets:
+            end = self._span_end([*checkpoint.people, *checkpoint.histories])
             # In an order of their own: with the same people, a repeated snapshot makes the same parts.
-            rows = sorted(self.shuffle.read(bucket, checkpoint.people))
-            histories = self._histories_of(bucket, {row[0] for row in rows})
+            rows = sorted(self.shuffle.read(checkpoint.index, end, checkpoint.people))
+            histories = self._histories_of(end, {row[0] for row in rows})
             for recipient_id, subscriber, group in rows:
                 candidate = Candidate(recipient_id=recipient_id, subscriber_id=subscriber, group=group)
                 objection = self.source.objection(candidate, histories[recipient_id])
@@ -251,20 +253,21 @@ class Snapshot:
                 else:
                     self._skip(recipient_id, objection)
             people += len(rows)
-            checkpoint.index = bucket + 1
+            checkpoint.index = end
             is_over = not self.may_go_on()
             if is_over or people >= PEOPLE_PER_CHECKPOINT:
                 people = 0
                 self._write_checkpoint()
-            if is_over and checkpoint.index < self.shuffle.buckets:
+            if is_over and end < self.shuffle.buckets:
                 return False
         return self._finish()
 
-    def _histories_of(
-        self, bucket: int, recipient_ids: set[str]
-    ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    def _span_end(self, fragments: Sequence[Fragment]) -> int:
+        return self.shuffle.span_end(self._checkpoint.index, fragments, max_bytes=FRAGMENT_BYTES)
+
+    def _histories_of(self, end: int, recipient_ids: set[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         histories: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for recipient_id, row in self.shuffle.read(bucket, self._checkpoint.histories):
+        for recipient_id, row in self.shuffle.read(self._checkpoint.index, end, self._checkpoint.histories):
             if recipient_id in recipient_ids:
                 histories[recipient_id].append(row)
         return histories
