@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import accumulate
 from typing import Final
 
 from sms_engagement_runtime.channel.domain.errors import TransientError
@@ -176,7 +175,11 @@ def farthest(lane: Lane) -> timedelta:
 
 def slots(start: datetime, spacings: Iterable[timedelta]) -> Sequence[datetime]:
     """When each text of a block may leave."""
-    return list(accumulate(spacings, initial=start))[:-1]
+    instants = []
+    for spacing in spacings:
+        instants.append(start)
+        start += spacing
+    return instants
 
 
 def is_missed(slot: datetime, now: datetime) -> bool:
