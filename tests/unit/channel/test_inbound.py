@@ -482,6 +482,17 @@ def test_a_reply_that_could_not_be_sent_for_a_day_never_is_and_a_human_is_told_o
     assert (PERSON in channel.opt_out_list.numbers) is (body == "STOP")
 
 
+def test_two_stops_that_come_days_late_are_told_to_a_human_once(channel):
+    channel.clock.advance(days=2)
+
+    channel.receive("STOP")
+    again = channel.receive("STOP", id="in-2", after=5)
+
+    assert again.reason is Reason.ALREADY_OPTED_OUT
+    assert (channel.sender.bodies, channel.told) == ([], ["A reply was not sent"])
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
 def test_a_late_reply_does_not_come_at_night(channel):
     _pause(channel)
     message = _message("STOP")

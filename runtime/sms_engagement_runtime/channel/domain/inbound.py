@@ -455,7 +455,7 @@ class InboundService:
         is_own = _is_own_change(contact, message)
         # Before the confirmation, which may have to wait: no campaign and no conversation goes on meanwhile.
         if is_own or route.is_wrong_number:
-            self._end_what_was_said(message, sender, is_own=is_own, is_wrong_number=route.is_wrong_number)
+            self._end_what_was_said(message, sender, is_wrong_number=route.is_wrong_number)
         result = InboundResult(
             action=InboundAction.OPTED_OUT,
             reason=_opt_out_reason(route, is_own=is_own),
@@ -480,15 +480,13 @@ class InboundService:
         is_sent_now = reply is not None and reply.state is not OutcomeState.ALREADY_SENT
         return replace(result, reply=reply if is_sent_now else None)
 
-    def _end_what_was_said(
-        self, message: InboundMessage, sender: _Sender, *, is_own: bool, is_wrong_number: bool
-    ) -> None:
+    def _end_what_was_said(self, message: InboundMessage, sender: _Sender, *, is_wrong_number: bool) -> None:
         """Count an opt-out against the campaign that it answers; end the conversations of a wrong number."""
         texts = self.ledger.recent(sender.subscriber_id, _RECENT_TEXTS)
         answered = answered_text(
             (row for row in texts if row.construct != CONSTRUCT), received_at=message.received_at
         )
-        if is_own and answered is not None and answered.campaign_id is not None:
+        if answered is not None and answered.campaign_id is not None:
             self.counts.add(answered.campaign_id, opted_out=1, once=sender.subscriber_id)
         told = f"{message.id}#wrong-number"
         if is_wrong_number and not self.contacts.was_handled(told):
