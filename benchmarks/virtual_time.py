@@ -1,8 +1,9 @@
 """Threads on a clock that jumps: hours of waiting in seconds, and the same run each time.
 
-One thread runs at a time. Where it sleeps, or waits for a lock of this module, the one that is due next runs,
-and the clock stands where that one is due (a discrete-event simulation). Nothing ever waits really, so code
-that takes its clock, its sleep and its locks from here behaves as on machines that compute in no time.
+One thread runs at a time. Where it sleeps, or waits for a lock or a pool of this module, the one that is due
+next runs, and the clock stands where that one is due (a discrete-event simulation). Nothing ever waits
+really, so code that takes its clock, its sleep, its locks and its threads from here behaves as on machines
+that compute in no time.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
 START = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
 """Where the clock stands first: an afternoon all over the United States."""
@@ -25,7 +28,7 @@ class StuckError(Exception):
 
 
 class VirtualTime:
-    """A clock, a sleep and threads that go by it.
+    """A clock, a sleep, and threads that go by it.
 
     Only ``run`` is called from outside; everything else from the threads that it runs.
     """
@@ -37,7 +40,6 @@ class VirtualTime:
         self._due: list[tuple[int, int, threading.Lock]] = []
         self._number = 0
         self._own = threading.local()
-        self._alive = 0
         self._is_over = threading.Event()
         self._error: BaseException | None = None
 
@@ -51,12 +53,17 @@ class VirtualTime:
 
     def sleep(self, seconds: float) -> None:
         """Let the others run until so much time has passed."""
-        self._wait_until(self._microseconds + max(0, round(seconds * 1_000_000)), self._own.gate)
+        gate: threading.Lock = self._own.gate
+        self._wait_until(self._microseconds + max(0, round(seconds * 1_000_000)), gate)
         self._switch()
 
     def lock(self) -> VirtualLock:
         """Make a lock that threads of this clock wait for."""
         return VirtualLock(self)
+
+    def pool(self, workers: int) -> VirtualPool:
+        """Make a pool of threads that go by this clock, in place of a ``ThreadPoolExecutor``."""
+        return VirtualPool(self, workers)
 
     def run(self, functions: Iterable[Callable[[], object]]) -> None:
         """Run functions, each in a thread of its own, until all have ended.
@@ -70,41 +77,59 @@ class VirtualTime:
         """
         self._is_over.clear()
         self._error = None
-        threads = [
-            threading.Thread(target=self._begin, args=(function, self._new_gate()), daemon=True)
-            for function in functions
-        ]
-        if not threads:
+        everybody = list(functions)
+        if not everybody:
             return
-        self._alive = len(threads)
-        for thread in threads:
-            thread.start()
+        self._start_threads(_Group(len(everybody), on_end=self._is_over.set, on_error=self._end), everybody)
         self._wake_next()
         self._is_over.wait()
         if self._error is not None:
             raise self._error
 
-    def _new_gate(self) -> threading.Lock:
-        gate = threading.Lock()
-        gate.acquire()
-        self._wait_until(self._microseconds, gate)
-        return gate
+    def together(self, functions: Iterable[Callable[[], object]]) -> None:
+        """Run further functions in threads of their own, and wait until all have ended.
 
-    def _begin(self, function: Callable[[], object], gate: threading.Lock) -> None:
+        Raises
+        ------
+        BaseException
+            The first one that a function raised, once the others have ended too.
+        """
+        everybody = list(functions)
+        if not everybody:
+            return
+        errors: list[BaseException] = []
+        gate: threading.Lock = self._own.gate
+        group = _Group(
+            len(everybody),
+            on_end=lambda: self._wait_until(self._microseconds, gate),
+            on_error=errors.append,
+        )
+        self._start_threads(group, everybody)
+        self._switch()
+        if errors:
+            raise errors[0]
+
+    def _start_threads(self, group: _Group, functions: Iterable[Callable[[], object]]) -> None:
+        for function in functions:
+            gate = threading.Lock()
+            gate.acquire()
+            self._wait_until(self._microseconds, gate)
+            threading.Thread(target=self._live, args=(function, gate, group), daemon=True).start()
+
+    def _live(self, function: Callable[[], object], gate: threading.Lock, group: _Group) -> None:
         self._own.gate = gate
         gate.acquire()
         try:
             function()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the threads were started
-            self._end(error)
-            return
-        self._alive -= 1
-        if self._alive == 0:
-            self._end(None)
-        else:
+        except BaseException as error:  # noqa: BLE001 - it is raised where the thread was started
+            group.on_error(error)
+        group.alive -= 1
+        if group.alive == 0:
+            group.on_end()
+        if not self._is_over.is_set():
             self._wake_next()
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end(self, error: BaseException) -> None:
         self._error = error
         self._due.clear()
         self._is_over.set()
@@ -115,7 +140,7 @@ class VirtualTime:
 
     def _switch(self) -> None:
         """Stop until whatever opens the gate of this thread."""
-        gate = self._own.gate
+        gate: threading.Lock = self._own.gate
         if self._due and self._due[0][2] is gate:
             self._microseconds = heapq.heappop(self._due)[0]
             return
@@ -128,6 +153,17 @@ class VirtualTime:
             return
         self._microseconds, _, gate = heapq.heappop(self._due)
         gate.release()
+
+
+class _Group:
+    """Threads that were started together."""
+
+    def __init__(
+        self, alive: int, *, on_end: Callable[[], None], on_error: Callable[[BaseException], None]
+    ) -> None:
+        self.alive = alive
+        self.on_end = on_end
+        self.on_error = on_error
 
 
 class VirtualLock:
@@ -151,3 +187,31 @@ class VirtualLock:
             self._time._wait_until(self._time._microseconds, self._waiting.popleft())
         else:
             self._is_held = False
+
+
+class VirtualPool(Executor):
+    """Threads that share the items of each ``map`` among them."""
+
+    def __init__(self, time: VirtualTime, workers: int) -> None:
+        self._time = time
+        self._workers = workers
+
+    def map[T](
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,  # noqa: ARG002 - of the class that it stands for
+        chunksize: int = 1,  # noqa: ARG002
+        buffersize: int | None = None,  # noqa: ARG002
+    ) -> Iterator[T]:
+        """Call the function with each item; give what it returned, in the order of the items."""
+        calls = [partial(fn, *arguments) for arguments in zip(*iterables, strict=False)]
+        results: dict[int, T] = {}
+        left = iter(enumerate(calls))
+
+        def work() -> None:
+            for number, call in left:
+                results[number] = call()
+
+        self._time.together([work] * min(self._workers, len(calls)))
+        return (results[number] for number in range(len(calls)))

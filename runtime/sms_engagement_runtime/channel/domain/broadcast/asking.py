@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -59,6 +59,8 @@ class PartAsker[Person]:
         Waits for a number of seconds before people are read again.
     workers
         People asked at the same time.
+    pool
+        Makes the threads for so many; a simulation of time brings its own.
     """
 
     find: Callable[[Sequence[str]], Mapping[str, Person]]
@@ -74,6 +76,7 @@ class PartAsker[Person]:
     on_error: Callable[[type[Exception]], None]
     sleep: Callable[[float], None]
     workers: int
+    pool: Callable[[int], Executor] = ThreadPoolExecutor
 
     def carry_out(self, assignment: Assignment, *, token: str) -> PartReport:
         """Ask everybody of a part who can be asked now; write results and report, and return the report.
@@ -164,7 +167,7 @@ class PartAsker[Person]:
         except TransientError:
             reason = RunReason.SERVICE_UNAVAILABLE
             return [PersonOutcome(user_id=one, state=REMAINING, reason=reason) for one in pending], None
-        with ThreadPoolExecutor(self.workers) as pool:
+        with self.pool(self.workers) as pool:
             for _ in range(_ATTEMPTS):
                 outcomes.update(zip(pending, pool.map(attempt, pending), strict=True))
                 pending = [one for one in pending if outcomes[one].reason in _TRIED_AGAIN]
