@@ -21,11 +21,10 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 
 import phonenumbers
@@ -35,10 +34,20 @@ from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoCont
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
 from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
 from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
-from sms_engagement_runtime.channel.adapters.pacing import DynamoRateQueue, SharedPacer
+from sms_engagement_runtime.channel.adapters.pacing import PACING_KEY, DynamoRateQueue, SharedPacer
 from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
+from sms_engagement_runtime.channel.adapters.run_store import S3RunStore
 from sms_engagement_runtime.channel.adapters.secrets import SecretCache
+from sms_engagement_runtime.channel.adapters.shuffle import S3Shuffle
+from sms_engagement_runtime.channel.domain.broadcast.asking import PartAsker
+from sms_engagement_runtime.channel.domain.broadcast.audience import Candidate, Cursor, Page, Skipped
+from sms_engagement_runtime.channel.domain.broadcast.outcomes import Tally
+from sms_engagement_runtime.channel.domain.broadcast.planning import Next, Planner
+from sms_engagement_runtime.channel.domain.broadcast.run import Assignment, BroadcastSettings, Run
+from sms_engagement_runtime.channel.domain.broadcast.snapshot import Snapshot
+from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
+from sms_engagement_runtime.channel.domain.campaign_counts import Counts
 from sms_engagement_runtime.channel.domain.errors import InvalidPhoneNumberError
 from sms_engagement_runtime.channel.domain.keywords import Keyword, recognise
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
@@ -47,20 +56,16 @@ from sms_engagement_runtime.channel.domain.phone_number import NumberKind, Parse
 from sms_engagement_runtime.channel.domain.quiet_hours import Place, QuietHoursPolicy
 from sms_engagement_runtime.channel.domain.sending import SendPolicy, SendService
 from sms_engagement_runtime.channel.domain.state_rules import Window
-from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.adapters.dynamodb_customers import DynamoCustomers
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
 from sms_engagement_runtime.review_collector.adapters.link_keys import CachedLinkKeys
-from sms_engagement_runtime.review_collector.adapters.phone_buckets import DiskBuckets
-from sms_engagement_runtime.review_collector.adapters.s3_runs import S3RunStore
 from sms_engagement_runtime.review_collector.domain.asking import ReviewAsker
-from sms_engagement_runtime.review_collector.domain.customers import Customer
+from sms_engagement_runtime.review_collector.domain.audience import ReviewAudience
 from sms_engagement_runtime.review_collector.domain.link_keys import verify
-from sms_engagement_runtime.review_collector.domain.outcomes import REMAINING, PersonOutcome, tally
+from sms_engagement_runtime.review_collector.domain.reasons import AskReason
 from sms_engagement_runtime.review_collector.domain.request_texts import RequestTexts
 from sms_engagement_runtime.review_collector.domain.requests import REGISTRATION, reference_to_id, request_id
 from sms_engagement_runtime.review_collector.domain.reviews import find_errors
-from sms_engagement_runtime.review_collector.domain.runs import ManifestItem, Run, send_part, take_audience
 from sms_engagement_runtime.review_collector.domain.tokens import Verified
 
 NAME: Final = "product"
@@ -116,53 +121,75 @@ def classify(text: str) -> str:
 
 
 def broadcast(env: Any, time_left: Callable[[], float] = lambda: 1e9) -> dict[str, Any]:
-    """Ask all active customers for a review: audience, parts, and each person through gate and ledger.
+    """Ask all active customers for a review: snapshot, plan, parts, and each person through gate and ledger.
 
-    The parts of a run, which Step Functions starts one after another, follow one another here.
+    The parts of a wave, which Step Functions starts one after another, follow one another here. It ends with
+    the wave in which the time does.
     """
-    asker = _asker(env)
-    run = Run(run_id="benchmark", started_at=datetime.now(UTC).isoformat())
-    store = S3RunStore(cast("Any", _S3(env)), bucket=env.bucket)
-    manifest: list[ManifestItem] = []
-
-    def entry(item: ManifestItem) -> dict[str, str]:
-        manifest.append(item)
-        return {"partKey": item.part_key, "resultKey": item.result_key}
-
-    with TemporaryDirectory() as folder, _Buckets(Path(folder)) as buckets:
-        take_audience(
-            run,
+    asker, s3 = _asker(env), cast("Any", _S3(env))
+    service = asker.send_service
+    run = Run(run_id="benchmark", started_at=service.clock.now())
+    store = S3RunStore(s3, bucket=env.bucket)
+    settings = BroadcastSettings(
+        recipients_per_part=RECIPIENTS_PER_PART, recipients_per_second=PARTS_PER_SECOND
+    )
+    Snapshot(
+        run=run,
+        source=_Audience(
             customers=asker.customers,
+            requests=asker.requests,
             parser=asker.parser,
-            identify=lambda number: subscriber_id(number, asker.subscriber_key()),
-            buckets=buckets,
-            store=store,
-            recipients_per_part=RECIPIENTS_PER_PART,
-            manifest=entry,
-        )
-
-    def ask(customer: Customer) -> PersonOutcome:
-        return asker.ask(customer, REGISTRATION, run_id=run.run_id)
-
-    outcomes: list[PersonOutcome] = []
-    for item in manifest:
-        of_part = send_part(
-            store.read_people(item.part_key),
-            customers=asker.customers,
-            ask=ask,
-            may_go_on=lambda: time_left() > 0,
-            on_error=lambda error: env.log.write(f"Person not asked: {error.__name__}"),
-            sleep=time.sleep,
-            workers=WORKERS,
-        )
-        store.write_outcomes(item.result_key, of_part)
-        env.log.write(json.dumps({"message": "Part sent", "outcomes": tally(of_part).outcomes}))
-        outcomes += of_part
-    counts = tally(outcomes).outcomes
+            subscriber_key=asker.subscriber_key,
+            places=service.places,
+            hours=service.policy.quiet_hours,
+            policy=asker.policy,
+            clock=service.clock,
+        ),
+        store=store,
+        shuffle=S3Shuffle(s3, bucket=env.bucket),
+        settings=settings,
+        token="snapshot",
+        may_go_on=lambda: True,
+    ).take()
+    counts, rules = _Counts(), StopRules()
+    planner = Planner(
+        store=store,
+        hours_of=service.policy.quiet_hours.hours_of_key,
+        pause=service.pause,
+        counts=counts,
+        stop_rules=rules,
+        settings=settings,
+    )
+    part_asker = PartAsker(
+        find=asker.customers.find,
+        missing_reason=AskReason.NO_CUSTOMER,
+        ask=lambda customer: asker.ask_due(customer, run_id=run.run_id),
+        store=store,
+        hours_of=planner.hours_of,
+        clock=service.clock,
+        pause=service.pause,
+        counts=counts,
+        stop_rules=rules,
+        has_time=lambda: time_left() > 0,
+        on_error=lambda error: env.log.write(f"Person not asked: {error.__name__}"),
+        sleep=time.sleep,
+        workers=WORKERS,
+    )
+    total = Tally()
+    turn = planner.take_turn(run, after=0, now=service.clock.now(), token="0")
+    while turn.manifest_key is not None:
+        (wave,) = store.read_json([turn.manifest_key], prefix=run.prefix)
+        for number, assignment in enumerate(wave):
+            report = part_asker.carry_out(Assignment.from_json(assignment), token=f"{turn.number}-{number}")
+            env.log.write(json.dumps({"message": "Part sent", "outcomes": report.final.outcomes}))
+            total += report.final
+        if time_left() <= 0:
+            break
+        turn = planner.take_turn(run, after=turn.number, now=service.clock.now(), token=str(turn.number))
     return {
-        "sent": counts.get(OutcomeState.ACCEPTED, 0),
-        "failed": counts.get(OutcomeState.FAILED, 0),
-        "complete": REMAINING not in counts,
+        "sent": total.outcomes.get(OutcomeState.ACCEPTED, 0),
+        "failed": total.outcomes.get(OutcomeState.FAILED, 0),
+        "complete": turn.next is Next.DONE,
     }
 
 
@@ -229,11 +256,28 @@ class _Places(NumberPlaces):
         return place if place.zones else Place(("America/New_York",))
 
 
-class _Buckets(DiskBuckets):
-    """The product's buckets, with a phone of their own for each customer."""
+class _Audience(ReviewAudience):
+    """The product's audience, with a phone of their own for each customer."""
 
-    def add(self, subscriber_id: str, user_id: str) -> None:
-        super().add(f"{subscriber_id}/{user_id}", user_id)
+    def candidates(self, cursor: Cursor | None) -> Page[Candidate | Skipped]:
+        page = super().candidates(cursor)
+        rows = [
+            replace(row, subscriber_id=f"{row.subscriber_id}/{row.recipient_id}")
+            if isinstance(row, Candidate)
+            else row
+            for row in page.rows
+        ]
+        return Page(rows=rows, next=page.next)
+
+
+class _Counts:
+    """Counts that nobody adds to: no delivery event comes here."""
+
+    def add(self, campaign_id: str, **_: Any) -> None:
+        """Count nothing."""
+
+    def get(self, campaign_id: str) -> Counts:  # noqa: ARG002 - of the port
+        return Counts()
 
 
 class _DynamoDB:
@@ -243,6 +287,7 @@ class _DynamoDB:
         self._env = env
         # The benchmark assumes no latency for it: a hundred rows take about what a page of a scan does.
         env.latency.setdefault("dynamodb.BatchGetItem", env.latency.get("dynamodb.Scan", 0.0))
+        self._queue_end = 0
 
     def scan(self, *, TableName: str, **request: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
         page = getattr(self._env, TableName).scan(**request)
@@ -273,7 +318,16 @@ class _DynamoDB:
 
     def update_item(self, *, TableName: str, **request: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
         answer: dict[str, Any] = getattr(self._env, TableName).update_item(**request)
+        if request["Key"] == PACING_KEY:
+            values = {name: int(value["N"]) for name, value in request["ExpressionAttributeValues"].items()}
+            answer["Attributes"] = {"queueEnd": {"N": str(self._move_queue(values))}}
         return answer
+
+    def _move_queue(self, values: Mapping[str, int]) -> int:
+        """Move the end of the queue before the rate: the one row whose content counts here."""
+        with self._env.lock:
+            self._queue_end = values.get(":end", self._queue_end + values.get(":length", 0))
+            return self._queue_end
 
     def transact_write_items(self, *, TransactItems: Sequence[Any]) -> dict[str, Any]:  # noqa: N803 - boto3's name
         answer: dict[str, Any] = self._env.transact_write_items(TransactItems)
@@ -286,16 +340,27 @@ class _S3:
     def __init__(self, env: Any) -> None:
         self._env = env
         self._objects: dict[str, bytes] = {}
-        env.latency.setdefault("s3.GetObject", env.latency.get("s3.PutObject", 0.0))
+        for call in ("s3.GetObject", "s3.ListObjectsV2"):
+            env.latency.setdefault(call, env.latency.get("s3.PutObject", 0.0))
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, **request: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
         self._objects[Key] = Body
         answer: dict[str, Any] = self._env.s3.put_object(Bucket=Bucket, Key=Key, Body=Body, **request)
         return answer
 
-    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: ARG002, N803 - boto3's names
+    def get_object(self, *, Bucket: str, Key: str, Range: str = "bytes=0-") -> dict[str, Any]:  # noqa: ARG002, N803 - boto3's names
         self._env.hit("s3.GetObject")
-        return {"Body": BytesIO(self._objects[Key])}
+        begin, _, end = Range.removeprefix("bytes=").partition("-")
+        last = int(end) + 1 if end else None
+        return {"Body": BytesIO(self._objects[Key][int(begin) : last])}
+
+    def get_paginator(self, operation: str) -> _S3:
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:  # noqa: ARG002, N803 - boto3's names
+        self._env.hit("s3.ListObjectsV2")
+        return [{"Contents": [{"Key": key} for key in self._objects if key.startswith(Prefix)]}]
 
 
 class _SmsVoice:

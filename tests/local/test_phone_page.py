@@ -11,8 +11,9 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from sms_engagement_runtime.channel.domain.broadcast.outcomes import REMAINING
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
-from sms_engagement_runtime.review_collector.domain.outcomes import REMAINING, AskReason
+from sms_engagement_runtime.review_collector.domain.reasons import AskReason
 from sms_local.front_door import front_door_routes
 from sms_local.people import PEOPLE
 from sms_local.phone.listener import Listener

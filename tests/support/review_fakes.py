@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from sms_engagement_runtime.channel.domain.broadcast.audience import Cursor, Page
 from sms_engagement_runtime.review_collector.domain.customers import Customer
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeys
-from sms_engagement_runtime.review_collector.domain.outcomes import PersonOutcome
 from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
 from sms_engagement_runtime.review_collector.domain.reviews import Review, ReviewStatus
 
@@ -163,9 +160,7 @@ class FakeReviews:
     def submitted_between(
         self, status: ReviewStatus, start: datetime, end: datetime
     ) -> Iterator[tuple[str, int]]:
-        found = [
-            row for row in self.rows.values() if row.status is status and start <= row.created_at < end
-        ]
+        found = [row for row in self.rows.values() if row.status is status and start <= row.created_at < end]
         for row in sorted(found, key=lambda row: row.created_at):
             yield row.review_id, row.opinion.rating
 
@@ -181,49 +176,3 @@ class FakeReviews:
         with self.lock:
             if review_id in self.rows:
                 self.rows[review_id] = replace(self.rows[review_id], announced_at=at)
-
-
-class FakeRunStore:
-    """Objects by key, kept as the text that the bucket would hold."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, str] = {}
-
-    def write_people(self, key: str, user_ids: Sequence[str]) -> None:
-        self.objects[key] = json.dumps(list(user_ids))
-
-    def read_people(self, key: str) -> list[str]:
-        return json.loads(self.objects[key])
-
-    def write_outcomes(self, key: str, outcomes: Iterable[PersonOutcome]) -> None:
-        rows = [
-            [o.user_id, str(o.state), o.reason and str(o.reason), o.message_id, o.parts] for o in outcomes
-        ]
-        self.objects[key] = json.dumps(rows)
-
-    def read_outcomes(self, prefix: str, keys: Sequence[str]) -> Iterator[PersonOutcome]:
-        for key in keys:
-            if key in self.objects and key.startswith(prefix):
-                for user_id, state, reason, message_id, parts in json.loads(self.objects[key]):
-                    yield PersonOutcome(
-                        user_id=user_id, state=state, reason=reason, message_id=message_id, parts=parts
-                    )
-
-    def write_json(self, key: str, value: Any) -> None:
-        self.objects[key] = json.dumps(value)
-
-    def read_json(self, key: str) -> Any:
-        return json.loads(self.objects[key])
-
-
-class MemoryBuckets:
-    """Two buckets in memory."""
-
-    def __init__(self) -> None:
-        self._buckets: tuple[list[tuple[str, str]], ...] = ([], [])
-
-    def add(self, subscriber_id: str, user_id: str) -> None:
-        self._buckets[sum(subscriber_id.encode()) % 2].append((subscriber_id, user_id))
-
-    def contents(self) -> Iterator[Sequence[tuple[str, str]]]:
-        yield from self._buckets

@@ -106,7 +106,7 @@ def test_broadcast_goes_through_gate_and_ledger(baseline):
     assert env.calls["dynamodb.TransactWriteItems"] == sent
     assert env.items["dynamodb.TransactWriteItems"] == 2 * sent
     assert {put["state"]["S"] for put in env.messages.puts} == {"ACCEPTED"}
-    assert len(env.requests.puts) == sent
+    assert len(env.requests.updates) == sent
 
 
 def test_broadcast_without_time_left_sends_nothing_and_is_incomplete(baseline):

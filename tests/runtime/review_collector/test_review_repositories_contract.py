@@ -10,20 +10,15 @@ from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
 from sms_engagement_runtime.review_collector.adapters.dynamodb_customers import DynamoCustomers
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
 from sms_engagement_runtime.review_collector.adapters.dynamodb_reviews import DynamoReviews
-from sms_engagement_runtime.review_collector.adapters.phone_buckets import DiskBuckets
-from sms_engagement_runtime.review_collector.adapters.s3_runs import S3RunStore
 from sms_engagement_runtime.review_collector.domain.customers import Customer
-from sms_engagement_runtime.review_collector.domain.outcomes import PersonOutcome
 from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
 from sms_engagement_runtime.review_collector.domain.reviews import Opinion, Review, ReviewStatus
 from tests.support.review_fakes import (
     FakeCustomers,
     FakeReviewRequests,
     FakeReviews,
-    FakeRunStore,
-    MemoryBuckets,
 )
-from tests.support.review_tables import CUSTOMERS, REVIEW_REQUESTS, REVIEWS, aws_client, review_tables
+from tests.support.review_tables import CUSTOMERS, REVIEW_REQUESTS, REVIEWS, review_tables
 
 NOW = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -438,67 +433,3 @@ class TestForeignCustomers:
         with pytest.raises(ServiceCallError, match="unread"):
             DynamoCustomers(dynamodb, table=CUSTOMERS, sleep=pauses.append).find(["u1"])
         assert pauses == [0.1, 0.2, 0.4, 0.8]
-
-
-@pytest.fixture(params=["fake", "s3"])
-def store(request):
-    if request.param == "fake":
-        return FakeRunStore()
-    request.getfixturevalue("dynamodb")
-    client = aws_client("s3")
-    client.create_bucket(Bucket="broadcast")
-    return S3RunStore(client, bucket="broadcast")
-
-
-class TestRunStore:
-    def test_people_are_read_as_written(self, store):
-        people = ["u1", "with\nline\u2028ends", "Ünïcödé 😀", 'quotes"', "half \ud83d"]
-
-        store.write_people("runs/r/parts/00001.jsonl", people)
-
-        assert store.read_people("runs/r/parts/00001.jsonl") == people
-
-    def test_outcomes_are_read_as_written_and_missing_objects_have_none(self, store):
-        outcomes = [
-            PersonOutcome(user_id="u1", state="ACCEPTED", message_id="m1", parts=1),
-            PersonOutcome(user_id="u2", state="SUPPRESSED", reason="NO_PHONE"),
-        ]
-        store.write_outcomes("runs/r/results/00001.jsonl", outcomes[:1])
-        store.write_outcomes("runs/r/results/00003.jsonl", outcomes[1:])
-        store.write_outcomes("runs/r/results/00004.jsonl", outcomes)
-
-        keys = [f"runs/r/results/0000{n}.jsonl" for n in (1, 2, 3)]
-
-        assert list(store.read_outcomes("runs/r/results/", keys)) == outcomes
-
-    def test_the_last_write_of_a_key_counts(self, store):
-        store.write_json("runs/r/manifest.json", [1, 2])
-        store.write_json("runs/r/manifest.json", [3])
-
-        assert store.read_json("runs/r/manifest.json") == [3]
-
-
-@pytest.fixture(params=["fake", "disk"])
-def buckets(request, tmp_path):
-    if request.param == "fake":
-        yield MemoryBuckets()
-        return
-    with DiskBuckets(tmp_path, count=4) as buckets:
-        yield buckets
-    assert list(tmp_path.iterdir()) == []
-
-
-class TestPhoneBuckets:
-    def test_everybody_of_a_phone_is_in_one_bucket(self, buckets):
-        pairs = [(f"v1:{n % 7}", f"user {n}\n\t😀 \ud83d\\n") for n in range(50)]
-        for pair in pairs:
-            buckets.add(*pair)
-
-        contents = [list(bucket) for bucket in buckets.contents()]
-
-        assert sorted(pair for bucket in contents for pair in bucket) == sorted(pairs)
-        homes = {
-            phone: {n for n, bucket in enumerate(contents) for p, _ in bucket if p == phone}
-            for phone, _ in pairs
-        }
-        assert all(len(home) == 1 for home in homes.values())
