@@ -38,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    # A line for each step of each jump.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     app = create_app(
         options.aws_endpoint,
         region=options.region,
