@@ -458,7 +458,9 @@ def test_every_name_leaves_one_part_with_a_whole_link(quiet_cloud: Cloud, name: 
     (text,) = requests_to(quiet_cloud)
     assert (text["parts"], text["encoding"]) == (1, "GSM")
     assert re.fullmatch(
-        r"Hi( [^\s<>{}/]+)?! Please review your recent purchase: http\S+/r/\S{40}", text["body"]
+        r"Hi( [^\s<>{}/]+)?! Please review your recent purchase: http\S+/r/\S{40}"
+        r" Demo Store: Reply STOP to opt out",
+        text["body"],
     )
 
 

@@ -3,8 +3,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from botocore.stub import Stubber
 
-from sms_engagement_runtime.channel.adapters import clients
+from sms_engagement_runtime.channel.adapters import clients, wiring
 from sms_engagement_runtime.channel.adapters.budget import DynamoBudget
 from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
 from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
@@ -24,6 +25,7 @@ from sms_engagement_runtime.observability import metrics
 from sms_engagement_runtime.settings import SettingsError, load
 from tests.support.dynamodb_tables import channel_tables
 from tests.support.logs import captured_logs
+from tests.support.texts import outbound_message
 
 ENVIRONMENT = {
     "CONTACTS_TABLE": "contacts",
@@ -89,6 +91,30 @@ def test_everything_that_was_set_is_put_to_use(no_network):
     )
     assert settings.requests_per_second == 5
     assert settings.max_price == "0.05"
+
+
+def test_the_highest_price_goes_along_with_every_text(monkeypatch):
+    settings = load(SendingSettings, {**ENVIRONMENT, "MAX_PRICE": "0.05"})
+    client = clients.sms_client()
+    monkeypatch.setattr(wiring, "sms_client", lambda: client)
+    text = outbound_message()
+
+    with Stubber(client) as stubber:
+        stubber.add_response(
+            "send_text_message",
+            {"MessageId": "m-1"},
+            {
+                "DestinationPhoneNumber": text.destination.e164,
+                "OriginationIdentity": settings.origination_identity,
+                "MessageBody": text.body,
+                "MessageType": "PROMOTIONAL",
+                "ConfigurationSetName": "channel",
+                "Context": {"intent": text.key},
+                "MaxPrice": "0.05",
+            },
+        )
+
+        assert build_sender(settings).send(text) == "m-1"
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, Final
 
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import REMAINING
 from sms_engagement_runtime.channel.domain.broadcast.planning import Progress
 from sms_engagement_runtime.channel.domain.broadcast.run import Run, RunStore
+from sms_engagement_runtime.channel.domain.budget import in_dollars
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 
 # Not sent, and to be sent by a later run.
@@ -48,7 +48,7 @@ def summarise(
         "outcomes": dict(tally.outcomes),
         "reasons": dict(tally.reasons),
         "parts": tally.parts,
-        "estimatedCostUsd": f"{Decimal(tally.parts * millicents_per_part) / 100_000:.2f}",
+        "estimatedCostUsd": in_dollars(tally.parts * millicents_per_part),
         "complete": _LEFT.isdisjoint(tally.outcomes),
         "reason": run.reason,
         "follows": run.follows,
