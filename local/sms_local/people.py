@@ -1,22 +1,48 @@
 """The demo customers: who they are, and putting them into the customers table."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sms_local import aws
 from sms_local.places import Places
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """One demo customer; `phone_number` as a shop's till might hold it, None where it has none."""
+    """One demo customer.
+
+    Attributes
+    ----------
+    phone_number
+        As a shop's till might hold it, None where it has none.
+    phone
+        The same number in E.164 where it can take a text, which gives the person a phone on the page; None
+        also where the phone is another customer's.
+    note
+        What the person bought, or why there is no phone.
+    created_at
+        Epoch seconds.
+    town, time_zone
+        Where the number's area code belongs, and the IANA zone there, for the page to show the hour that it
+        is for the person; None without a phone. The product works that out by itself and is not told.
+    situation
+        What becomes of the person in a broadcast, for those whom the page adds on request.
+    """
 
     user_id: str
     name: str
     phone_number: str | None
-    #: The same number in E.164 where it can take a text, which gives the person a phone on the page.
     phone: str | None
     note: str
     created_at: int
+    town: str | None = None
+    time_zone: str | None = None
+    situation: str = ""
 
 
 #: Numbers with 555-01xx are set aside for fiction (NANPA); 020 7946 0xxx likewise by Ofcom, and they are
@@ -29,6 +55,8 @@ PEOPLE = (
         phone="+14045550101",
         note="Pour-over kettle",
         created_at=1_767_603_600,
+        town="Atlanta",
+        time_zone="America/New_York",
     ),
     Person(
         user_id="customer-002",
@@ -37,6 +65,8 @@ PEOPLE = (
         phone="+12125550102",
         note="Hand grinder",
         created_at=1_767_690_000,
+        town="New York",
+        time_zone="America/New_York",
     ),
     Person(
         user_id="customer-003",
@@ -45,6 +75,8 @@ PEOPLE = (
         phone="+14155550103",
         note="Two ceramic cups",
         created_at=1_767_776_400,
+        town="San Francisco",
+        time_zone="America/Los_Angeles",
     ),
     Person(
         user_id="customer-004",
@@ -53,6 +85,8 @@ PEOPLE = (
         phone="+16175550104",
         note="Samovar",
         created_at=1_767_862_800,
+        town="Boston",
+        time_zone="America/New_York",
     ),
     Person(
         user_id="customer-005",
@@ -61,6 +95,8 @@ PEOPLE = (
         phone="+13125550105",
         note="Cezve, copper",
         created_at=1_767_949_200,
+        town="Chicago",
+        time_zone="America/Chicago",
     ),
     Person(
         user_id="customer-006",
@@ -69,6 +105,8 @@ PEOPLE = (
         phone="+15035550106",
         note="Filter papers",
         created_at=1_768_035_600,
+        town="Portland",
+        time_zone="America/Los_Angeles",
     ),
     Person(
         user_id="customer-007",
@@ -88,19 +126,67 @@ PEOPLE = (
     ),
 )
 
+#: Customers whom the page adds on request. They are not among those of the beginning, since a run that
+#: somebody waits for in the night ends only when the clock has moved.
+SITUATIONS = (
+    Person(
+        user_id="customer-009",
+        name="Leilani Kealoha",
+        phone_number="(808) 555-0109",
+        phone="+18085550109",
+        note="Kona coffee, a pound",
+        created_at=1_768_294_800,
+        town="Honolulu",
+        time_zone="Pacific/Honolulu",
+        situation="Lives in Honolulu: seven in the morning there at 17:00 UTC, so her text waits for eight.",
+    ),
+    Person(
+        user_id="customer-010",
+        name="Jane Doe",
+        phone_number="+1 (404) 555-0101",
+        phone=None,
+        note="Shares John Doe’s phone",
+        created_at=1_768_381_200,
+        situation="Shares John Doe’s phone: one text for the two of them, and she is listed as a duplicate.",
+    ),
+)
+
 
 def load_people(places: Places, customers_table: str) -> int:
     """Put the demo customers into the table, over what is there; return how many they are."""
     dynamodb = aws.session().client("dynamodb", endpoint_url=places.aws_endpoint, config=aws.client_config())
     for person in PEOPLE:
-        item = {
-            "userId": {"S": person.user_id},
-            "name": {"S": person.name},
-            "email": {"S": f"{person.user_id}@example.com"},
-            "status": {"S": "active"},
-            "createdAt": {"N": str(person.created_at)},
-        }
-        if person.phone_number is not None:
-            item["phoneNumber"] = {"S": person.phone_number}
-        dynamodb.put_item(TableName=customers_table, Item=item)
+        put_person(dynamodb, customers_table, person)
     return len(PEOPLE)
+
+
+def put_person(dynamodb: "DynamoDBClient", customers_table: str, person: Person) -> None:
+    """Put one customer into the table, over what is there."""
+    item: dict[str, AttributeValueTypeDef] = {
+        "userId": {"S": person.user_id},
+        "name": {"S": person.name},
+        "email": {"S": f"{person.user_id}@example.com"},
+        "status": {"S": "active"},
+        "createdAt": {"N": str(person.created_at)},
+    }
+    if person.phone_number is not None:
+        item["phoneNumber"] = {"S": person.phone_number}
+    dynamodb.put_item(TableName=customers_table, Item=item)
+
+
+def people_in_table(
+    dynamodb: "DynamoDBClient", customers_table: str, people: Iterable[Person]
+) -> tuple[Person, ...]:
+    """Return those of `people` who are customers at present, in their order; no more than 100 of them."""
+    # 100 keys is what BatchGetItem takes at once (its API reference).
+    candidates = tuple(people)
+    answer = dynamodb.batch_get_item(
+        RequestItems={
+            customers_table: {
+                "Keys": [{"userId": {"S": person.user_id}} for person in candidates],
+                "ProjectionExpression": "userId",
+            }
+        }
+    )
+    found = {row["userId"]["S"] for row in answer["Responses"].get(customers_table, [])}
+    return tuple(person for person in candidates if person.user_id in found)

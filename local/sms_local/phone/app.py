@@ -5,13 +5,12 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -19,23 +18,30 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from sms_engagement_runtime.channel.adapters.pause import DynamoPauseSwitch
+from sms_local import aws
 from sms_local.front_door import front_door_routes
 from sms_local.outputs import output_value
-from sms_local.people import PEOPLE
+from sms_local.people import SITUATIONS, put_person
+from sms_local.phone.carrier import CarrierControl, CarrierError
+from sms_local.phone.clock import PageClock
+from sms_local.phone.executions import ExecutionReader
 from sms_local.phone.listener import Listener
 from sms_local.phone.loopback import LoopbackOnly
-from sms_local.phone.runs import Broadcast
-from sms_local.phone.threads import Reply, phones
+from sms_local.phone.runs import Broadcast, RunFilesReader
+from sms_local.phone.state import CARRIER_SECONDS, CLOUD_ERRORS, Cloud, CloudState
+from sms_local.phone.threads import Reply
 from sms_local.places import Places
 
 _STATIC = Path(__file__).resolve().parent / "static"
+_SCRIPTS = ("phone", "account", "broadcast", "clock", "dom", "server", "threads")
 _FILES = {
     "/": ("index.html", "text/html"),
     "/phone.css": ("phone.css", "text/css"),
-    "/phone.js": ("phone.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     # Browsers ask for it on every page of the address, the review form included.
     "/favicon.ico": ("icon.svg", "image/svg+xml"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS},
 }
 _HEADERS = {
     "Content-Security-Policy": (
@@ -49,54 +55,11 @@ _HEADERS = {
 
 #: How long a reply may be: what a phone sends at most (1,600 characters, SendTextMessage's own bound).
 _REPLY_CHARACTERS = 1600
-_FRESH_SECONDS = 0.3
+_LONGEST_SKIP = timedelta(days=31)
 _HEARTBEAT_SECONDS = 15.0
 
-
-class CloudState:
-    """What the page shows, gathered from the carrier and the cloud at most a few times a second."""
-
-    def __init__(
-        self, client: httpx.AsyncClient, places: Places, listener: Listener, broadcast: Broadcast | None
-    ) -> None:
-        self._client = client
-        self._places = places
-        self._listener = listener
-        self._broadcast = broadcast
-        self._lock = asyncio.Lock()
-        self._gathered_at = 0.0
-        self._json = ""
-
-    async def as_json(self) -> str:
-        """Return the state as one line of JSON: phones, the admin's notices, the last run, any problem."""
-        async with self._lock:
-            if time.monotonic() - self._gathered_at > _FRESH_SECONDS:
-                self._json = json.dumps(await self._gather(), ensure_ascii=False)
-                self._gathered_at = time.monotonic()
-            return self._json
-
-    async def _gather(self) -> dict[str, Any]:
-        sent: list[dict[str, Any]] = []
-        run, problem = None, None
-        try:
-            answer = await self._client.get(f"{self._places.carrier_endpoint}/control/messages")
-            sent = answer.raise_for_status().json()
-        except httpx.HTTPError as error:
-            problem = f"The carrier simulator does not answer ({type(error).__name__})."
-        try:
-            run = await run_in_threadpool(self._broadcast.latest) if self._broadcast else None
-        except (BotoCoreError, ClientError) as error:
-            problem = f"The emulator does not answer ({type(error).__name__})."
-        return {
-            "phones": phones(PEOPLE, sent, self._listener.replies),
-            "notices": [
-                {"id": one.id, "kind": one.kind, "subject": one.subject, "text": one.text, "at": one.at}
-                for one in self._listener.notices
-            ],
-            "run": run,
-            "canSend": self._broadcast is not None,
-            "problem": problem,
-        }
+#: Who changes the pause switch from here.
+_THE_PAGE = "phone page"
 
 
 def create_app(places: Places, outputs: Mapping[str, Any]) -> Starlette:
@@ -116,58 +79,95 @@ def create_app(places: Places, outputs: Mapping[str, Any]) -> Starlette:
             ("admin", output_value(outputs, "AdminTopicArn")),
             ("attention", output_value(outputs, "AttentionTopicArn")),
             ("inbound", output_value(outputs, "InboundTopicArn")),
+            ("events", output_value(outputs, "EventTopicArn")),
         )
         if arn is not None
     }
-    listener = Listener(places, topics)
-    state_machine = outputs["state_machines"].get("review_broadcast")
-    broadcast = (
-        Broadcast(places, state_machine=state_machine, bucket=output_value(outputs, "BroadcastBucketName"))
-        if state_machine
-        else None
+    carrier = CarrierControl(client, places.carrier_endpoint)
+    clock = PageClock(carrier)
+    page = Page(
+        port=places.ports["phone page"],
+        carrier=carrier,
+        clock=clock,
+        listener=Listener(places, topics),
+        cloud=look_at_cloud(places, outputs, clock),
     )
-    state = CloudState(client, places, listener, broadcast)
     api_id = output_value(outputs, "ApiId")
-    endpoints = _Endpoints(client, places, listener, broadcast, state)
-    routes = [
-        *(Route(path, _file(name, media_type)) for path, (name, media_type) in _FILES.items()),
-        Route("/health", endpoints.health),
-        Route("/api/state", endpoints.state),
-        Route("/api/events", endpoints.events),
-        Route("/api/reply", endpoints.reply, methods=["POST"]),
-        Route("/api/broadcast", endpoints.broadcast, methods=["POST"]),
-        Route("/api/forget", endpoints.forget, methods=["POST"]),
-    ]
     if api_id is not None:
-        routes += front_door_routes(client, aws_endpoint=places.aws_endpoint, api_id=api_id)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await run_in_threadpool(listener.start)
-        yield
-        await run_in_threadpool(listener.stop)
-        await client.aclose()
-
-    guard = Middleware(LoopbackOnly, port=places.ports["phone page"], own_paths=("/api/",))
-    return Starlette(routes=routes, middleware=[guard], lifespan=lifespan)
+        page.routes += front_door_routes(client, aws_endpoint=places.aws_endpoint, api_id=api_id)
+    return page.application(closing=client.aclose)
 
 
-class _Endpoints:
-    """The page's own requests."""
+def look_at_cloud(places: Places, outputs: Mapping[str, Any], clock: PageClock) -> Cloud:
+    """Return what the page looks at in a deployed cloud."""
+    session, options = aws.session(), {"endpoint_url": places.aws_endpoint, "config": aws.client_config()}
+    stepfunctions = session.client("stepfunctions", **options)  # type: ignore[call-overload]
+    dynamodb = session.client("dynamodb", **options)  # type: ignore[call-overload]
+    machine = outputs["state_machines"].get("review_broadcast")
+    bucket = output_value(outputs, "BroadcastBucketName")
+    contacts = outputs["tables"].get("contacts")
+    return Cloud(
+        executions=ExecutionReader(stepfunctions),
+        broadcast=Broadcast(stepfunctions, machine=machine) if machine else None,
+        files=RunFilesReader(session.client("s3", **options), bucket=bucket)  # type: ignore[call-overload]
+        if bucket
+        else None,
+        switch=DynamoPauseSwitch(dynamodb, table=contacts, clock=clock) if contacts else None,
+        dynamodb=dynamodb,
+        customers_table=outputs["tables"].get("customers"),
+    )
+
+
+class Page:
+    """The page's own requests.
+
+    Attributes
+    ----------
+    routes
+        To which others may be added before `application` is called.
+    """
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
-        places: Places,
+        *,
+        port: int,
+        carrier: CarrierControl,
+        clock: PageClock,
         listener: Listener,
-        broadcast: Broadcast | None,
-        state: CloudState,
+        cloud: Cloud,
     ) -> None:
-        self._client = client
-        self._places = places
+        self._port = port
+        self._carrier = carrier
+        self._clock = clock
         self._listener = listener
-        self._broadcast = broadcast
-        self._state = state
+        self._cloud = cloud
+        self._state = CloudState(carrier=carrier, clock=clock, listener=listener, cloud=cloud)
+        self.routes = [
+            *(Route(path, _file(name, media_type)) for path, (name, media_type) in _FILES.items()),
+            Route("/health", self.health),
+            Route("/api/state", self.state),
+            Route("/api/events", self.events),
+            Route("/api/reply", self.reply, methods=["POST"]),
+            Route("/api/broadcast", self.broadcast, methods=["POST"]),
+            Route("/api/skip", self.skip, methods=["POST"]),
+            Route("/api/sending", self.sending, methods=["POST"]),
+            Route("/api/customers", self.customers, methods=["POST"]),
+            Route("/api/forget", self.forget, methods=["POST"]),
+        ]
+
+    def application(self, *, closing: Callable[[], Awaitable[None]]) -> Starlette:
+        """Return the application; `closing` is called at its end."""
+
+        @contextlib.asynccontextmanager
+        async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+            await run_in_threadpool(self._listener.start)
+            yield
+            await run_in_threadpool(self._listener.stop)
+            await self._clock.close()
+            await closing()
+
+        guard = Middleware(LoopbackOnly, port=self._port, own_paths=("/api/",))
+        return Starlette(routes=self.routes, middleware=[guard], lifespan=lifespan)
 
     async def health(self, _request: Request) -> Response:
         """Answer that the page is there."""
@@ -175,22 +175,25 @@ class _Endpoints:
 
     async def state(self, _request: Request) -> Response:
         """Answer with the state of this moment."""
-        return Response(await self._state.as_json(), media_type="application/json", headers=_HEADERS)
+        return Response(_object(await self._state.parts()), media_type="application/json", headers=_HEADERS)
 
     async def events(self, request: Request) -> Response:
-        """Stream the state whenever it changes (server-sent events)."""
+        """Stream the parts of the state that have changed (server-sent events)."""
 
         async def stream() -> AsyncIterator[str]:
-            last, said_at = "", time.monotonic()
+            told: dict[str, str] = {}
+            said_at = time.monotonic()
             while not await request.is_disconnected():
-                current = await self._state.as_json()
-                if current != last:
-                    last, said_at = current, time.monotonic()
-                    yield f"data: {current}\n\n"
+                parts = await self._state.parts()
+                changed = {name: part for name, part in parts.items() if told.get(name) != part}
+                if changed:
+                    told |= changed
+                    said_at = time.monotonic()
+                    yield f"data: {_object(changed)}\n\n"
                 elif time.monotonic() - said_at > _HEARTBEAT_SECONDS:
                     said_at = time.monotonic()
                     yield ": still here\n\n"
-                await asyncio.sleep(_FRESH_SECONDS)
+                await asyncio.sleep(CARRIER_SECONDS)
 
         return StreamingResponse(stream(), media_type="text/event-stream", headers=_HEADERS)
 
@@ -203,33 +206,90 @@ class _Endpoints:
         if len(body) > _REPLY_CHARACTERS:
             return _problem(f"A text has {_REPLY_CHARACTERS} characters at the most.", 400)
         identifier = str(uuid4())
-        reply = Reply(id=identifier, phone=phone, body=body, at=datetime.now(tz=UTC).isoformat())
-        inbound = {"from": phone, "body": body, "inbound_message_id": identifier}
+        reply = Reply(id=identifier, phone=phone, body=body, at=self._clock.now().isoformat())
         try:
-            answer = await self._client.post(f"{self._places.carrier_endpoint}/control/inbound", json=inbound)
-        except httpx.TransportError as error:
-            return _problem(f"The carrier simulator does not answer ({type(error).__name__}).", 502)
-        if answer.is_error:
-            return _problem(f"The carrier simulator refused the text: {answer.text.strip()}", 502)
+            await self._carrier.text({"from": phone, "body": body, "inbound_message_id": identifier})
+        except CarrierError as error:
+            return _problem(str(error), 502)
         self._listener.add_reply(reply)
+        self._state.hurry()
         return JSONResponse({"id": identifier}, status_code=202)
 
-    async def broadcast(self, _request: Request) -> Response:
-        """Send today's review requests."""
-        if self._broadcast is None:
+    async def broadcast(self, request: Request) -> Response:
+        """Send today's review requests: ``{}``; or find out what that would do: ``{"dryRun": true}``."""
+        wanted = await _json_object(request)
+        is_dry = wanted.get("dryRun", False)
+        if not isinstance(is_dry, bool):
+            return _problem("Say true or false for a dry run.", 400)
+        if self._cloud.broadcast is None:
             return _problem("No review broadcast is deployed.", 404)
         try:
-            run = await run_in_threadpool(self._broadcast.start)
-        except (BotoCoreError, ClientError) as error:
+            run = await run_in_threadpool(self._cloud.broadcast.start, is_dry=is_dry)
+        except CLOUD_ERRORS as error:
             return _problem(f"The run could not be started: {error}", 502)
+        self._state.hurry()
         return JSONResponse({"id": run}, status_code=202)
 
+    async def skip(self, request: Request) -> Response:
+        """Begin a jump of the clock: ``{"seconds": 1800}``; the stream tells how far it is."""
+        seconds = (await _json_object(request)).get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
+            return _problem("Say how many seconds to skip: a whole number above 0.", 400)
+        if seconds > _LONGEST_SKIP.total_seconds():
+            return _problem(f"Skip {_LONGEST_SKIP.days} days at the most; more in several jumps.", 400)
+        if not self._clock.skip(timedelta(seconds=seconds)):
+            return _problem("The clock is jumping already.", 409)
+        self._state.hurry()
+        return JSONResponse({}, status_code=202)
+
+    async def sending(self, request: Request) -> Response:
+        """Pause all sending, or let it go on: ``{"paused": true}``."""
+        paused = (await _json_object(request)).get("paused")
+        if not isinstance(paused, bool):
+            return _problem("Say whether sending is to be paused: true or false.", 400)
+        switch = self._cloud.switch
+        if switch is None:
+            return _problem("No channel is deployed.", 404)
+        try:
+            if paused:
+                await run_in_threadpool(switch.pause, "paused on the phone page", by=_THE_PAGE)
+            else:
+                await run_in_threadpool(switch.resume, by=_THE_PAGE)
+        except CLOUD_ERRORS as error:
+            return _problem(f"The switch could not be set: {error}", 502)
+        self._state.hurry()
+        return JSONResponse({"paused": paused})
+
+    async def customers(self, request: Request) -> Response:
+        """Add one of the prepared customers: ``{"userId": "customer-009"}``."""
+        user_id = (await _json_object(request)).get("userId")
+        person = next((one for one in SITUATIONS if one.user_id == user_id), None)
+        if person is None:
+            return _problem("Nobody of that id is prepared.", 400)
+        dynamodb, table = self._cloud.dynamodb, self._cloud.customers_table
+        if dynamodb is None or table is None:
+            return _problem("No customers table is deployed.", 404)
+        try:
+            await run_in_threadpool(put_person, dynamodb, table, person)
+        except CLOUD_ERRORS as error:
+            return _problem(f"The customer could not be added: {error}", 502)
+        self._state.hurry()
+        return JSONResponse({"userId": person.user_id}, status_code=201)
+
     async def forget(self, _request: Request) -> Response:
-        """Forget notices, replies and runs; `sms-local reset` asks for it."""
+        """Forget notices, replies, runs and the account; `sms-local reset` asks for it."""
         self._listener.forget()
-        if self._broadcast is not None:
-            self._broadcast.forget()
+        self._clock.forget()
+        try:
+            await self._state.forget()
+        except CLOUD_ERRORS as error:
+            return _problem(f"The emulator does not answer ({type(error).__name__}).", 502)
         return JSONResponse({})
+
+
+def _object(parts: Mapping[str, str]) -> str:
+    """Return a JSON object of values that are JSON already."""
+    return "{" + ",".join(f"{json.dumps(name)}:{part}" for name, part in parts.items()) + "}"
 
 
 def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:

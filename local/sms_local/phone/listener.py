@@ -1,4 +1,4 @@
-"""Hears what the cloud publishes: notices to the admin, what waits for a human, and texts from phones.
+"""Hears what the cloud publishes: notices to the admin, what waits for a human, texts and delivery events.
 
 One queue, subscribed to the topics, as any other subscriber would be: what the page shows went through the
 cloud.
@@ -21,6 +21,9 @@ _QUEUE_NAME = "sms-local-phone-page"
 _WAIT_SECONDS = 1
 _RETRY_SECONDS = 1.0
 
+#: What is remembered of each kind, the newest: a broadcast to many has many delivery events.
+_MOST_REMEMBERED = 2000
+
 logger = logging.getLogger(__name__)
 
 
@@ -36,14 +39,14 @@ class Notice:
 
 
 class Listener:
-    """Collects notices and replies in the background until it is stopped.
+    """Collects notices, replies and delivery events in the background until it is stopped.
 
     Parameters
     ----------
     places
         Where the embedded cloud listens.
     topics
-        ARN of a topic → its kind: ``admin``, ``attention`` or ``inbound``.
+        ARN of a topic → its kind: ``admin``, ``attention``, ``inbound`` or ``events``.
     """
 
     def __init__(self, places: Places, topics: Mapping[str, str]) -> None:
@@ -51,6 +54,7 @@ class Listener:
         self._lock = threading.Lock()
         self._notices: dict[str, Notice] = {}
         self._replies: dict[str, Reply] = {}
+        self._deliveries: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._stopping = threading.Event()
         session = aws.session()
         self._sqs = session.client("sqs", endpoint_url=places.aws_endpoint, config=aws.client_config())
@@ -78,12 +82,14 @@ class Listener:
         """Show a text from a phone at once; the inbound topic tells it again under the same id."""
         with self._lock:
             self._replies.setdefault(reply.id, reply)
+            _bound(self._replies)
 
     def forget(self) -> None:
         """Drop everything heard so far."""
         with self._lock:
             self._notices.clear()
             self._replies.clear()
+            self._deliveries.clear()
 
     @property
     def notices(self) -> list[Notice]:
@@ -97,6 +103,12 @@ class Listener:
         with self._lock:
             return list(self._replies.values())
 
+    @property
+    def deliveries(self) -> list[Mapping[str, Any]]:
+        """Delivery events, as the service publishes them, each once."""
+        with self._lock:
+            return list(self._deliveries.values())
+
     def hear(self, body: str) -> None:
         """Take one SNS envelope as SQS delivers it; what is not understood is dropped with a log line."""
         try:
@@ -106,12 +118,24 @@ class Listener:
             if kind == "inbound":
                 self._hear_reply(json.loads(message), at)
                 return
+            if kind == "events":
+                self._hear_delivery(json.loads(message))
+                return
         except (ValueError, KeyError, TypeError) as error:
             logger.warning("A message of an unknown shape was dropped: %s", type(error).__name__)
             return
         notice = Notice(id=identifier, kind=kind, subject=envelope.get("Subject") or "", text=message, at=at)
         with self._lock:
             self._notices[identifier] = notice
+            _bound(self._notices)
+
+    def _hear_delivery(self, event: Mapping[str, Any]) -> None:
+        key = (event["messageId"], event["eventType"])
+        if not {"destinationPhoneNumber", "eventTimestamp"} <= event.keys():
+            raise KeyError
+        with self._lock:
+            self._deliveries.setdefault(key, event)
+            _bound(self._deliveries)
 
     def _hear_reply(self, inbound: Mapping[str, Any], at: str) -> None:
         number = inbound.get("originationNumber")
@@ -144,3 +168,9 @@ class Listener:
             "Condition": {"ArnEquals": {"aws:SourceArn": list(self._topics)}},
         }
         return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _bound(remembered: dict[Any, Any]) -> None:
+    """Forget the oldest ones."""
+    while len(remembered) > _MOST_REMEMBERED:
+        del remembered[next(iter(remembered))]

@@ -1,14 +1,23 @@
-"""Reason codes and outcomes in the words of a person who looks at the report."""
+"""Reason codes, outcomes and events in the words of a person who looks at the page."""
 
-#: Reason code (`sms_engagement_runtime.channel.domain.reasons.Reason`) → why no text went out.
+import unicodedata
+
+#: Reason code → why no text went out. Codes are the channel's (`Reason`), the broadcast engine's
+#: (`RunReason`) and the review collector's (`AskReason`).
 REASONS = {
     "NO_LONGER_TRUE": "the reason for the text had gone",
     "PAUSED": "all sending is paused",
+    "QUIET_HOURS": "it is not the hour for texts where the person is",
+    "EXPIRES_IN_QUIET_HOURS": "the text would be too old when the person may be texted again",
+    "TIME_ZONE_UNKNOWN": "nobody knows what time it is where the person is",
+    "FREQUENCY_CAP": "had as many texts lately as anybody gets",
+    "DAY_BUDGET": "the day’s budget is spent",
+    "CAMPAIGN_BUDGET": "the budget of this campaign is spent",
     "OPTED_OUT": "answered STOP",
     "NO_CONSENT": "never agreed to such texts",
     "PENDING_CONFIRMATION": "has not confirmed the subscription yet",
-    "COUNTRY_NOT_ALLOWED": "the number is in a country we don't text",
-    "COUNTRY_UNKNOWN": "the number's country is unknown",
+    "COUNTRY_NOT_ALLOWED": "the number is in a country we don’t text",
+    "COUNTRY_UNKNOWN": "the number’s country is unknown",
     "TOO_MANY_PARTS": "the text would take too many parts",
     "EMPTY_BODY": "the text would be empty",
     "NO_PHONE": "gave no phone number",
@@ -16,23 +25,37 @@ REASONS = {
     "LANDLINE": "the number is a landline",
     "INACTIVE": "is not an active customer",
     "DUPLICATE_PHONE": "shares the phone of another customer",
+    "WRONG_NUMBER": "said that it is the wrong number",
     "THROTTLED": "the carrier was busy for too long",
     "SENDING_DISABLED": "the account may not send at present",
     "CARRIER_REFUSED": "the carrier refused the text",
     "OUTCOME_UNKNOWN": "the carrier never said whether it took the text",
     "EXPIRED": "it came too late to be useful",
-    "ALREADY_ASKED": "was asked about this before",
-    "NO_OCCASION": "was asked about everything before",
-    "NO_CUSTOMER": "is not in the customers table any more",
-    "OUT_OF_TIME": "the run's time was over; the next run does it",
-    "PART_FAILED": "this part of the run failed; the next run does it",
-    "SERVICE_UNAVAILABLE": "a service of ours did not answer; the next run does it",
-    "UNEXPECTED_ERROR": "failed in a way that nobody foresaw; the next run does it",
-    "CONTACT_CHANGED": "the person's consent changed again and again meanwhile",
+    "CONTACT_CHANGED": "the person’s consent changed again and again meanwhile",
     "OPT_OUT_LIST_REFUSED": "the carrier keeps the number on its opt-out list",
+    "OUT_OF_TIME": "the time was over before this person’s turn",
+    "PART_FAILED": "this part of the run failed again and again",
+    "SERVICE_UNAVAILABLE": "a service of ours did not answer",
+    "UNEXPECTED_ERROR": "failed in a way that nobody foresaw",
+    "STOPPED_OPT_OUTS": "the run stopped itself, since too many people opted out",
+    "STOPPED_FAILURES": "the run stopped itself, since too few texts arrived",
+    "RUN_EXPIRED": "the run ended before the person could be texted",
+    "ALREADY_ASKED": "was asked about this before",
+    "ALREADY_REMINDED": "was reminded once, and nobody is reminded twice",
+    "ANSWERED": "has written the review",
+    "COOLDOWN": "was asked about something else not long ago",
+    "NOT_DELIVERED": "the request did not arrive, so there is nothing to remind of",
+    "NO_CUSTOMER": "is not in the customers table any more",
+    "NO_OCCASION": "was asked about everything before",
+    "NO_REMINDERS": "nobody is reminded: reminders are switched off",
+    "NO_REQUEST": "was not asked, so there is nothing to remind of",
+    "OCCASION_EXPIRED": "the purchase is too long ago",
+    "REMINDER_EXPIRED": "the request is too long ago to remind of it",
+    "REMINDER_NOT_DUE": "has some days left to answer before a reminder",
 }
 
-#: Outcome without a reason (`channel.domain.sending.OutcomeState`, and a run's `REMAINING`) → what happened.
+#: Outcome without a reason (`channel.domain.outcome_state.OutcomeState`, and a run's `REMAINING`) → what
+#: happened.
 OUTCOMES = {
     "ACCEPTED": "the text is on its way",
     "SUPPRESSED": "no text was sent",
@@ -42,19 +65,56 @@ OUTCOMES = {
     "UNCERTAIN": "the carrier never said whether it took the text",
     "FAILED": "the carrier refused the text",
     "WOULD_SEND": "would get the text",
-    "REMAINING": "the run did not get to this person; the next one does",
+    "REMAINING": "the run did not get to this person",
 }
 
-#: Outcomes of people who got the text in this run, and of those about whom nobody knows.
-GOT_IT = frozenset({"ACCEPTED", "WOULD_SEND"})
-UNCERTAIN = frozenset({"UNCERTAIN", "IN_FLIGHT"})
+#: Last delivery event of a text that did not arrive → what came of it.
+LOSSES = {
+    "TEXT_INVALID": "the number is not valid",
+    "TEXT_INVALID_MESSAGE": "the text is not valid",
+    "TEXT_UNREACHABLE": "the phone cannot be reached",
+    "TEXT_CARRIER_UNREACHABLE": "the carrier cannot be reached",
+    "TEXT_BLOCKED": "the phone blocks texts",
+    "TEXT_CARRIER_BLOCKED": "the carrier blocked it",
+    "TEXT_SPAM": "the carrier took it for spam",
+    "TEXT_UNKNOWN": "nobody knows what became of it",
+    "TEXT_TTL_EXPIRED": "it was too old when it could be delivered",
+    "TEXT_PROTECT_BLOCKED": "our own protection blocked it",
+}
 
 
-def explain(state: str, reason: str | None) -> str:
-    """Return why a person got the text or not; a code without words of its own is shown as it is."""
+def explain(state: str, reason: str | None, *, town: str | None = None) -> str:
+    """Return why a person got the text or not; a code without words of its own is shown as it is.
+
+    Parameters
+    ----------
+    town
+        Where the person is, where that is known and explains the reason.
+    """
+    if reason == "QUIET_HOURS" and town is not None:
+        return f"it is not the hour for texts in {town}"
     if reason in REASONS:
         return REASONS[reason]
     known = OUTCOMES.get(state)
     if known is not None:
         return known if reason is None else f"{known} ({reason})"
     return reason or state
+
+
+def isolated(text: str) -> str:
+    """Return a text so that it does not turn the sentence around it, where it is written right to left."""
+    if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text):
+        return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}"
+    return text
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number and its noun: 1 text, 6 texts, 1,200 texts."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def listed(names: list[str], *, most: int = 3) -> str:
+    """Return names as a sentence has them: A, B and C; A, B and 4 more."""
+    if len(names) > most:
+        return f"{', '.join(names[: most - 1])} and {len(names) - most + 1:,} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

@@ -1,0 +1,424 @@
+"""What the cloud did, step by step in plain words: the account beside the phones.
+
+Every source (executions, texts, delivery events, replies, notices, jumps of the clock, the pause switch)
+gives its steps by itself; `gather` puts them into one order. All of it is pure: the same facts give the same
+account.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sms_local.phone.clock import Jump
+from sms_local.phone.executions import Execution, StateEvent
+from sms_local.phone.runs import LATER, NOT, UNKNOWN, Turn, awaited
+from sms_local.phone.words import LOSSES, counted, explain, isolated, listed
+
+#: Steps that the page shows, the newest ones.
+MOST_STEPS = 300
+#: From so many equal steps of a run within a minute on, one step tells how many there were.
+_FOLD_FROM = 13
+_MOST_QUOTED = 60
+
+#: The hours that anybody may be texted in at the most (47 CFR 64.1200(c)(1)): outside of them, whoever waits
+#: waits for the hour.
+_HOURS_BEGIN, _HOURS_END = time(8), time(21)
+
+#: What fell due (`POST /control/clock`) → what that was, and what many of them are called.
+_DUE = {
+    "wait": ("A wait was over", "waits were over"),
+    "retry": ("Another attempt began", "other attempts began"),
+    "schedule": ("A schedule fired", "schedules fired"),
+    "timeout": ("A time limit ran out", "time limits ran out"),
+    "expiry": ("Rows expired", "expiries"),
+    "queue": ("A message became visible", "messages became visible"),
+    "carrier": ("The carrier went on with a text", "texts went on at the carrier"),
+}
+
+#: States of people who wait for something that concerns them; the others wait for the run.
+_PUT_OFF = frozenset({"DEFERRED", "WOULD_SEND"})
+
+type Words = tuple[str | datetime, ...]
+"""A sentence; instants in it are shown in the zone that the page's reader chose."""
+
+type NameOf = Callable[[str], str]
+"""Phone number → whose it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One line of the account.
+
+    Attributes
+    ----------
+    id
+        The same for the same fact, so that the page shows it once.
+    at
+        Virtual time, aware, in UTC.
+    kind
+        What the page marks it as: ``run``, ``text``, ``delivered``, ``reply``, ``left-out``, ``wait``,
+        ``clock``, ``notice``, ``pause`` or ``problem``.
+    words
+        The sentence.
+    run
+        Id of the run that it belongs to; empty where it belongs to none.
+    fold
+        What equal steps are called together, as ``texts accepted``; empty where each stands for itself.
+    """
+
+    id: str
+    at: datetime
+    kind: str
+    words: Words
+    run: str = ""
+    fold: str = ""
+
+
+def gather(steps: Iterable[Step], titles: Mapping[str, Words]) -> dict[str, Any]:
+    """Return the newest steps in the order of time, each below its run.
+
+    What belongs to no run (a reply, a jump of the clock) stands below the run that did something last.
+
+    Parameters
+    ----------
+    titles
+        Id of a run → its heading.
+
+    Returns
+    -------
+    dict
+        ``{"steps": [{"id", "at", "kind", "words", "chapter"}], "titles": {chapter: words}, "isCut"}``. A
+        sentence is a list of text and ``{"at": ISO 8601}``.
+    """
+    ordered = sorted(fold({step.id: step for step in steps}.values()), key=lambda step: step.at)
+    told, chapter = [], ""
+    for step in ordered:
+        chapter = step.run if step.run in titles else chapter
+        told.append(
+            {
+                "id": step.id,
+                "at": step.at.isoformat(),
+                "kind": step.kind,
+                "words": _words_to_json(step.words),
+                "chapter": chapter,
+            }
+        )
+    shown = told[-MOST_STEPS:]
+    used = {step["chapter"] for step in shown}
+    return {
+        "steps": shown,
+        "titles": {run: _words_to_json(words) for run, words in titles.items() if run in used},
+        "isCut": len(shown) < len(told),
+    }
+
+
+def fold(steps: Iterable[Step]) -> list[Step]:
+    """Return the steps with crowds of equal ones put together: 2,000 texts of a run are no 2,000 lines."""
+    kept: list[Step] = []
+    crowds: dict[tuple[str, str, datetime], list[Step]] = {}
+    for step in steps:
+        if step.fold:
+            minute = step.at.replace(second=0, microsecond=0)
+            crowds.setdefault((step.run, step.fold, minute), []).append(step)
+        else:
+            kept.append(step)
+    for (run, name, minute), crowd in crowds.items():
+        if len(crowd) < _FOLD_FROM:
+            kept.extend(crowd)
+            continue
+        last = max(crowd, key=lambda step: step.at)
+        together = f"{run}/{name}/{minute.isoformat()}"
+        kept.append(replace(last, id=together, words=(f"{len(crowd):,} {name}",)))
+    return kept
+
+
+# --- texts and what came of them
+
+
+def steps_of_texts(sent: Iterable[Mapping[str, Any]], name_of: NameOf) -> list[Step]:
+    """Return a step for each text that the service accepted, from the carrier's ``GET /control/messages``."""
+    return [
+        Step(
+            id=f"text/{message['message_id']}",
+            at=instant(message["sent_at"]),
+            kind="text",
+            words=(
+                f"Text to {name_of(message['to'])} accepted, {counted(message['parts'], 'part', 'parts')}",
+            ),
+            run=message.get("context", {}).get("campaign", ""),
+            fold="texts accepted",
+        )
+        for message in sent
+    ]
+
+
+def step_of_delivery(event: Mapping[str, Any], name_of: NameOf) -> Step | None:
+    """Return a step for a delivery event that tells how a text ended; None for the events before."""
+    kind, name = event["eventType"], name_of(event["destinationPhoneNumber"])
+    if kind != "TEXT_DELIVERED" and not event.get("isFinal"):
+        return None
+    arrived = kind not in LOSSES
+    return Step(
+        id=f"delivery/{event['messageId']}/{kind}",
+        at=datetime.fromtimestamp(event["eventTimestamp"] / 1000, UTC),
+        kind="delivered" if arrived else "problem",
+        words=(f"Delivered to {name}" if arrived else f"Not delivered to {name}: {LOSSES[kind]}",),
+        run=event.get("context", {}).get("campaign", ""),
+        fold="texts delivered" if arrived else "texts not delivered",
+    )
+
+
+def step_of_reply(*, id: str, at: str, name: str, body: str) -> Step:
+    """Return a step for a text from a phone."""
+    return Step(
+        id=f"reply/{id}", at=instant(at), kind="reply", words=(f"{name} answered “{isolated(_cut(body))}”",)
+    )
+
+
+def step_of_notice(*, id: str, at: str, kind: str, subject: str, text: str) -> Step:
+    """Return a step for a message to the admin's line."""
+    first = text.strip().partition("\n")[0]
+    told = f"A human is asked to look: {_cut(subject or first)}"
+    words = (told if kind == "attention" else f"The admin is told: {_cut(first)}",)
+    return Step(id=f"notice/{id}", at=instant(at), kind="notice", words=words)
+
+
+# --- executions
+
+
+def title_of_run(run: Execution) -> Words:
+    """Return the heading of a run."""
+    if _is_dry(run):
+        return ("Dry run of ", run.started_at)
+    if "follows" in run.given:
+        return ("Reminders of ", run.started_at)
+    return ("Review requests of ", run.started_at)
+
+
+def steps_of_run(
+    run: Execution, turns: Sequence[Turn], *, progress: Mapping[str, Any], held: Mapping[int, str]
+) -> list[Step]:
+    """Return the steps of a broadcast's run.
+
+    Parameters
+    ----------
+    turns
+        Everybody of it.
+    progress
+        The run in figures, as it wrote them.
+    held
+        Id of the event at which a wait began → reason code, for waits that are not for the hour.
+    """
+
+    def step(name: object, at: datetime, kind: str, *words: str | datetime) -> Step:
+        return Step(id=f"{run.arn}/{name}", at=at, kind=kind, words=words, run=run.name)
+
+    given = run.given.get("reason")
+    began = "A dry run begins: nothing is sent" if _is_dry(run) else "A run begins"
+    steps = [step("began", run.started_at, "run", f"{began} ({_cut(given)})" if given else began)]
+    snapshot_at = run.started_at
+    for event in run.events:
+        if (event.kind, event.state_type) == ("left", "Task") and event.data.get("more") is False:
+            snapshot_at = event.at
+            steps.append(step(event.id, event.at, "run", _audience(progress)))
+        elif event.kind == "left" and event.state_type == "Map":
+            looked = "Everybody was looked at" if _is_dry(run) else "A round of texts is done"
+            steps.append(step(event.id, event.at, "run", looked))
+        elif event.kind == "entered" and event.state_type == "Wait":
+            reason = held.get(event.id)
+            words = _wait(event, turns, reason)
+            # A run that is held looks again and again; it says so once.
+            if reason is None or steps[-1].words != words:
+                steps.append(step(event.id, event.at, "wait", *words))
+    for turn in turns:
+        outcome = _outcome(run, turn, turn.at or snapshot_at)
+        if outcome is not None:
+            steps.append(outcome)
+    if run.stopped_at is not None:
+        kind = "run" if run.status == "SUCCEEDED" else "problem"
+        steps.append(step("ended", run.stopped_at, kind, _end(run)))
+    return steps
+
+
+def steps_of_execution(execution: Execution) -> list[Step]:
+    """Return the steps of any other state machine's execution, by the names of its states."""
+    name = _what_for(execution.machine_name)
+
+    def step(id: object, at: datetime, kind: str, *words: str | datetime) -> Step:
+        return Step(id=f"{execution.arn}/{id}", at=at, kind=kind, words=words)
+
+    steps = []
+    for event in execution.events:
+        if event.kind != "entered":
+            continue
+        if event.state_type == "Wait":
+            until = awaited(event)
+            waits: Words = (f"{name}: {event.state}", *((", until ", until) if until else ()))
+            steps.append(step(event.id, event.at, "wait", *waits))
+        elif event.state_type == "Task":
+            steps.append(step(event.id, event.at, "run", f"{name}: {event.state}"))
+    if execution.stopped_at is not None and execution.status != "SUCCEEDED":
+        ended = f"{name} ended as {execution.status}: {execution.problem or 'no cause was given'}"
+        steps.append(step("ended", execution.stopped_at, "problem", _cut(ended, most=160)))
+    return steps
+
+
+def _audience(progress: Mapping[str, Any]) -> str:
+    taken = "Step Functions took the audience"
+    if not {"customers", "recipients"} <= progress.keys():
+        return taken
+    customers, due = counted(progress["customers"], "customer", "customers"), progress["recipients"]
+    return f"{taken}: {customers}, {due:,} due"
+
+
+def _wait(entered: StateEvent, turns: Sequence[Turn], reason: str | None) -> Words:
+    if reason is not None:
+        return (f"Waits: {explain('DEFERRED', reason)}",)
+    waiting = [turn for turn in turns if turn.group == LATER or (turn.at and turn.at > entered.at)]
+    until = awaited(entered)
+    if until is None:
+        return ("Waits",)
+    towns = dict.fromkeys(filter(None, (_sleeping_town(turn, entered.at, until) for turn in waiting)))
+    why = f": quiet hours in {listed(list(towns))}" if towns else ""
+    left = f": {counted(len(waiting), 'person', 'people')} left" if waiting else ""
+    return ("Waits until ", until, why or left)
+
+
+def _sleeping_town(turn: Turn, at: datetime, until: datetime) -> str | None:
+    """Return where a person is if it is no hour for texts there at an instant, and is one at the other."""
+    person = turn.person
+    if person is None or person.time_zone is None:
+        return None
+    is_open = [
+        _HOURS_BEGIN <= one.astimezone(ZoneInfo(person.time_zone)).time() < _HOURS_END for one in (at, until)
+    ]
+    return person.town if is_open == [False, True] else None
+
+
+def _outcome(run: Execution, turn: Turn, at: datetime) -> Step | None:
+    step = Step(
+        id=f"{run.arn}/{turn.user_id}/{turn.state}/{turn.reason}",
+        at=at,
+        kind="left-out",
+        words=(f"Skipped {isolated(turn.name)}: {turn.words}",),
+        run=run.name,
+        fold="people skipped",
+    )
+    if turn.group in (NOT, UNKNOWN):
+        return step
+    if turn.group == LATER and turn.state in _PUT_OFF:
+        told = f"{isolated(turn.name)} {'would wait' if _is_dry(run) else 'waits'}"
+        when: Words = (" until ", turn.until) if turn.until else ()
+        return replace(step, kind="wait", words=(told, *when, f": {turn.words}"), fold="people have to wait")
+    return None
+
+
+def _end(run: Execution) -> str:
+    if run.status == "ABORTED":
+        return "The run was stopped"
+    if run.status != "SUCCEEDED":
+        return _cut(f"The run failed: {run.problem or 'no cause was given'}", most=160)
+    outcomes: Mapping[str, int] = run.came_to.get("outcomes", {})
+    cost = run.came_to.get("estimatedCostUsd")
+    figures = [
+        counted(outcomes.get("WOULD_SEND", 0), "person would get it", "people would get it")
+        if _is_dry(run)
+        else counted(outcomes.get("ACCEPTED", 0), "text accepted", "texts accepted")
+    ]
+    rest = sum(outcomes.values()) - outcomes.get("ACCEPTED", 0) - outcomes.get("WOULD_SEND", 0)
+    figures.append(f"{counted(rest, 'person', 'people')} without")
+    if cost is not None:
+        figures.append(f"about ${cost}")
+    stopped_by = run.came_to.get("stoppedBy")
+    return f"{explain('', stopped_by) if stopped_by else 'Done'}: {', '.join(figures)}"
+
+
+# --- the clock and the switch
+
+
+def steps_of_jumps(jumps: Iterable[Jump]) -> list[Step]:
+    """Return the steps of moves of the clock, with what fell due in them."""
+    steps: list[Step] = []
+    for jump in jumps:
+        steps.append(
+            Step(
+                id=f"jump/{jump.number}",
+                at=jump.began_at,
+                kind="clock",
+                words=(
+                    f"{'You skipped' if jump.asked_here else 'Somebody skipped'} "
+                    f"{duration(jump.target - jump.began_at)}",
+                ),
+            )
+        )
+        steps += [_due(jump, number, due) for number, due in enumerate(jump.due)]
+        if jump.problem is not None:
+            words = (f"The clock did not jump: {jump.problem}",)
+            steps.append(
+                Step(id=f"jump/{jump.number}/problem", at=jump.began_at, kind="problem", words=words)
+            )
+        elif jump.ended_at is not None:
+            steps.append(
+                Step(
+                    id=f"jump/{jump.number}/end",
+                    at=jump.ended_at,
+                    kind="clock",
+                    words=("It is ", jump.ended_at, f": {_what_fell_due(jump)}"),
+                )
+            )
+    return steps
+
+
+def duration(length: timedelta) -> str:
+    """Return a length of time as a person says it, to the largest unit that fits: 30 minutes, a day."""
+    seconds = round(length.total_seconds())
+    for unit, size in (("week", 604_800), ("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size and seconds % size < size / 20:
+            number = seconds // size
+            return f"{'an' if unit == 'hour' else 'a'} {unit}" if number == 1 else f"{number} {unit}s"
+    return str(timedelta(seconds=seconds))
+
+
+def _due(jump: Jump, number: int, due: Mapping[str, Any]) -> Step:
+    what, name = str(due.get("what", "")), str(due.get("name", ""))
+    one, many = _DUE.get(what, (f"A {what} fell due", f"{what}s fell due"))
+    return Step(
+        id=f"jump/{jump.number}/{number}",
+        at=instant(str(due["at"])),
+        kind="clock",
+        words=(f"{one}: {_cut(name)}" if name else one,),
+        fold=many,
+    )
+
+
+def _what_fell_due(jump: Jump) -> str:
+    counts = Counter(str(due.get("what", "")) for due in jump.due)
+    if not counts:
+        return "nothing fell due"
+    return ", ".join(f"{number:,} {_DUE.get(what, ('', f'{what}s'))[1]}" for what, number in counts.items())
+
+
+def instant(text: str) -> datetime:
+    """Read an instant in ISO 8601, with its zone."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _what_for(machine_name: str) -> str:
+    """Return what a state machine is for, by the name that CloudFormation gave it after its construct."""
+    return "A single text" if "later" in machine_name.lower() else machine_name
+
+
+def _is_dry(run: Execution) -> bool:
+    return run.given.get("dryRun") is True
+
+
+def _cut(text: str, *, most: int = _MOST_QUOTED) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _words_to_json(words: Words) -> list[str | dict[str, str]]:
+    return [{"at": word.isoformat()} if isinstance(word, datetime) else word for word in words]
