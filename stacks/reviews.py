@@ -3,7 +3,7 @@
 from aws_cdk import CfnOutput, Duration, Stack
 from constructs import Construct
 
-from sms_engagement import ReviewCollector, SmsChannelBase
+from sms_engagement import BroadcastSchedule, ReviewCollector, SmsChannelBase
 from stacks.environments import Environment
 
 
@@ -26,6 +26,7 @@ class ReviewsStack(Stack):
             "Reviews",
             channel=channel,
             link_base_url=environment.link_base_url,
+            schedule=BroadcastSchedule(time_zone=environment.time_zone),
             public_concurrency=environment.public_concurrency,
             review_retention=None if retention_days is None else Duration.days(retention_days),
             removal_policy=environment.removal_policy,

@@ -20,10 +20,11 @@ from sms_engagement.channel import (
     StopRules,
 )
 from sms_engagement.functions import FunctionOptions, RuntimeFunction
-from sms_engagement.review_collector import ReviewCollector
+from sms_engagement.review_collector import BroadcastSchedule, ReviewCollector
 
 __all__ = [
     "Broadcast",
+    "BroadcastSchedule",
     "Budget",
     "FrequencyCap",
     "FunctionOptions",

@@ -22,6 +22,7 @@ HANDLERS = sorted(
         "review_collector": [
             "archive_reviews",
             "audience",
+            "digest",
             "form",
             "review_requested",
             "rotate_link_key",
@@ -118,7 +119,7 @@ def test_metrics_of_alarms_are_metrics_that_the_code_emits(stage_templates: Mapp
         for transformation in filtered["MetricTransformations"]
     }
 
-    assert names == {"ReviewsUnannounced", "SendingDisabled"}
+    assert names == {"PeopleNotAsked", "ReviewsUnannounced", "SendingDisabled"}
     assert all(f'name="{name}"' in source for name in names - counted_from_logs)
 
 

@@ -1,6 +1,7 @@
 """ReviewCollector: what it makes, what it promises, and what it refuses."""
 
 import json
+import re
 from typing import Any
 
 import aws_cdk as cdk
@@ -11,12 +12,21 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Annotations, Match
 from syrupy.assertion import SnapshotAssertion
 
-from sms_engagement import FunctionOptions, ReviewCollector, SmsChannel
+from sms_engagement import (
+    BroadcastSchedule,
+    Budget,
+    FunctionOptions,
+    ReviewCollector,
+    SmsChannel,
+    StopRules,
+)
+from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
 from tests.infrastructure.synthesis import (
     ATTRIBUTES,
     Template,
     channel_in,
     nag_findings,
+    new_app,
     new_stack,
     resources_of,
     rights_of,
@@ -59,6 +69,11 @@ def everything_on(stack: cdk.Stack) -> ReviewCollector:
         edit_window=cdk.Duration.hours(1),
         review_retention=cdk.Duration.days(730),
         texts={"en": "{{name}}, how was it? {{link}}", "fr": "{{name}}, ça vous a plu ? {{link}}"},
+        schedule=BroadcastSchedule(hour=9, minute=30, time_zone="Europe/Berlin", enabled=False),
+        cooldown=cdk.Duration.days(30),
+        occasion_lifetime=cdk.Duration.days(14),
+        reminder_delay=cdk.Duration.days(5),
+        reminder_texts={"en": "{{name}}, still: how was it? {{link}}"},
         confirm_to_customer=True,
         confirmation_texts={"en": "Thanks, {{name}}!"},
         admin_topic=sns.Topic(stack, "Desk", enforce_ssl=True),
@@ -66,6 +81,8 @@ def everything_on(stack: cdk.Stack) -> ReviewCollector:
         public_concurrency=None,
         public_requests_per_second=5,
         broadcast_concurrency=4,
+        broadcast_stop_rules=StopRules(max_opt_out_percent=2, min_volume=500),
+        broadcast_expires_after=cdk.Duration.days(3),
         function_options=FunctionOptions(architecture=cdk.aws_lambda.Architecture.X86_64),
         alarm_topic=sns.Topic(stack, "Pager", enforce_ssl=True),
         removal_policy=cdk.RemovalPolicy.DESTROY,
@@ -135,13 +152,17 @@ def test_ids_of_what_holds_data_are_a_public_contract(default: Template) -> None
 
 
 def test_each_function_has_exactly_the_rights_that_it_needs(default: Template) -> None:
+    run_objects = {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
     assert rights_of(default) == {
-        # Reads customers, and writes parts.
-        "ReviewsAudienceRole": {"dynamodb:Scan", "s3:PutObject", "secretsmanager:GetSecretValue"},
-        # Reads customers, writes requests, sends.
+        # Reads customers and requests, and writes parts.
+        "ReviewsAudienceRole": run_objects | {"dynamodb:Scan", "secretsmanager:GetSecretValue"},
+        # Reads whether sending is paused, and how the texts fare.
+        "ReviewsBroadcastPlanRole": run_objects | {"dynamodb:GetItem"},
+        # Reads customers and requests, writes requests, sends.
         "ReviewsSendPartRole": SENDING_RIGHTS
-        | {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"},
-        "ReviewsSummaryRole": {"s3:GetObject", "s3:ListBucket", "s3:PutObject"},
+        | run_objects
+        | {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+        "ReviewsBroadcastSummaryRole": run_objects | {"dynamodb:GetItem"},
         "ReviewsReviewRequestedRole": SENDING_RIGHTS
         | {
             "dynamodb:BatchGetItem",
@@ -150,6 +171,7 @@ def test_each_function_has_exactly_the_rights_that_it_needs(default: Template) -
             "sqs:GetQueueAttributes",
             "sqs:GetQueueUrl",
             "sqs:SendMessage",
+            "states:StartExecution",
         },
         # Has no data access beyond its secret.
         "ReviewsFormRole": {"secretsmanager:GetSecretValue"},
@@ -163,6 +185,8 @@ def test_each_function_has_exactly_the_rights_that_it_needs(default: Template) -
             "sns:Publish",
         }
         | KEY_RIGHTS,
+        # Reads reviews by their index, tells the admins.
+        "ReviewsDigestRole": {"dynamodb:Query", "sns:Publish"} | KEY_RIGHTS,
         "ReviewsRotateLinkKeyRole": {
             "secretsmanager:DescribeSecret",
             "secretsmanager:GetRandomPassword",
@@ -181,30 +205,52 @@ def test_each_function_has_exactly_the_rights_that_it_needs(default: Template) -
             "states:StartExecution",
             "states:StopExecution",
         },
+        "ReviewsLaterRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
+        "ReviewsScheduleRole": {"sqs:SendMessage", "states:StartExecution"},
+        "ReviewsDigestScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
     }
 
 
-@pytest.mark.parametrize(
-    ("role", "action", "table"),
-    [
-        ("Audience", "dynamodb:Scan", "Customers"),
-        ("SendPart", "dynamodb:BatchGetItem", "Customers"),
-        ("SendPart", "dynamodb:UpdateItem", "Requests"),
-        ("Submit", "dynamodb:PutItem", "ReviewRows"),
-    ],
-)
-def test_rights_are_on_one_table_each(default: Template, role: str, action: str, table: str) -> None:
-    resources = [
+def statements_of(template: Template, role: str, action: str) -> list[str]:
+    """Resources, as JSON, of the statements that allow an action to a role."""
+    return [
         json.dumps(statement["Resource"])
-        for name, policy in resources_of(default, "AWS::IAM::Policy").items()
-        if name.startswith(f"Reviews{role}Role")
+        for policy in resources_of(template, "AWS::IAM::Policy").values()
+        if any(entry["Ref"].startswith(f"Reviews{role}Role") for entry in policy["Roles"])
         for statement in policy["PolicyDocument"]["Statement"]
         if action in statement["Action"]
     ]
 
-    assert len(resources) == 1
-    assert f'"Reviews{table}' in resources[0]
-    assert "*" not in resources[0]
+
+@pytest.mark.parametrize(
+    ("role", "action", "resources"),
+    [
+        ("Audience", "dynamodb:Scan", ["Customers", "Requests"]),
+        ("SendPart", "dynamodb:BatchGetItem", ["Customers"]),
+        ("SendPart", "dynamodb:Query", ["Requests"]),
+        ("SendPart", "dynamodb:UpdateItem", ["Requests"]),
+        # The channel's tables alone: a broadcast records no occasion.
+        ("SendPart", "dynamodb:PutItem", []),
+        ("ReviewRequested", "dynamodb:PutItem", ["Requests"]),
+        ("ReviewRequested", "states:StartExecution", ["LaterStateMachine"]),
+        ("Submit", "dynamodb:PutItem", ["ReviewRows"]),
+        ("Digest", "dynamodb:Query", ["ReviewRows"]),
+        ("Later", "lambda:InvokeFunction", ["ReviewRequested"]),
+        ("Later", "sqs:SendMessage", ["DeadLetters"]),
+        ("Schedule", "states:StartExecution", ["BroadcastStateMachine"]),
+        ("Schedule", "sqs:SendMessage", ["DeadLetters"]),
+        ("DigestSchedule", "lambda:InvokeFunction", ["Digest"]),
+    ],
+)
+def test_rights_are_on_what_is_needed_alone(
+    default: Template, role: str, action: str, resources: list[str]
+) -> None:
+    statements = statements_of(default, role, action)
+    own = sorted(set(re.findall(r'"Reviews([A-Za-z]+)[0-9A-F]{8}"', " ".join(statements))))
+
+    assert statements
+    assert own == resources
+    assert not any("*" in statement for statement in statements if role != "DigestSchedule")
 
 
 def test_routes_are_the_forms_and_the_submissions(default: Template) -> None:
@@ -262,7 +308,7 @@ def test_reviews_and_customers_have_their_keys_and_indexes(default: Template) ->
     assert tables == {
         "ReviewsCustomers": (["userId"], []),
         "ReviewsReviewRows": (["reviewId"], ["status-timestamp-index", "userId-timestamp-index"]),
-        "ReviewsRequests": (["requestId"], ["userId-askedAt-index"]),
+        "ReviewsRequests": (["requestId"], ["userId-recordedAt-index"]),
     }
 
 
@@ -301,7 +347,7 @@ def test_requests_from_the_bus_end_in_a_dead_letter_queue(default: Template) -> 
 
     assert rule["EventPattern"] == {
         "source": ["sms-engagement"],
-        "detail-type": ["ReviewRequested", "ReviewLinkRequested"],
+        "detail-type": ["ReviewRequested", "OccasionRecorded", "ReviewLinkRequested"],
     }
     assert "DeadLetterConfig" in rule["Targets"][0]
     assert asynchronous["MaximumRetryAttempts"] == 2
@@ -313,8 +359,9 @@ def test_customers_are_thanked_by_text_only_where_asked_for(default: Template, f
         (rule,) = resources_of(template, "AWS::Events::Rule").values()
         return list(rule["EventPattern"]["detail-type"])
 
-    assert detail_types(default) == ["ReviewRequested", "ReviewLinkRequested"]
-    assert detail_types(full) == ["ReviewRequested", "ReviewLinkRequested", "ReviewSubmitted"]
+    always = ["ReviewRequested", "OccasionRecorded", "ReviewLinkRequested"]
+    assert detail_types(default) == always
+    assert detail_types(full) == [*always, "ReviewSubmitted"]
     assert "CONFIRMATION_TEXTS" not in environment_of(default, "ReviewRequested")
     assert json.loads(environment_of(full, "ReviewRequested")["CONFIRMATION_TEXTS"]) == {
         "en": "Thanks, {{name}}!"
@@ -327,8 +374,8 @@ def test_links_lead_to_the_api_unless_a_shorter_address_is_given(default: Templa
 
 
 def test_parts_that_run_at_once_share_the_rate(full: Template) -> None:
-    assert environment_of(full, "SendPart")["PARTS_PER_SECOND"] == "25"
-    assert environment_of(full, "ReviewRequested")["PARTS_PER_SECOND"] == "100"
+    assert environment_of(full, "SendPart")["PARTS_PER_SECOND"] == "100"
+    assert environment_of(full, "SendPart")["BROADCAST_CONCURRENCY"] == "4"
     assert environment_of(full, "Audience")["RECIPIENTS_PER_PART"] == "3000"
 
 
@@ -389,11 +436,37 @@ def test_a_broadcast_that_is_cut_off_is_an_alarm_like_one_that_failed(default: T
         ({"review_retention": cdk.Duration.hours(1)}, "review_retention must be between 1 day"),
         (
             {"texts": {f"{a}{b}": "{{name}}, how was it? {{link}}" for a in "abcefn" for b in "abcefghijn"}},
-            "texts and confirmation_texts take .* bytes, and 2200 at the most fit",
+            "texts, reminder_texts and confirmation_texts take .* bytes, and 1600 at the most fit",
         ),
         ({"public_concurrency": 0}, "public_concurrency must be between 1 and 1000, got 0"),
         ({"public_requests_per_second": 0}, "public_requests_per_second must be between 1 and 2500"),
         ({"broadcast_concurrency": 2}, "broadcast_concurrency must be between 1 and 1, got 2"),
+        (
+            {"broadcast_expires_after": cdk.Duration.days(31)},
+            "broadcast_expires_after must be between 1 hour",
+        ),
+        ({"cooldown": cdk.Duration.hours(1)}, "cooldown must be between 1 day and 3650 days, got 1 hour"),
+        (
+            {"occasion_lifetime": cdk.Duration.days(91)},
+            "occasion_lifetime must be between 1 day and 90 days, got 91 days; leave it out for the default",
+        ),
+        (
+            {"reminder_delay": cdk.Duration.days(30)},
+            "reminder_delay must be between 1 day and 14 days, got 30 days; leave it out for the default",
+        ),
+        (
+            {"remind": False, "reminder_delay": cdk.Duration.days(3)},
+            "reminder_delay needs remind=True; set it, or leave both out",
+        ),
+        (
+            {"remind": False, "reminder_texts": {"en": "{{link}}"}},
+            "reminder_texts needs remind=True; set it, or leave both out",
+        ),
+        ({"reminder_texts": {"en": "Still: {{name}}"}}, "must contain {{link}}"),
+        (
+            {"reminder_texts": {"en": "x" * 161 + "{{link}}"}},
+            "the reminder text for en takes 2 message parts",
+        ),
         ({"texts": {"en": "Hi {{nmae}}: {{link}}"}}, "unknown placeholder nmae"),
         ({"texts": {"en": "Hi {{name}}!"}}, "must contain {{link}}"),
         ({"texts": {"de": "Hallo! {{link}}"}}, "default locale en"),
@@ -420,17 +493,29 @@ def test_bad_props_are_refused_at_once(props: dict[str, Any], message: str) -> N
 
 
 def test_a_review_that_nobody_is_told_of_is_an_alarm(default: Template) -> None:
-    (counted,) = resources_of(default, "AWS::Logs::MetricFilter").values()
-    (counter,) = counted["MetricTransformations"]
-    alarms = resources_of(default, "AWS::CloudWatch::Alarm")
-    (alarm,) = (alarm for name, alarm in alarms.items() if "ReviewsUnannounced" in name)
+    assert_alarm_on_message(default, "Submit", "Review stored without notice", "ReviewsUnannounced")
 
-    assert counted["FilterPattern"] == '{ $.message = "Review stored without notice" }'
-    assert counted["LogGroupName"]["Ref"].startswith("ReviewsSubmitLogs")
-    assert (counter["MetricNamespace"], counter["MetricName"]) == (alarm["Namespace"], alarm["MetricName"])
+
+def test_somebody_whom_a_broadcast_could_not_ask_is_an_alarm(default: Template) -> None:
+    assert_alarm_on_message(default, "SendPart", "Person not asked", "PeopleNotAsked")
+
+
+def assert_alarm_on_message(template: Template, function: str, message: str, metric: str) -> None:
+    (counted,) = (
+        counted
+        for counted in resources_of(template, "AWS::Logs::MetricFilter").values()
+        if counted["LogGroupName"]["Ref"].startswith(f"Reviews{function}Logs")
+    )
+    (counter,) = counted["MetricTransformations"]
+    alarms = resources_of(template, "AWS::CloudWatch::Alarm")
+    (alarm,) = (alarm for name, alarm in alarms.items() if name.startswith(f"ReviewsAlarms{metric}"))
+
+    assert counted["FilterPattern"] == f'{{ $.message = "{message}" }}'
+    assert (counter["MetricNamespace"], counter["MetricName"]) == (alarm["Namespace"], metric)
+    assert alarm["MetricName"] == metric
     assert counter["Dimensions"] == [{"Key": "service", "Value": "$.service"}]
     assert alarm["Dimensions"] == [
-        {"Name": "service", "Value": environment_of(default, "Submit")["POWERTOOLS_SERVICE_NAME"]}
+        {"Name": "service", "Value": environment_of(template, function)["POWERTOOLS_SERVICE_NAME"]}
     ]
     assert (alarm["Threshold"], alarm["TreatMissingData"]) == (1, "notBreaching")
 
@@ -448,23 +533,222 @@ def test_a_second_collector_needs_a_channel_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "max_parts", "warning"),
+    ("props", "max_parts", "warning"),
     [
-        ("x" * 120 + " {{link}}", 2, ".*takes 2 message parts, so it costs as many times as much"),
-        ("x" * 50 + " {{name}} {{link}}", 1, ".*no room for a first name of 10 letters.*"),
+        (
+            {"texts": {"en": "x" * 120 + " {{link}}"}},
+            2,
+            "the review text for en takes 2 message parts, so it costs as many times as much",
+        ),
+        (
+            {"texts": {"en": "x" * 52 + " {{name}} {{link}}"}},
+            1,
+            "the review text for en has no room for a first name of 10 letters",
+        ),
+        (
+            {"reminder_texts": {"en": "x" * 52 + " {{name}} {{link}}"}},
+            1,
+            "the reminder text for en has no room for a first name of 10 letters",
+        ),
+        (
+            {"texts": {"en": "How was it? {{link}}", "de": "x" * 40 + " {{link}}"}},
+            1,
+            "the review text for de has no room for how to opt out, not even without a name",
+        ),
     ],
 )
-def test_doubtful_texts_are_warned_about(text: str, max_parts: int, warning: str) -> None:
+def test_doubtful_texts_are_warned_about(props: dict[str, Any], max_parts: int, warning: str) -> None:
     stack = new_stack()
 
-    ReviewCollector(stack, "Reviews", channel=channel_in(stack, max_parts=max_parts), texts={"en": text})
+    ReviewCollector(stack, "Reviews", channel=channel_in(stack, max_parts=max_parts), **props)
 
-    Annotations.from_stack(stack).has_warning("/Test/Reviews", Match.string_like_regexp(warning))
+    expected = Match.string_like_regexp(f".*{warning}.*")
+    Annotations.from_stack(stack).has_warning("/Test/Reviews", expected)
 
 
-def test_the_standard_text_fits_one_part_with_a_name_in_every_region() -> None:
+@pytest.mark.parametrize(
+    ("region", "has_room"), [("us-east-1", True), ("eu-west-1", True), ("ap-southeast-2", False)]
+)
+def test_the_standard_texts_fit_with_a_name_and_a_first_one_says_how_to_opt_out(
+    region: str, has_room: bool
+) -> None:
+    stack = cdk.Stack(new_app(), "Test", env=cdk.Environment(account="111122223333", region=region))
+    identity = f"arn:aws:sms-voice:{region}:111122223333:phone-number/phone-0123456789abcdef"
+
+    ReviewCollector(stack, "Reviews", channel=channel_in(stack, origination_identity=identity))
+
+    warnings = Annotations.from_stack(stack)
+    if has_room:
+        warnings.has_no_warning("/Test/Reviews", Match.any_value())
+    else:
+        # The name of the Region makes the link too long; a short domain is the way out.
+        no_room = Match.string_like_regexp("the review text for en has no room for how to opt out.*")
+        warnings.has_warning("/Test/Reviews", no_room)
+
+
+def test_a_short_domain_has_room_for_the_opt_out_everywhere() -> None:
     stack = new_stack()
 
-    ReviewCollector(stack, "Reviews", channel=channel_in(stack))
+    ReviewCollector(stack, "Reviews", channel=channel_in(stack), link_base_url="https://r.example.com")
 
     Annotations.from_stack(stack).has_no_warning("/Test/Reviews", Match.any_value())
+
+
+def schedules_of(template: Template) -> dict[str, dict[str, Any]]:
+    return {
+        name[7:-8]: schedule for name, schedule in resources_of(template, "AWS::Scheduler::Schedule").items()
+    }
+
+
+def test_everybody_who_is_due_is_asked_daily_at_ten_in_a_time_zone(default: Template, full: Template) -> None:
+    def shown(schedule: dict[str, Any]) -> tuple[str, str, str]:
+        expression, zone = schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]
+        return expression, zone, schedule["State"]
+
+    assert shown(schedules_of(default)["Schedule"]) == ("cron(0 10 * * ? *)", "America/New_York", "ENABLED")
+    assert shown(schedules_of(full)["Schedule"]) == ("cron(30 9 * * ? *)", "Europe/Berlin", "DISABLED")
+    target = schedules_of(default)["Schedule"]["Target"]
+    assert target["Arn"]["Ref"].startswith("ReviewsBroadcastStateMachine")
+    assert json.loads(target["Input"]) == {"reason": "schedule"}
+    assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0].startswith("ReviewsDeadLetters")
+    assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == 6 * 3600
+
+
+def test_the_admins_get_a_digest_at_eight_in_the_same_time_zone(default: Template, full: Template) -> None:
+    for template, zone in ((default, "America/New_York"), (full, "Europe/Berlin")):
+        schedule = schedules_of(template)["DigestSchedule"]
+        assert schedule["ScheduleExpression"] == "cron(0 8 * * ? *)"
+        assert (schedule["ScheduleExpressionTimezone"], schedule["State"]) == (zone, "ENABLED")
+        assert environment_of(template, "Digest")["DIGEST_TIME_ZONE"] == zone
+        assert environment_of(template, "Digest")["DIGEST_HOUR"] == "8"
+
+
+def test_a_digest_that_nobody_wants_is_not_made() -> None:
+    stack = new_stack()
+
+    reviews = ReviewCollector(stack, "Reviews", channel=imported(stack), digest=False)
+
+    template = template_of(stack)
+    assert list(schedules_of(template)) == ["Schedule"]
+    assert not any("Digest" in name for name in template["Resources"])
+    assert reviews.digest is None
+
+
+def test_schedules_are_run_for_this_account_only(default: Template) -> None:
+    roles = resources_of(default, "AWS::IAM::Role")
+    trusted = [
+        role["AssumeRolePolicyDocument"]["Statement"][0]
+        for role in roles.values()
+        if "scheduler" in json.dumps(role["AssumeRolePolicyDocument"])
+    ]
+
+    assert len(trusted) == 2
+    for statement in trusted:
+        condition = statement["Condition"]["StringEquals"]
+        assert condition["aws:SourceAccount"] == "111122223333"
+        assert json.dumps(condition["aws:SourceArn"]).endswith(
+            ':scheduler:us-east-1:111122223333:schedule-group/default"'
+        )
+
+
+@pytest.mark.parametrize(
+    ("props", "message"),
+    [
+        ({"hour": 24}, "hour of the schedule must be between 0 and 23, got 24"),
+        ({"hour": -1}, "hour of the schedule must be between 0 and 23, got -1"),
+        ({"minute": 60}, "minute of the schedule must be between 0 and 59, got 60"),
+        ({"time_zone": "America/Gotham"}, "must be a zone of the IANA database.*got 'America/Gotham'"),
+        ({"time_zone": "EST5EDT4"}, "must be a zone of the IANA database"),
+        ({"time_zone": "../etc/passwd"}, "must be a zone of the IANA database"),
+        ({"time_zone": ""}, "must be a zone of the IANA database"),
+    ],
+)
+def test_a_schedule_that_cannot_be_kept_is_refused(props: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BroadcastSchedule(**props)
+
+
+def test_how_often_people_are_asked_reaches_whoever_decides(default: Template, full: Template) -> None:
+    functions = ("Audience", "SendPart", "ReviewRequested")
+    day = 86400
+
+    for template, days in ((default, (90, 3, 30)), (full, (30, 5, 14))):
+        cooldown, delay, lifetime = (number * day for number in days)
+        for function in functions:
+            assert json.loads(environment_of(template, function)["OCCASION_POLICY"]) == {
+                "cooldownSeconds": cooldown,
+                "reminderDelaySeconds": delay,
+                "lifetimeSeconds": lifetime,
+            }
+        assert environment_of(template, "BroadcastSummary")["FOLLOW_UP_SECONDS"] == str(delay)
+    reminders = json.loads(environment_of(full, "SendPart")["REVIEW_REMINDERS"])
+    assert reminders == {"en": "{{name}}, still: how was it? {{link}}"}
+    assert json.loads(environment_of(default, "SendPart")["REVIEW_REMINDERS"]) == {}
+
+
+def test_reminders_can_be_switched_off() -> None:
+    stack = new_stack()
+
+    ReviewCollector(stack, "Reviews", channel=imported(stack), remind=False)
+
+    template = template_of(stack)
+    policy = json.loads(environment_of(template, "ReviewRequested")["OCCASION_POLICY"])
+    assert policy["reminderDelaySeconds"] is None
+    assert "FOLLOW_UP_SECONDS" not in environment_of(template, "BroadcastSummary")
+
+
+def test_stop_rules_and_expiry_reach_the_engine(full: Template) -> None:
+    rules = json.loads(environment_of(full, "BroadcastPlan")["STOP_RULES"])
+
+    assert (rules["maxOptOutPercent"], rules["minDeliveryPercent"], rules["minVolume"]) == (2, 95, 500)
+    assert environment_of(full, "BroadcastPlan")["RUN_EXPIRY_SECONDS"] == str(3 * 86400)
+
+
+def test_texts_of_all_kinds_fit_into_the_environment_with_the_longest_channel() -> None:
+    stack = new_stack()
+    channel = channel_in(
+        stack,
+        allowed_countries=sorted(SUPPORTED_COUNTRIES),
+        sender_name="A Name Of Forty Letters, As Many As Go",
+        budget=Budget(per_day_usd="99999.99", per_campaign_usd="99999.99"),
+    )
+    texts = {f"{a}{b}": f"{{{{name}}}}? {'x' * 42} {{{{link}}}}" for a in "eabc" for b in "nopqr"}
+
+    ReviewCollector(stack, "Reviews", channel=channel, texts=texts, link_base_url="https://r.example.com")
+
+    for name, function in resources_of(template_of(stack), "AWS::Lambda::Function").items():
+        variables = function["Environment"]["Variables"]
+        # Names and ARNs that only a deployment knows, with stacks that are called by a long name.
+        size = sum(
+            len(key) + len(value.encode() if isinstance(value, str) else b"x" * 110)
+            for key, value in variables.items()
+        )
+        assert size <= 4096, name
+
+
+def test_what_is_lost_while_it_waits_is_an_alarm(default: Template) -> None:
+    alarms = resources_of(default, "AWS::CloudWatch::Alarm")
+    (alarm,) = (alarm for name, alarm in alarms.items() if name.startswith("ReviewsAlarmsLaterFailed"))
+
+    assert {m["MetricStat"]["Metric"]["MetricName"] for m in alarm["Metrics"] if "MetricStat" in m} == {
+        "ExecutionsFailed",
+        "ExecutionsTimedOut",
+    }
+
+
+def test_every_state_machine_ends_some_day(default: Template) -> None:
+    # In the definition: beside one that is given as text, the property of the CDK has no effect.
+    for machine in resources_of(default, "AWS::StepFunctions::StateMachine").values():
+        assert 0 < json.loads(machine["DefinitionString"])["TimeoutSeconds"] < 365 * 86400
+
+
+def test_every_function_has_an_alarm(default: Template) -> None:
+    alarms = resources_of(default, "AWS::CloudWatch::Alarm")
+    watched = {
+        metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]
+        for alarm in alarms.values()
+        for metric in alarm.get("Metrics", ())
+        if "MetricStat" in metric and metric["MetricStat"]["Metric"]["MetricName"] == "Errors"
+    }
+
+    assert watched == set(resources_of(default, "AWS::Lambda::Function"))

@@ -165,6 +165,33 @@ class SmsChannelBase(Construct):
     encryption_key: kms.IKey | None
     function_options: FunctionOptions
 
+    def __init__(self, scope: Construct, id: str) -> None:
+        super().__init__(scope, id)
+        self._served: dict[str, str] = {}
+
+    def serve_alone(self, kind: str, path: str) -> None:
+        """Serve one construct of a kind, and no second one: the ledger's keys name the kind alone.
+
+        Parameters
+        ----------
+        kind
+            As people call it: ``collector``.
+        path
+            Of the construct.
+
+        Raises
+        ------
+        ValueError
+            The channel serves another one of this kind.
+        """
+        first = self._served.setdefault(kind, path)
+        if first != path:
+            raise ValueError(
+                f"channel {self.node.path} has the {kind} {first} already: both would write the same keys "
+                f"into its ledger, and whoever one of them asked would never be asked by the other; keep one "
+                f"{kind} a channel, and give the second a channel of its own"
+            )
+
     def grant_send(self, function: lambda_.Function) -> iam.Grant:
         """Let a function send through gate and ledger, and give it the environment for it.
 

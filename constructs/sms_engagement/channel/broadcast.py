@@ -288,7 +288,6 @@ class Broadcast(Construct):
                 "Partition": Aws.PARTITION,
             },
             role=role,
-            timeout=Duration.days(60),
             tracing_enabled=True,
             logs=sfn.LogOptions(
                 destination=self.log_group, level=sfn.LogLevel.ALL, include_execution_data=False

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
-from weakref import WeakKeyDictionary
 
-from aws_cdk import Annotations, Duration, RemovalPolicy, Size
+from aws_cdk import Annotations, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -16,23 +16,29 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge
-from sms_engagement.alarms import Alarms
 from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actions
 from sms_engagement.channel.broadcast import (
     Broadcast,
     run_bucket,
 )
+from sms_engagement.channel.later import Later
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.metrics import NAMESPACE, business_metric
+from sms_engagement.review_collector.alarms import review_alarms
 from sms_engagement.review_collector.archive import ReviewArchive
-from sms_engagement.review_collector.texts import check_confirmations, check_texts
+from sms_engagement.review_collector.schedule import BroadcastSchedule, call_daily, start_daily
+from sms_engagement.review_collector.texts import ReviewTexts, as_setting
+from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 from sms_engagement_runtime.review_collector.domain.notices import UNANNOUNCED
+from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
+from sms_engagement_runtime.review_collector.domain.reasons import NOT_ASKED
 
 # Never the path, the query or the referrer: they hold the link's token.
 _ACCESS_LOG_FIELDS: Final = {
@@ -45,22 +51,27 @@ _ACCESS_LOG_FIELDS: Final = {
     "integrationError": "$context.integrationErrorMessage",
 }
 
-REQUESTS_INDEX: Final = "userId-askedAt-index"
-"""Of ``review_requests``: a customer's requests that went out, by time."""
+STATUS_INDEX: Final = "status-timestamp-index"
+"""Of the reviews: those of a status, by time."""
 
-# Of the 4 KB of a function's environment (Lambda, quotas); names, ARNs and countries take the rest.
-_MAX_TEXTS_BYTES: Final = 2_200
+REQUESTS_INDEX: Final = "userId-recordedAt-index"
+"""Of ``review_requests``: everything that a customer was or may be asked about, by time."""
 
 _SEND_PART_TIMEOUT: Final = Duration.seconds(280)
 
 _UNANNOUNCED_METRIC: Final = "ReviewsUnannounced"
+_NOT_ASKED_METRIC: Final = "PeopleNotAsked"
 
-# Path of the collector on each channel.
-_COLLECTORS: Final[WeakKeyDictionary[SmsChannelBase, str]] = WeakKeyDictionary()
+_DIGEST_HOUR: Final = 8
 
 
 class ReviewCollector(Construct):
     """Asks customers for reviews by SMS, shows the form behind the link, and keeps the reviews.
+
+    Every day at 10:00, whoever has something to be asked about is asked: an ``OccasionRecorded`` event on the
+    bus, or the registration where nothing was ever recorded. Between two requests to a person lies the
+    cooldown; one reminder follows unless they answer. A ``ReviewRequested`` event asks one customer at once.
+    What falls into quiet hours or a pause waits for its time.
 
     Parameters
     ----------
@@ -84,7 +95,22 @@ class ReviewCollector(Construct):
         Where those reviews go, below ``reviews/``; one is made when left out. Needs `review_retention`.
     texts
         Template by locale, with ``{{name}}`` and ``{{link}}``; one must be ``en``. A name that does not fit
-        into the one part is left out. The standard text when left out.
+        into the one part is left out. The standard text, in English, Spanish, French, German and Portuguese,
+        when left out.
+    schedule
+        When everybody who is due is asked; daily at 10:00 in New York when left out.
+    cooldown
+        Between two requests of broadcasts to the same person, 1 to 3650 days; 90 days when left out.
+    occasion_lifetime
+        How long after it happened an occasion may be asked about, 1 to 90 days; 30 days when left out.
+    remind
+        Whether a request that is not answered is followed by one reminder.
+    reminder_delay
+        After which it follows, 1 to 14 days; 3 days when left out. Needs `remind`.
+    reminder_texts
+        As `texts`, of the reminder. Needs `remind`.
+    digest
+        Whether the admin topic gets a digest of the day's reviews, at 8:00 in the zone of the schedule.
     confirm_to_customer
         Whether a customer is thanked by text for a new review, once, through the same gate and ledger as
         every text. Off by default: the page says it already, and every text has its price.
@@ -92,7 +118,7 @@ class ReviewCollector(Construct):
         Template by locale of that text, with ``{{name}}``; ``Thank you for your review, {{name}}!`` when left
         out. Needs `confirm_to_customer`.
     admin_topic
-        Told of every new review; one is made when left out.
+        Told of every new review, and of the day's; one is made when left out.
     rotate_link_key_after
         Age at which a new key signs links; the keys before it stay valid while their links live.
     public_concurrency
@@ -100,8 +126,8 @@ class ReviewCollector(Construct):
         quota of ten concurrent calls needs it.
     public_requests_per_second
         Rate of each, over which API Gateway answers 429; the burst is twice that.
-    broadcast_concurrency
-        Parts of a broadcast that are sent at once; they share the channel's rate.
+    broadcast_concurrency, broadcast_stop_rules, broadcast_expires_after
+        `max_concurrency`, `stop_rules` and `expires_after` of :class:`Broadcast`.
     function_options, alarm_topic, removal_policy
         As for :class:`SmsChannel`, whose function options are the default.
 
@@ -117,14 +143,21 @@ class ReviewCollector(Construct):
         New reviews.
     broadcast_bucket
         Audiences and results of broadcasts, kept for 90 days.
-    broadcast
-        The state machine that asks everybody who is due.
+    broadcast_engine, broadcast
+        What asks everybody who is due, and its state machine.
+    schedule
+        Starts it.
+    later
+        Where single texts wait for their hour, and reminders for their day.
+    digest_schedule
+        Calls the digest; None without one.
     archive, review_archive
         The way of old reviews, and the bucket at its end; None without `review_retention`.
-    audience, send_part, summary, review_requested, form, submit, rotate_link_key
+    audience, plan, send_part, summary, review_requested, form, submit, digest, rotate_link_key
         The functions, each with a role of its own.
     dead_letter_queue
-        Requests from the bus that failed three times.
+        Events from the bus that failed three times, waits that failed, and calls of the schedules that did
+        not arrive.
     alarms
         Alarms on functions, queue, tables, broadcast and API.
     """
@@ -142,6 +175,13 @@ class ReviewCollector(Construct):
         review_retention: Duration | None = None,
         archive_bucket: s3.IBucket | None = None,
         texts: Mapping[str, str] | None = None,
+        schedule: BroadcastSchedule | None = None,
+        cooldown: Duration | None = None,
+        occasion_lifetime: Duration | None = None,
+        remind: bool = True,
+        reminder_delay: Duration | None = None,
+        reminder_texts: Mapping[str, str] | None = None,
+        digest: bool = True,
         confirm_to_customer: bool = False,
         confirmation_texts: Mapping[str, str] | None = None,
         admin_topic: sns.ITopic | None = None,
@@ -149,11 +189,12 @@ class ReviewCollector(Construct):
         public_concurrency: int | None = 20,
         public_requests_per_second: int = 50,
         broadcast_concurrency: int = 1,
+        broadcast_stop_rules: StopRules | None = None,
+        broadcast_expires_after: Duration | None = None,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
-        _check_alone(channel)
         link_lifetime = link_lifetime or Duration.days(7)
         edit_window = edit_window or Duration.hours(24)
         _check_duration("link_lifetime", link_lifetime, Duration.hours(1), Duration.days(30))
@@ -169,16 +210,29 @@ class ReviewCollector(Construct):
         # The quota of an HTTP API in the smaller Regions (API Gateway, quotas).
         check_range("public_requests_per_second", public_requests_per_second, 1, 2500)
         check_range("broadcast_concurrency", broadcast_concurrency, 1, channel.policy.parts_per_second)
-        doubts = list(
-            check_texts(texts or {}, link_base_url=link_base_url, max_parts=channel.policy.max_parts)
+        if broadcast_expires_after is not None:
+            _check_duration(
+                "broadcast_expires_after", broadcast_expires_after, Duration.hours(1), Duration.days(30)
+            )
+        occasion_policy = _occasion_policy(cooldown, occasion_lifetime, reminder_delay, remind=remind)
+        _check_needed("reminder_texts", reminder_texts, "remind", needed=remind)
+        _check_needed(
+            "confirmation_texts", confirmation_texts, "confirm_to_customer", needed=confirm_to_customer
         )
-        if confirm_to_customer:
-            doubts += check_confirmations(confirmation_texts or {}, max_parts=channel.policy.max_parts)
-        elif confirmation_texts is not None:
-            raise ValueError("confirmation_texts needs confirm_to_customer=True; set it, or leave both out")
-        _check_size(texts or {}, confirmation_texts or {})
+        all_texts = ReviewTexts(
+            requests=texts or {},
+            reminders=(reminder_texts or {}) if remind else None,
+            confirmations=(confirmation_texts or {}) if confirm_to_customer else None,
+        )
+        doubts = list(
+            all_texts.check(
+                link_base_url=link_base_url,
+                region=Stack.of(scope).region,
+                max_parts=channel.policy.max_parts,
+            )
+        )
+        channel.serve_alone("collector", "/".join(part for part in (scope.node.path, id) if part))
         super().__init__(scope, id)
-        _COLLECTORS[channel] = self.node.path
         for number, doubt in enumerate(doubts):
             Annotations.of(self).add_warning_v2(f"sms-engagement:review-text-{number}", doubt)
 
@@ -186,13 +240,11 @@ class ReviewCollector(Construct):
         self.link_lifetime = link_lifetime
         self.edit_window = edit_window
         self.review_retention = review_retention
-        self.texts = dict(texts or {})
-        self.confirm_to_customer = confirm_to_customer
-        self.confirmation_texts = dict(confirmation_texts or {})
+        self.occasion_policy = occasion_policy
+        self.texts = all_texts
         self.function_options = function_options or channel.function_options
         self._removal_policy = removal_policy
         self._public_concurrency = public_concurrency
-        self._broadcast_concurrency = broadcast_concurrency
 
         self.customers_table = customers_table or self._table("Customers", partition_key="userId")
         self._build_tables()
@@ -205,9 +257,22 @@ class ReviewCollector(Construct):
         self.review_archive = self.archive.bucket if self.archive else None
         self._build_api(public_requests_per_second)
         self.link_base_url = (link_base_url or self.api.api_endpoint).rstrip("/")
-        self._build_broadcast()
+        self._build_dead_letter_queue()
+        self._build_broadcast(
+            max_concurrency=broadcast_concurrency,
+            stop_rules=broadcast_stop_rules,
+            expires_after=broadcast_expires_after,
+        )
         self._build_review_requested()
-        self._build_alarms(alarm_topic)
+        when = schedule or BroadcastSchedule()
+        self.schedule = start_daily(
+            self, "Schedule", when, broadcast=self.broadcast, dead_letter_queue=self.dead_letter_queue
+        )
+        self.digest: RuntimeFunction | None = None
+        self.digest_schedule: scheduler.Schedule | None = None
+        if digest:
+            self._build_digest(when.time_zone)
+        self.alarms = review_alarms(self, alarm_topic)
 
     def grant_start_broadcast(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow asking everybody who is due, now."""
@@ -231,6 +296,12 @@ class ReviewCollector(Construct):
         """Reviews that are stored and of which the admins were not told."""
         return self._metric(_UNANNOUNCED_METRIC, period, statistic)
 
+    def metric_people_not_asked(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count the times that asking somebody in a broadcast failed in a way that nobody foresaw."""
+        return self._metric(_NOT_ASKED_METRIC, period, statistic)
+
     def _metric(self, name: str, period: Duration | None, statistic: str | None) -> cloudwatch.Metric:
         return business_metric(self, "review-collector", name, period=period, statistic=statistic)
 
@@ -251,7 +322,7 @@ class ReviewCollector(Construct):
         self.review_requests_table.add_global_secondary_index(
             index_name=REQUESTS_INDEX,
             partition_key=dynamodb.Attribute(name="userId", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="askedAt", type=dynamodb.AttributeType.NUMBER),
+            sort_key=dynamodb.Attribute(name="recordedAt", type=dynamodb.AttributeType.NUMBER),
         )
 
     def _table(
@@ -348,13 +419,16 @@ class ReviewCollector(Construct):
         self.channel.grant_publish(self.submit, self.admin_topic)
         self.channel.bus.grant_put_events_to(self.submit)
         grant_key(self.submit, self.channel.encryption_key)
+        self._count_messages("Unannounced", self.submit, UNANNOUNCED, _UNANNOUNCED_METRIC)
+
+    def _count_messages(self, id: str, function: RuntimeFunction, message: str, metric: str) -> None:
         logs.MetricFilter(
             self,
-            "Unannounced",
-            log_group=self.submit.log_group,
-            filter_pattern=logs.FilterPattern.string_value("$.message", "=", UNANNOUNCED),
+            id,
+            log_group=function.log_group,
+            filter_pattern=logs.FilterPattern.string_value("$.message", "=", message),
             metric_namespace=NAMESPACE,
-            metric_name=_UNANNOUNCED_METRIC,
+            metric_name=metric,
             dimensions={"service": "$.service"},
         )
 
@@ -408,7 +482,21 @@ class ReviewCollector(Construct):
             destination_arn=self.access_log.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
         )
 
-    def _build_broadcast(self) -> None:
+    def _build_dead_letter_queue(self) -> None:
+        self.dead_letter_queue = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        acknowledge(
+            self.dead_letter_queue, "SQS3", "it is the dead-letter queue of a rule, a function and schedules"
+        )
+
+    def _build_broadcast(
+        self, *, max_concurrency: int, stop_rules: StopRules | None, expires_after: Duration | None
+    ) -> None:
         self.broadcast_bucket = bucket = run_bucket(
             self,
             "BroadcastBucket",
@@ -423,6 +511,7 @@ class ReviewCollector(Construct):
                 "REVIEW_REQUESTS_TABLE": self.review_requests_table.table_name,
                 "DEFAULT_COUNTRY": self.channel.policy.default_country,
                 "SUBSCRIBER_KEY_SECRET_ARN": self.channel.subscriber_key_secret.secret_arn,
+                "OCCASION_POLICY": self.occasion_policy.to_settings(),
             },
             timeout=Duration.minutes(15),
             memory_size=1769,
@@ -443,6 +532,8 @@ class ReviewCollector(Construct):
             memory_size=1769,
         )
         self._grant_request(self.send_part)
+        self._count_messages("NotAsked", self.send_part, NOT_ASKED, _NOT_ASKED_METRIC)
+        reminder_delay = self.occasion_policy.reminder_delay
         self.broadcast_engine = Broadcast(
             self,
             "Broadcast",
@@ -450,23 +541,21 @@ class ReviewCollector(Construct):
             snapshot=self.audience,
             send_part=self.send_part,
             bucket=bucket,
-            max_concurrency=self._broadcast_concurrency,
+            max_concurrency=max_concurrency,
+            stop_rules=stop_rules,
+            expires_after=expires_after,
+            follow_up_delay=None
+            if reminder_delay is None
+            else Duration.seconds(reminder_delay.total_seconds()),
             service="review-collector",
             function_options=self.function_options,
             removal_policy=self.function_options.removal_policy,
         )
         self.broadcast = self.broadcast_engine.state_machine
+        self.plan = self.broadcast_engine.plan
         self.summary = self.broadcast_engine.summary
 
     def _build_review_requested(self) -> None:
-        self.dead_letter_queue = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
-        acknowledge(self.dead_letter_queue, "SQS3", "it is the dead-letter queue of a rule and a function")
         self.review_requested = self._function(
             "ReviewRequested",
             description="Asks one customer for a review, when the bus says so",
@@ -475,25 +564,59 @@ class ReviewCollector(Construct):
             memory_size=1024,
         )
         self._grant_request(self.review_requested)
+        # An occasion that is recorded is a new row.
+        grant_actions(self.review_requested, ["dynamodb:PutItem"], [self.review_requests_table.table_arn])
+        self.later = Later(
+            self,
+            "Later",
+            dead_letter_queue=self.dead_letter_queue,
+            log_retention=self.function_options.log_retention,
+            removal_policy=self.function_options.removal_policy,
+        )
+        self.later.serve(self.review_requested)
         self.review_requested.configure_async_invoke(
             max_event_age=Duration.hours(6),
             retry_attempts=2,
             on_failure=destinations.SqsDestination(self.dead_letter_queue),
         )
         # A review that is submitted is one more reason for a text, where its customer is to be thanked.
-        confirmed = ["ReviewSubmitted"] if self.confirm_to_customer else []
+        confirmed = [] if self.texts.confirmations is None else ["ReviewSubmitted"]
         rule = events.Rule(
             self,
             "Requested",
-            description="One review request, or a new link in place of an expired one",
+            description="An occasion, one review request, or a new link in place of an expired one",
             event_bus=self.channel.bus,
             event_pattern=events.EventPattern(
                 source=["sms-engagement"],
-                detail_type=["ReviewRequested", "ReviewLinkRequested", *confirmed],
+                detail_type=["ReviewRequested", "OccasionRecorded", "ReviewLinkRequested", *confirmed],
             ),
         )
         rule.add_target(
             targets.LambdaFunction(self.review_requested, dead_letter_queue=self.dead_letter_queue)
+        )
+
+    def _build_digest(self, time_zone: str) -> None:
+        self.digest = self._function(
+            "Digest",
+            description="Tells the admins once a day what came in",
+            environment={
+                "REVIEWS_TABLE": self.reviews_table.table_name,
+                "ADMIN_TOPIC_ARN": self.admin_topic.topic_arn,
+                "DIGEST_TIME_ZONE": time_zone,
+                "DIGEST_HOUR": str(_DIGEST_HOUR),
+            },
+            timeout=Duration.minutes(2),
+        )
+        index = f"{self.reviews_table.table_arn}/index/{STATUS_INDEX}"
+        grant_actions(self.digest, ["dynamodb:Query"], [index])
+        grant_key(self.digest, self.channel.encryption_key)
+        self.channel.grant_publish(self.digest, self.admin_topic)
+        self.digest_schedule = call_daily(
+            self,
+            "DigestSchedule",
+            BroadcastSchedule(hour=_DIGEST_HOUR, time_zone=time_zone),
+            function=self.digest,
+            dead_letter_queue=self.dead_letter_queue,
         )
 
     def _request_environment(self) -> dict[str, str]:
@@ -502,13 +625,15 @@ class ReviewCollector(Construct):
             "REVIEW_REQUESTS_TABLE": self.review_requests_table.table_name,
             **self._link_environment(),
             "LINK_BASE_URL": self.link_base_url,
-            "REVIEW_TEXTS": json.dumps(self.texts, ensure_ascii=False),
+            "REVIEW_TEXTS": as_setting(self.texts.requests),
+            "REVIEW_REMINDERS": as_setting(self.texts.reminders or {}),
+            "OCCASION_POLICY": self.occasion_policy.to_settings(),
         }
 
     def _confirmation_environment(self) -> dict[str, str]:
-        if not self.confirm_to_customer:
+        if self.texts.confirmations is None:
             return {}
-        return {"CONFIRMATION_TEXTS": json.dumps(self.confirmation_texts, ensure_ascii=False)}
+        return {"CONFIRMATION_TEXTS": as_setting(self.texts.confirmations)}
 
     def _link_environment(self) -> dict[str, str]:
         return {
@@ -531,15 +656,10 @@ class ReviewCollector(Construct):
     def _grant_request(self, function: RuntimeFunction) -> None:
         self.channel.grant_send(function)
         self._grant_customers(function, "dynamodb:BatchGetItem")
-        grant_actions(
-            function,
-            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-            [self.review_requests_table.table_arn],
-        )
-        # Whether the registration still is an occasion.
-        grant_actions(
-            function, ["dynamodb:Query"], [f"{self.review_requests_table.table_arn}/index/{REQUESTS_INDEX}"]
-        )
+        requests = self.review_requests_table.table_arn
+        grant_actions(function, ["dynamodb:GetItem", "dynamodb:UpdateItem"], [requests])
+        # What the customer was asked about before.
+        grant_actions(function, ["dynamodb:Query"], [f"{requests}/index/{REQUESTS_INDEX}"])
         self._grant_link_keys(function)
 
     def _function(
@@ -551,7 +671,6 @@ class ReviewCollector(Construct):
         timeout: Duration,
         memory_size: int = 512,
         reserved_concurrency: int | None = None,
-        ephemeral_storage: Size | None = None,
     ) -> RuntimeFunction:
         return RuntimeFunction(
             self,
@@ -564,89 +683,33 @@ class ReviewCollector(Construct):
             timeout=timeout,
             memory_size=memory_size,
             reserved_concurrency=reserved_concurrency,
-            ephemeral_storage=ephemeral_storage,
-        )
-
-    def _build_alarms(self, alarm_topic: sns.ITopic | None) -> None:
-        self.alarms = Alarms(self, "Alarms", topic=alarm_topic)
-        self.alarms.add_functions(
-            {
-                "Audience": self.audience,
-                "SendPart": self.send_part,
-                "Summary": self.summary,
-                "ReviewRequested": self.review_requested,
-                "Form": self.form,
-                "Submit": self.submit,
-                "RotateLinkKey": self.rotate_link_key,
-            }
-        )
-        self.alarms.add_dead_letter_queues({"DeadLetters": self.dead_letter_queue})
-        if self.archive is not None:
-            self._build_archive_alarms(self.archive)
-        self.alarms.add_tables({"ReviewRows": self.reviews_table, "Requests": self.review_requests_table})
-        self.alarms.add(
-            "SendingDisabled",
-            self.metric_sending_disabled(),
-            threshold=1,
-            description="AWS refuses all texts: spend limit, reputation or configuration; nobody is asked",
-        )
-        self.alarms.add(
-            "BroadcastFailed",
-            cloudwatch.MathExpression(
-                # Cut off after its two days it did not fail, and has no summary either.
-                expression="FILL(failed, 0) + FILL(timedOut, 0)",
-                using_metrics={
-                    "failed": self.broadcast.metric_failed(statistic="Sum"),
-                    "timedOut": self.broadcast.metric_timed_out(statistic="Sum"),
-                },
-                label="Broadcasts without summary",
-            ),
-            threshold=1,
-            description="a broadcast ended without its summary; start it again, nobody is asked twice",
-        )
-        self.alarms.add(
-            "ReviewsUnannounced",
-            self.metric_reviews_unannounced(),
-            threshold=1,
-            description="a review is stored and nobody was told of it; look into the reviews table",
-        )
-        self.alarms.add(
-            "FormSlow",
-            self.form.metric_duration(statistic="p95"),
-            threshold=3000,
-            periods=2,
-            description="the form takes over three seconds for one call in twenty",
-        )
-
-    def _build_archive_alarms(self, archive: ReviewArchive) -> None:
-        self.alarms.add_functions({"ArchiveReviews": archive.archive_reviews})
-        self.alarms.add_dead_letter_queues({"ArchiveDeadLetters": archive.dead_letter_queue})
-        # A batch that failed in part is no failed invocation: only the age of what waits tells.
-        self.alarms.add(
-            "ArchiveLate",
-            archive.archive_reviews.metric("IteratorAge", statistic="Maximum"),
-            threshold=Duration.hours(1).to_milliseconds(),
-            description="reviews that left the table wait to be archived; their stream ends after 24 hours",
         )
 
 
-def _check_alone(channel: SmsChannelBase) -> None:
-    first = _COLLECTORS.get(channel)
-    if first is not None:
-        raise ValueError(
-            f"channel {channel.node.path} has the collector {first} already: both would write the same keys "
-            "into its ledger, and whoever one of them asked would never be asked by the other; keep one "
-            "collector a channel, and give the second a channel of its own"
-        )
+def _occasion_policy(
+    cooldown: Duration | None,
+    occasion_lifetime: Duration | None,
+    reminder_delay: Duration | None,
+    *,
+    remind: bool,
+) -> OccasionPolicy:
+    cooldown = cooldown or Duration.days(90)
+    occasion_lifetime = occasion_lifetime or Duration.days(30)
+    _check_needed("reminder_delay", reminder_delay, "remind", needed=remind)
+    reminder_delay = reminder_delay or Duration.days(3)
+    _check_duration("cooldown", cooldown, Duration.days(1), Duration.days(3650))
+    _check_duration("occasion_lifetime", occasion_lifetime, Duration.days(1), Duration.days(90))
+    _check_duration("reminder_delay", reminder_delay, Duration.days(1), Duration.days(14))
+    return OccasionPolicy(
+        cooldown=_span(cooldown),
+        lifetime=_span(occasion_lifetime),
+        reminder_delay=_span(reminder_delay) if remind else None,
+    )
 
 
-def _check_size(*texts: Mapping[str, str]) -> None:
-    size = sum(len(json.dumps(dict(some), ensure_ascii=False).encode()) for some in texts)
-    if size > _MAX_TEXTS_BYTES:
-        raise ValueError(
-            f"texts and confirmation_texts take {size} bytes, and {_MAX_TEXTS_BYTES} at the most fit into "
-            "the environment of a function: shorten them, or leave out a locale whose people read another one"
-        )
+def _check_needed(name: str, value: object, switch: str, *, needed: bool) -> None:
+    if value is not None and not needed:
+        raise ValueError(f"{name} needs {switch}=True; set it, or leave both out")
 
 
 def _check_duration(name: str, value: Duration, shortest: Duration, longest: Duration) -> None:
@@ -658,6 +721,10 @@ def _check_duration(name: str, value: Duration, shortest: Duration, longest: Dur
             f"got {value.to_human_string()}; leave it out for the default"
         )
         raise ValueError(msg)
+
+
+def _span(duration: Duration) -> timedelta:
+    return timedelta(seconds=duration.to_seconds())
 
 
 def _snake_case(id: str) -> str:

@@ -58,12 +58,13 @@ class DynamoCustomers:
         TransientError
             It could not be read.
         """
+        start: dict[str, Any] = {"ExclusiveStartKey": dict(cursor)} if cursor else {}
         with service_call("dynamodb:Scan"):
             page = self._client.scan(
                 TableName=self._table,
                 ProjectionExpression=_PROJECTION,
                 ExpressionAttributeNames=_NAMES,
-                **({"ExclusiveStartKey": dict(cursor)} if cursor else {}),
+                **start,
             )
         rows = [read_customer(tolerant_row(item)) for item in page["Items"]]
         return Page(rows=rows, next=page.get("LastEvaluatedKey"))

@@ -48,12 +48,13 @@ class DynamoReviewRequests:
 
     def page(self, cursor: Cursor | None) -> Page[ReviewRequest]:
         """Read a page of the table (1 MB of it), without names."""
+        start: dict[str, Any] = {"ExclusiveStartKey": dict(cursor)} if cursor else {}
         with service_call("dynamodb:Scan"):
             page = self._client.scan(
                 TableName=self._table,
                 ProjectionExpression=", ".join(f"#{name}" for name in _HISTORY),
                 ExpressionAttributeNames={f"#{name}": name for name in _HISTORY},
-                **({"ExclusiveStartKey": dict(cursor)} if cursor else {}),
+                **start,
             )
         return Page(rows=list(map(_from_item, page["Items"])), next=page.get("LastEvaluatedKey"))
 
@@ -192,13 +193,12 @@ def _once(request: ReviewRequest) -> dict[str, Any]:
 def _from_item(item: dict[str, Any]) -> ReviewRequest:
     row = from_item(item)
     # Missing only in a row that was put in by hand, which the index does not hold.
-    recorded_at = _instant(row.get("recordedAt", row.get("askedAt", 0)))
-    assert recorded_at is not None
+    recorded_at = int(row.get("recordedAt", row.get("askedAt", 0)))
     return ReviewRequest(
         request_id=row["requestId"],
         user_id=row["userId"],
         occasion=row["occasion"],
-        recorded_at=recorded_at,
+        recorded_at=from_milliseconds(recorded_at * 1000),
         name=row.get("name"),
         first_name=row.get("firstName"),
         locale=row.get("locale"),

@@ -96,14 +96,13 @@ def _to_json(request: ReviewRequest) -> dict[str, Any]:
 
 
 def _from_json(user_id: str, row: Mapping[str, Any]) -> ReviewRequest:
+    instants: dict[str, Any] = {
+        attribute: datetime.fromisoformat(row[name]) for name, attribute in _INSTANTS.items() if name in row
+    }
     return ReviewRequest(
         request_id=row["requestId"],
         user_id=user_id,
         occasion=row["occasion"],
         run_id=row.get("runId"),
-        **{
-            attribute: datetime.fromisoformat(row[name])
-            for name, attribute in _INSTANTS.items()
-            if name in row
-        },
+        **instants,
     )

@@ -63,12 +63,11 @@ class OccasionPolicy:
             "reminderDelaySeconds": "reminder_delay",
             "lifetimeSeconds": "lifetime",
         }
-        return cls(
-            **{
-                names[key]: None if seconds is None else timedelta(seconds=seconds)
-                for key, seconds in value.items()
-            }
-        )
+        spans: dict[str, Any] = {
+            names[key]: None if seconds is None else timedelta(seconds=seconds)
+            for key, seconds in value.items()
+        }
+        return cls(**spans)
 
 
 @dataclass(frozen=True, slots=True)

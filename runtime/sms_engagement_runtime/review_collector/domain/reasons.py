@@ -1,6 +1,10 @@
 """Why somebody is not asked for a review: the codes of this capability, beside the channel's ``Reason``."""
 
 from enum import StrEnum
+from typing import Final
+
+NOT_ASKED: Final = "Person not asked"
+"""Log message of a broadcast where asking somebody failed as nobody foresaw; an alarm counts it."""
 
 
 class AskReason(StrEnum):

@@ -21,7 +21,7 @@ from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 from sms_engagement_runtime.observability import instrumented, logger, metrics
 from sms_engagement_runtime.review_collector.domain.customers import Customer
-from sms_engagement_runtime.review_collector.domain.reasons import AskReason
+from sms_engagement_runtime.review_collector.domain.reasons import NOT_ASKED, AskReason
 from sms_engagement_runtime.review_collector.handlers.asking import AskingSettings, build_asker
 
 MARGIN_SECONDS = 45
@@ -84,9 +84,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         counts=_counts,
         stop_rules=_stop_rules,
         has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_SECONDS * 1000,
-        on_error=lambda error: logger.error(
-            "Person not asked", run_id=assignment.run.run_id, error=error.__name__
-        ),
+        on_error=lambda error: logger.error(NOT_ASKED, run_id=assignment.run.run_id, error=error.__name__),
         sleep=time.sleep,
         workers=_workers,
     )

@@ -1,0 +1,149 @@
+"""When reviews are asked for."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+from zoneinfo import available_timezones
+
+from aws_cdk import Duration, Stack, TimeZone, Token
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as targets
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from sms_engagement._acknowledge import acknowledge_wildcard
+
+# What begins hours late would go on past the allowed hours of the day.
+_MAX_EVENT_AGE: Final = Duration.hours(6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastSchedule:
+    """A time of day at which everybody who is due is asked for a review.
+
+    Attributes
+    ----------
+    hour, minute
+        By the wall clock of `time_zone`; 10:00 by default. Whom it is not an allowed hour for by then, in
+        their own zone, is asked when it is.
+    time_zone
+        IANA name. An hour that this zone's clock skips in spring is, that day, the hour after it.
+    enabled
+        Whether it is kept. The schedule is there in any case and can be switched on and off.
+
+    Raises
+    ------
+    ValueError
+        A time that no clock shows, or a zone that does not exist.
+    """
+
+    hour: int = 10
+    minute: int = 0
+    time_zone: str = "America/New_York"
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value, last in (("hour", self.hour, 23), ("minute", self.minute, 59)):
+            if not Token.is_unresolved(value) and not 0 <= value <= last:
+                msg = f"{name} of the schedule must be between 0 and {last}, got {value}"
+                raise ValueError(msg)
+        # A machine without a database of zones (Windows) cannot tell; the service does, at deployment.
+        if not Token.is_unresolved(self.time_zone) and self.time_zone not in (_zones() or {self.time_zone}):
+            msg = (
+                f"time_zone of the schedule must be a zone of the IANA database, as 'Europe/Berlin', "
+                f"got {self.time_zone!r}"
+            )
+            raise ValueError(msg)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def start_daily(
+    scope: Construct,
+    id: str,
+    when: BroadcastSchedule,
+    *,
+    broadcast: sfn.IStateMachine,
+    dead_letter_queue: sqs.IQueue,
+) -> scheduler.Schedule:
+    """Start broadcasts by the clock.
+
+    EventBridge Scheduler starts each of them at least once: a second one, which is rare, asks nobody again.
+    """
+    return _daily(
+        scope,
+        id,
+        when,
+        description="Asks everybody who is due for a review",
+        target=targets.StepFunctionsStartExecution(
+            broadcast,
+            input=scheduler.ScheduleTargetInput.from_object({"reason": "schedule"}),
+            dead_letter_queue=dead_letter_queue,
+            max_event_age=_MAX_EVENT_AGE,
+            role=_role(scope, f"{id}Role"),
+        ),
+    )
+
+
+def call_daily(
+    scope: Construct,
+    id: str,
+    when: BroadcastSchedule,
+    *,
+    function: lambda_.IFunction,
+    dead_letter_queue: sqs.IQueue,
+) -> scheduler.Schedule:
+    """Call a function by the clock, at least once a day."""
+    role = _role(scope, f"{id}Role")
+    acknowledge_wildcard(
+        role, f"{function.function_arn}:*", "the L2 grant is for versions of the function too"
+    )
+    return _daily(
+        scope,
+        id,
+        when,
+        description="Publishes the daily digest of reviews",
+        target=targets.LambdaInvoke(
+            function,
+            dead_letter_queue=dead_letter_queue,
+            max_event_age=_MAX_EVENT_AGE,
+            role=role,
+        ),
+    )
+
+
+def _daily(
+    scope: Construct,
+    id: str,
+    when: BroadcastSchedule,
+    *,
+    description: str,
+    target: scheduler.IScheduleTarget,
+) -> scheduler.Schedule:
+    return scheduler.Schedule(
+        scope,
+        id,
+        description=description,
+        enabled=when.enabled,
+        schedule=scheduler.ScheduleExpression.cron(
+            hour=str(when.hour), minute=str(when.minute), time_zone=TimeZone.of(when.time_zone)
+        ),
+        target=target,
+    )
+
+
+def _role(scope: Construct, id: str) -> iam.Role:
+    """Return a role that schedules of this account take on, and those of no other (*confused deputy*)."""
+    stack = Stack.of(scope)
+    group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
+    principal = iam.ServicePrincipal(
+        "scheduler.amazonaws.com",
+        conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
+    )
+    return iam.Role(scope, id, assumed_by=principal)
