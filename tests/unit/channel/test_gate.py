@@ -197,6 +197,24 @@ def test_a_text_waits_for_its_hour_if_it_still_is_useful_then(expires_at, decisi
     assert decide(replace(REVIEW_REQUEST, hours=EARLY, expires_at=expires_at)) == decision
 
 
+NINE_IN_THE_EVENING = datetime(2026, 11, 22, 2, tzinfo=UTC)
+NEXT_MORNING = datetime(2026, 11, 22, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("before", "decision"),
+    [
+        (timedelta(seconds=31), Send()),
+        (timedelta(seconds=30), Defer(Reason.QUIET_HOURS, NEXT_MORNING)),
+        (timedelta(0), Defer(Reason.QUIET_HOURS, NEXT_MORNING)),
+    ],
+)
+def test_a_text_that_might_arrive_at_night_waits_for_the_morning(before, decision):
+    facts = replace(REVIEW_REQUEST, now=NINE_IN_THE_EVENING - before, expires_at=None)
+
+    assert decide(facts) == decision
+
+
 @pytest.mark.parametrize("hours", [NOWHERE, None])
 def test_nobody_is_texted_whose_hour_nobody_knows(hours):
     assert decide(replace(REVIEW_REQUEST, hours=hours)) == Suppress(Reason.TIME_ZONE_UNKNOWN)

@@ -464,6 +464,21 @@ def test_a_text_that_was_throttled_still_says_who_speaks(channel):
     assert channel.sender.bodies == ["Hi John! How was it?" + STOP]
 
 
+def test_after_a_throttled_text_that_became_useless_the_next_one_says_who_speaks(channel):
+    class SlowPacer(FakePacer):
+        def back_off(self, attempt: int) -> None:
+            channel.clock.advance(minutes=10)
+
+    channel.sender.answers = [SendThrottledError("ThrottlingException")]
+    service = replace(channel.service(), pacer=SlowPacer())
+    outcome = service.send(replace(INTENT, expires_at=START + timedelta(minutes=5)))
+    assert (outcome.reason, channel.contacts.get("v1:a").recent_texts) == (Reason.EXPIRED, {})
+
+    service.send(replace(INTENT, occasion="order-2"))
+
+    assert channel.sender.bodies == ["Hi John! How was it?" + STOP]
+
+
 @pytest.mark.parametrize(
     "answers",
     [

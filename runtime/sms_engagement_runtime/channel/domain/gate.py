@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -129,6 +129,12 @@ type Decision = Send | Objection
 
 _SEND: Final = Send()
 
+LEAVES_WITHIN: Final = timedelta(seconds=30)
+"""How long before quiet hours the last promotional text passes.
+
+It still waits for its slot and for the service, and is not to arrive at night for that.
+"""
+
 
 def decide(facts: GateFacts) -> Decision:
     """Decide on one text. The first check that objects gives the reason: the order is part of the contract.
@@ -182,9 +188,11 @@ def _consent_objection(facts: GateFacts) -> Reason | None:
 def _quiet_hours_objection(facts: GateFacts) -> Objection | None:
     if facts.hours is None:
         return Suppress(Reason.TIME_ZONE_UNKNOWN)
-    if facts.hours.is_open(facts.now):
+    leaves_by = facts.now + LEAVES_WITHIN
+    is_open = facts.hours.is_open(facts.now)
+    if is_open and facts.hours.is_open(leaves_by):
         return None
-    until = facts.hours.next_open(facts.now)
+    until = facts.hours.next_open(leaves_by if is_open else facts.now)
     if until is None:
         return Suppress(Reason.TIME_ZONE_UNKNOWN)
     if facts.expires_at is not None and until >= facts.expires_at:

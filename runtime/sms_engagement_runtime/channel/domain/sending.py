@@ -57,6 +57,7 @@ OPTED_OUT_REASONS: Final = frozenset({"DESTINATION_PHONE_NUMBER_OPTED_OUT", "OPT
 _MAX_ATTEMPTS: Final = 5
 """How often one text is offered to a carrier that throttles, or claimed on a contact that keeps changing."""
 
+_NOT_SENT: Final = frozenset({OutcomeState.SUPPRESSED, OutcomeState.DEFERRED})
 _STOPPING_REASONS: Final = frozenset(
     {Reason.SENDING_DISABLED, Reason.PAUSED, Reason.DAY_BUDGET, Reason.CAMPAIGN_BUDGET}
 )
@@ -175,6 +176,8 @@ class SendService:
             for _ in range(_MAX_ATTEMPTS):
                 step = self._claim(intent, text, reservation, still_true)
                 if isinstance(step, SendOutcome):
+                    if throttled and step.state in _NOT_SENT:
+                        self._forget(intent)
                     return step
                 if step is None:
                     continue
