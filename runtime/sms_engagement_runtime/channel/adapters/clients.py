@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
-    from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 SENDING: Final = Config(
     # `SendTextMessage` has no idempotency token, and a repeated call is a second text on a phone. botocore
