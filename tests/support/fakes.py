@@ -40,6 +40,7 @@ from sms_engagement_runtime.channel.domain.prompts import Prompt
 from sms_engagement_runtime.channel.domain.quiet_hours import Place
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
+from tests.support.bus_schemas import hold_to_schema
 
 START = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
 SUBSCRIBER_KEY = b"a subscriber key of the tests"
@@ -447,11 +448,12 @@ class FakeLater:
 
 @dataclass
 class FakeBus:
-    """Keeps what was published."""
+    """Keeps what was published, and holds it to the schemas that others read."""
 
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
     def publish(self, detail_type: str, detail: Mapping[str, object]) -> None:
+        hold_to_schema(detail_type, detail)
         self.events.append((detail_type, dict(detail)))
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sms_engagement_runtime.channel.domain.errors import OutcomeUnknownError, SendRefusedError
+from sms_engagement_runtime.channel.domain.pacing import NoSlotError
 from sms_engagement_runtime.review_collector.domain.confirming import ReviewConfirmer, confirmation_texts
 from sms_engagement_runtime.review_collector.domain.errands import (
     AskForReview,
@@ -197,6 +198,23 @@ class TestWaiting:
         # Ten entries each, of the 25,000 that an execution may have.
         assert len(outcomes) < 1000
         assert errands.bodies == []
+
+    def test_who_finds_the_rate_taken_comes_back_and_not_with_all_the_others(self, errands):
+        def no_slot():
+            raise NoSlotError("taken")
+
+        untils = []
+        for n in range(50):
+            errands.system.pacer.on_acquire = no_slot
+            outcome = errands.run(event_id=f"event-{n}")
+            assert (outcome.state, outcome.reason) == ("DEFERRED", "THROTTLED")
+            untils.append(outcome.until)
+
+        assert all(START + 5 * MINUTE <= until < START + 10 * MINUTE for until in untils)
+        assert len(set(untils)) == 50
+        assert max(untils) - min(untils) > 4 * MINUTE
+        assert sorted(errands.later.waits) == sorted(f"event-{n}" for n in range(50))
+        assert [outcome.state for outcome in errands.come_back("event-0")] == ["ACCEPTED"]
 
     def test_who_opted_out_during_the_wait_gets_nothing(self, errands):
         errands.system.pause.paused = True

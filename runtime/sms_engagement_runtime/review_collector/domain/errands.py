@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from zlib import crc32
 
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.pacing import NoSlotError
 from sms_engagement_runtime.channel.domain.ports import Clock, Later
+from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.review_collector.domain import bus_events
 from sms_engagement_runtime.review_collector.domain.asking import ReviewAsker
 from sms_engagement_runtime.review_collector.domain.confirming import ReviewConfirmer
@@ -145,9 +148,18 @@ class ErrandRunner:
             A service did not answer. The errand may be repeated.
         """
         now = self.clock.now()
-        outcome = self._do(errand, since or now)
+        wait = _wait_after(now - (since or now))
+        try:
+            outcome = self._do(errand, since or now)
+        except NoSlotError:
+            # All who waited for the same morning come at once. Who finds the rate taken comes back after a
+            # while, and not all of them at the same time again.
+            until = now + wait * (1 + crc32(event_id.encode()) / 2**32)
+            outcome = PersonOutcome(
+                user_id="", state=OutcomeState.DEFERRED, reason=Reason.THROTTLED, until=until
+            )
         if outcome.state == OutcomeState.DEFERRED:
-            until = outcome.until or now + _wait_after(now - (since or now))
+            until = outcome.until or now + wait
             if since is None:
                 self.later.postpone(event_id, _event(event_id, errand, now), until)
             return replace(outcome, until=until)
