@@ -97,17 +97,15 @@ def environment(server, clock_file):
     }
 
 
-@pytest.fixture(scope="module")
-def module(environment):
+@pytest.fixture
+def module(noon, dynamodb, environment):
+    # A process of its own for each test: it would remember the rate and the pause of the one before.
     with fresh_handler(MODULE, environment) as module:
         yield module
 
 
 @pytest.fixture
-def handle(noon, dynamodb, module):
-    # The flag of the test before is remembered for a second.
-    module._asker.send_service.pause._read_at = float("-inf")
-
+def handle(module):
     def handle(detail, detail_type="ReviewRequested", event_id="event-1", **fields):
         event = {"id": event_id, "source": "sms-engagement", "detail-type": detail_type, "detail": detail}
         return module.handler({**event, **fields}, Context())
