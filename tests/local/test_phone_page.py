@@ -1,4 +1,4 @@
-"""What the phone page shows, and whom it listens to."""
+"""The phones of the page, and whom the page listens to."""
 
 import asyncio
 import json
@@ -11,20 +11,18 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from sms_engagement_runtime.channel.domain.broadcast.outcomes import REMAINING
-from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
-from sms_engagement_runtime.review_collector.domain.reasons import AskReason
+from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_local.front_door import front_door_routes
-from sms_local.people import PEOPLE
+from sms_local.people import PEOPLE, SITUATIONS, Person
 from sms_local.phone.listener import Listener
 from sms_local.phone.loopback import LoopbackOnly
-from sms_local.phone.runs import sort_out
-from sms_local.phone.threads import Reply, phones
-from sms_local.phone.words import OUTCOMES, REASONS, explain
+from sms_local.phone.threads import MOST_BUBBLES, MOST_STRANGERS, Reply, phones
 from sms_local.places import Places
 
 OWN = "http://127.0.0.1:4572"
 ADMIN_TOPIC = "arn:aws:sns:us-east-1:000000000000:admin"
+EVENTS_TOPIC = "arn:aws:sns:us-east-1:000000000000:events"
 INBOUND_TOPIC = "arn:aws:sns:us-east-1:000000000000:inbound"
 
 
@@ -89,45 +87,51 @@ def test_a_number_of_nobody_known_gets_a_phone_of_its_own() -> None:
     stranger = phones(PEOPLE, [_text("+15005550199", "2026-11-21T10:00:00+00:00")], [])[-1]
 
     assert (stranger["name"], stranger["id"], len(stranger["bubbles"])) == (
-        "+15005550199",
+        "+1 500 555 0199",
         "number-15005550199",
         1,
     )
 
 
-# --- report
+def test_a_broadcast_to_thousands_does_not_put_thousands_of_phones_on_the_page() -> None:
+    sent = [_text(f"+1500555{number:04}", f"2026-11-21T10:{number:02}:00+00:00") for number in range(40)]
+
+    shown = phones(PEOPLE, sent, [])
+
+    strangers = [phone["phone"] for phone in shown if phone["id"].startswith("number-")]
+    assert strangers == [f"+1500555{number:04}" for number in range(40 - MOST_STRANGERS, 40)]
 
 
-def test_the_report_sorts_people_and_words_their_reasons() -> None:
-    lines = [
-        {"userId": "customer-002", "state": "SUPPRESSED", "reason": "OPTED_OUT"},
-        {"userId": "customer-001", "state": "ACCEPTED", "messageId": "m1"},
-        {"userId": "stranger", "state": "UNCERTAIN", "reason": "OUTCOME_UNKNOWN"},
-        {"userId": "customer-003", "state": "ALREADY_SENT"},
-        {"userId": "customer-004"},
-    ]
+def test_a_long_thread_shows_its_newest_texts() -> None:
+    sent = [_text("+14045550101", f"2026-11-21T{n // 60:02}:{n % 60:02}:00+00:00") for n in range(100)]
 
-    report = sort_out(lines)
+    john = phones(PEOPLE, sent, [])[0]
 
-    assert [person["name"] for person in report["reached"]] == ["John Doe"]
-    assert [(person["name"], person["words"], person["code"]) for person in report["leftOut"]] == [
-        ("Łukasz Wójcik", "answered STOP", "OPTED_OUT"),
-        ("Zoë Fontaine", "got this text before", "ALREADY_SENT"),
-    ]
-    assert [person["name"] for person in report["uncertain"]] == ["stranger"]
+    assert len(john["bubbles"]) == MOST_BUBBLES
+    assert john["bubbles"][-1]["at"] == sent[-1]["sent_at"]
 
 
-def test_every_outcome_has_words() -> None:
-    assert set(OUTCOMES) == {*map(str, OutcomeState), REMAINING}
-    assert set(map(str, AskReason)) - {AskReason.NO_REQUEST} <= set(REASONS)
+def test_who_shares_a_phone_has_none_of_their_own() -> None:
+    shown = phones((*PEOPLE, *SITUATIONS), [], [])
+
+    assert [phone["name"] for phone in shown if phone["phone"] == "+14045550101"] == ["John Doe"]
+    assert shown[-1]["name"] == "Leilani Kealoha"
 
 
-def test_a_code_of_the_carrier_is_shown_as_it_is() -> None:
-    assert (
-        explain("FAILED", "DESTINATION_COUNTRY_BLOCKED")
-        == "the carrier refused the text (DESTINATION_COUNTRY_BLOCKED)"
-    )
-    assert explain("NEW_STATE", None) == "NEW_STATE"
+def test_a_phone_tells_the_hour_where_it_is() -> None:
+    [leilani] = [phone for phone in phones(SITUATIONS, [], []) if phone["name"] == "Leilani Kealoha"]
+
+    assert (leilani["town"], leilani["timeZone"]) == ("Honolulu", "Pacific/Honolulu")
+
+
+@pytest.mark.parametrize(
+    "person", [one for one in (*PEOPLE, *SITUATIONS) if one.phone], ids=lambda one: one.name
+)
+def test_the_zone_that_the_page_shows_is_one_that_the_product_finds(person: Person) -> None:
+    assert person.phone is not None
+    place = NumberPlaces().place_of(PhoneNumber(person.phone), "US", None)
+
+    assert person.time_zone in place.zones
 
 
 # --- listener
@@ -135,7 +139,7 @@ def test_a_code_of_the_carrier_is_shown_as_it_is() -> None:
 
 @pytest.fixture
 def listener() -> Listener:
-    return Listener(Places(), {ADMIN_TOPIC: "admin", INBOUND_TOPIC: "inbound"})
+    return Listener(Places(), {ADMIN_TOPIC: "admin", INBOUND_TOPIC: "inbound", EVENTS_TOPIC: "events"})
 
 
 def _envelope(topic: str, message: str, identifier: str = "n1", at: str = "2026-11-21T10:00:00.000Z") -> str:
@@ -171,6 +175,39 @@ def test_a_reply_sent_here_is_not_doubled_by_the_inbound_topic(listener: Listene
     )
 
     assert [(reply.id, reply.body) for reply in listener.replies] == [("in-1", "STOP"), ("in-2", "")]
+
+
+def _delivery(**further: object) -> dict[str, object]:
+    event = {
+        "eventType": "TEXT_DELIVERED",
+        "isFinal": True,
+        "messageId": "m1",
+        "destinationPhoneNumber": "+14045550101",
+        "eventTimestamp": 1_795_280_400_000,
+    }
+    return event | further
+
+
+def test_a_delivery_event_heard_twice_is_one_and_one_without_a_message_is_none(listener: Listener) -> None:
+    for event in (
+        _delivery(),
+        _delivery(),
+        _delivery(eventType="TEXT_SUCCESSFUL"),
+        {"eventType": "VOICE_ANSWERED"},
+    ):
+        listener.hear(_envelope(EVENTS_TOPIC, json.dumps(event)))
+
+    assert [event["eventType"] for event in listener.deliveries] == ["TEXT_DELIVERED", "TEXT_SUCCESSFUL"]
+
+
+def test_everything_heard_is_forgotten_on_request(listener: Listener) -> None:
+    listener.hear(_envelope(ADMIN_TOPIC, "New 5★ review from John Doe"))
+    listener.hear(_envelope(EVENTS_TOPIC, json.dumps(_delivery())))
+    listener.add_reply(Reply(id="in-1", phone="+14045550101", body="STOP", at="2026-11-21T10:00:00+00:00"))
+
+    listener.forget()
+
+    assert (listener.notices, listener.replies, listener.deliveries) == ([], [], [])
 
 
 @pytest.mark.parametrize(

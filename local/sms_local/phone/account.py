@@ -27,15 +27,15 @@ _MOST_QUOTED = 60
 #: waits for the hour.
 _HOURS_BEGIN, _HOURS_END = time(8), time(21)
 
-#: What fell due (`POST /control/clock`) → what that was, and what many of them are called.
+#: What fell due (`POST /control/clock`) → what happened then, and what one and many of them are called.
 _DUE = {
-    "wait": ("A wait was over", "waits were over"),
-    "retry": ("Another attempt began", "other attempts began"),
-    "schedule": ("A schedule fired", "schedules fired"),
-    "timeout": ("A time limit ran out", "time limits ran out"),
-    "expiry": ("Rows expired", "expiries"),
-    "queue": ("A message became visible", "messages became visible"),
-    "carrier": ("The carrier went on with a text", "texts went on at the carrier"),
+    "wait": ("A wait was over", "wait", "waits"),
+    "retry": ("Another attempt began", "further attempt", "further attempts"),
+    "schedule": ("A schedule fired", "schedule", "schedules"),
+    "timeout": ("A time limit ran out", "time limit", "time limits"),
+    "expiry": ("Rows expired", "expiry", "expiries"),
+    "queue": ("A message became visible", "delayed message", "delayed messages"),
+    "carrier": ("The carrier went on", "event of the carrier", "events of the carrier"),
 }
 
 #: States of people who wait for something that concerns them; the others wait for the run.
@@ -384,21 +384,24 @@ def duration(length: timedelta) -> str:
 
 def _due(jump: Jump, number: int, due: Mapping[str, Any]) -> Step:
     what, name = str(due.get("what", "")), str(due.get("name", ""))
-    one, many = _DUE.get(what, (f"A {what} fell due", f"{what}s fell due"))
+    happened, _, many = _words_of_due(what)
     return Step(
         id=f"jump/{jump.number}/{number}",
         at=instant(str(due["at"])),
         kind="clock",
-        words=(f"{one}: {_cut(name)}" if name else one,),
-        fold=many,
+        words=(f"{happened}: {_cut(name)}" if name else happened,),
+        fold=f"{many} fell due",
     )
 
 
 def _what_fell_due(jump: Jump) -> str:
     counts = Counter(str(due.get("what", "")) for due in jump.due)
-    if not counts:
-        return "nothing fell due"
-    return ", ".join(f"{number:,} {_DUE.get(what, ('', f'{what}s'))[1]}" for what, number in counts.items())
+    named = [counted(number, *_words_of_due(what)[1:]) for what, number in counts.items()]
+    return f"{listed(named, most=len(named)) or 'nothing'} fell due"
+
+
+def _words_of_due(what: str) -> tuple[str, str, str]:
+    return _DUE.get(what, (f"Something fell due ({what})", f"“{what}”", f"“{what}”"))
 
 
 def instant(text: str) -> datetime:

@@ -125,6 +125,8 @@ class Page:
     ----------
     routes
         To which others may be added before `application` is called.
+    seen
+        What the windows are shown.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class Page:
         self._clock = clock
         self._listener = listener
         self._cloud = cloud
-        self._state = CloudState(carrier=carrier, clock=clock, listener=listener, cloud=cloud)
+        self.seen = CloudState(carrier=carrier, clock=clock, listener=listener, cloud=cloud)
         self.routes = [
             *(Route(path, _file(name, media_type)) for path, (name, media_type) in _FILES.items()),
             Route("/health", self.health),
@@ -175,7 +177,7 @@ class Page:
 
     async def state(self, _request: Request) -> Response:
         """Answer with the state of this moment."""
-        return Response(_object(await self._state.parts()), media_type="application/json", headers=_HEADERS)
+        return Response(_object(await self.seen.parts()), media_type="application/json", headers=_HEADERS)
 
     async def events(self, request: Request) -> Response:
         """Stream the parts of the state that have changed (server-sent events)."""
@@ -184,7 +186,7 @@ class Page:
             told: dict[str, str] = {}
             said_at = time.monotonic()
             while not await request.is_disconnected():
-                parts = await self._state.parts()
+                parts = await self.seen.parts()
                 changed = {name: part for name, part in parts.items() if told.get(name) != part}
                 if changed:
                     told |= changed
@@ -212,7 +214,7 @@ class Page:
         except CarrierError as error:
             return _problem(str(error), 502)
         self._listener.add_reply(reply)
-        self._state.hurry()
+        self.seen.hurry()
         return JSONResponse({"id": identifier}, status_code=202)
 
     async def broadcast(self, request: Request) -> Response:
@@ -227,7 +229,7 @@ class Page:
             run = await run_in_threadpool(self._cloud.broadcast.start, is_dry=is_dry)
         except CLOUD_ERRORS as error:
             return _problem(f"The run could not be started: {error}", 502)
-        self._state.hurry()
+        self.seen.hurry()
         return JSONResponse({"id": run}, status_code=202)
 
     async def skip(self, request: Request) -> Response:
@@ -239,7 +241,7 @@ class Page:
             return _problem(f"Skip {_LONGEST_SKIP.days} days at the most; more in several jumps.", 400)
         if not self._clock.skip(timedelta(seconds=seconds)):
             return _problem("The clock is jumping already.", 409)
-        self._state.hurry()
+        self.seen.hurry()
         return JSONResponse({}, status_code=202)
 
     async def sending(self, request: Request) -> Response:
@@ -257,7 +259,7 @@ class Page:
                 await run_in_threadpool(switch.resume, by=_THE_PAGE)
         except CLOUD_ERRORS as error:
             return _problem(f"The switch could not be set: {error}", 502)
-        self._state.hurry()
+        self.seen.hurry()
         return JSONResponse({"paused": paused})
 
     async def customers(self, request: Request) -> Response:
@@ -273,7 +275,7 @@ class Page:
             await run_in_threadpool(put_person, dynamodb, table, person)
         except CLOUD_ERRORS as error:
             return _problem(f"The customer could not be added: {error}", 502)
-        self._state.hurry()
+        self.seen.hurry()
         return JSONResponse({"userId": person.user_id}, status_code=201)
 
     async def forget(self, _request: Request) -> Response:
@@ -281,7 +283,7 @@ class Page:
         self._listener.forget()
         self._clock.forget()
         try:
-            await self._state.forget()
+            await self.seen.forget()
         except CLOUD_ERRORS as error:
             return _problem(f"The emulator does not answer ({type(error).__name__}).", 502)
         return JSONResponse({})

@@ -157,9 +157,8 @@ class CloudState:
         now = self._clock.now()
         by = f" ({seen.switch.changed_by})" if seen.switch.changed_by else ""
         words = f"All sending is paused{by}" if seen.switch.is_paused else f"Sending goes on{by}"
-        self._switched.append(
-            account.Step(id=f"switch/{now.isoformat()}", at=now, kind="pause", words=(words,))
-        )
+        number = len(self._switched) + 1
+        self._switched.append(account.Step(id=f"switch/{number}", at=now, kind="pause", words=(words,)))
 
     def _describe(self, problem: str | None) -> dict[str, Any]:
         seen, broadcast = self._seen, self._cloud.broadcast
