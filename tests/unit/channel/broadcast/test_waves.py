@@ -13,7 +13,8 @@ from sms_engagement_runtime.channel.domain.quiet_hours import DEFAULT
 
 EAST, WEST, HAWAII = "America/New_York", "America/Los_Angeles", "Pacific/Honolulu"
 NOON = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)  # noon in New York, nine in Los Angeles, seven in Honolulu
-CLOSING = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)  # nine in the evening, New York
+# Half a minute before nine in the evening, New York: until then the gate lets texts pass.
+CLOSING = datetime(2026, 11, 22, 1, 59, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sms_engagement_runtime.channel.domain.broadcast.hours import HoursOfGroup
+from sms_engagement_runtime.channel.domain.broadcast.hours import HoursOfGroup, last_text_at
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import (
     REMAINING,
     PersonOutcome,
@@ -100,17 +100,23 @@ class PartAsker[Person]:
         stopped_by: str | None = self.stop_rules.broken_by(self.counts.get(assignment.run.run_id))
         if stopped_by is None and self.pause.is_paused():
             stopped_by = Reason.PAUSED
-        is_open = self.hours_of(assignment.part.group).next_open(now) in (None, now)
-        if stopped_by is None and is_open:
+        if stopped_by is None and self._is_open(assignment.part.group, now):
             return None
         return PartReport(ended_at=now, is_untouched=True, stopped_by=stopped_by)
 
+    def _is_open(self, group: str, now: datetime) -> bool:
+        hours = self.hours_of(group)
+        if hours.next_open(now) is None:
+            # Nothing is known of the hours of such people: the gate has its own reason for them.
+            return True
+        ends_at = last_text_at(hours, now)
+        return ends_at is not None and now < ends_at
+
     def _ask_people(self, assignment: Assignment, token: str) -> PartReport:
         run, part = assignment.run, assignment.part
-        # None where the hours of the people are not known: the gate has its own reason for those.
-        closes_at = None if run.is_dry else self.hours_of(part.group).open_until(self.clock.now())
+        ends_at = None if run.is_dry else last_text_at(self.hours_of(part.group), self.clock.now())
         (people,) = self.store.read_people([part.key])
-        outcomes, stop = self._ask_all(people, closes_at, is_dry=run.is_dry)
+        outcomes, stop = self._ask_all(people, ends_at, is_dry=run.is_dry)
         final = [outcome for outcome in outcomes if _is_settled(outcome, is_dry=run.is_dry)]
         result_key = None
         if final:
@@ -126,7 +132,7 @@ class PartAsker[Person]:
         )
 
     def _ask_all(
-        self, recipient_ids: Sequence[str], closes_at: datetime | None, *, is_dry: bool
+        self, recipient_ids: Sequence[str], ends_at: datetime | None, *, is_dry: bool
     ) -> tuple[Sequence[PersonOutcome], PersonOutcome | None]:
         """Ask people; return what became of each, and the outcome that stopped it, if one did.
 
@@ -140,7 +146,7 @@ class PartAsker[Person]:
         def attempt(recipient_id: str) -> PersonOutcome:
             if stops:
                 return PersonOutcome(user_id=recipient_id, state=REMAINING, reason=stops[0].reason)
-            if not self.has_time() or (closes_at is not None and self.clock.now() >= closes_at):
+            if not self.has_time() or (ends_at is not None and self.clock.now() >= ends_at):
                 return PersonOutcome(user_id=recipient_id, state=REMAINING, reason=RunReason.OUT_OF_TIME)
             person = found.get(recipient_id)
             if person is None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from sms_engagement_runtime.channel.domain.gate import LEAVES_WITHIN
+
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 """Later than everything."""
 
@@ -24,6 +26,12 @@ class Hours(Protocol):
 
 type HoursOfGroup = Callable[[str], Hours]
 """Returns the hours of a group, by ``Candidate.group``."""
+
+
+def last_text_at(hours: Hours, at: datetime) -> datetime | None:
+    """Return until when the gate lets texts of this allowed stretch pass; None outside of one."""
+    until = hours.open_until(at)
+    return None if until is None else until - LEAVES_WITHIN
 
 
 class AlwaysOpen:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sms_engagement_runtime.channel.domain.broadcast.hours import NEVER, HoursOfGroup
+from sms_engagement_runtime.channel.domain.broadcast.hours import NEVER, HoursOfGroup, last_text_at
 from sms_engagement_runtime.channel.domain.broadcast.run import Part
+from sms_engagement_runtime.channel.domain.gate import LEAVES_WITHIN
 
 FIRST_WAVE: Final = timedelta(minutes=1)
 LONGEST_WAVE: Final = timedelta(minutes=15)
@@ -61,11 +62,9 @@ def choose_wave(
     recipients_per_second
         Of all parts of the wave together.
     """
-    closing = {
-        group: _closes_at(group, now, hours_of) for group in dict.fromkeys(part.group for part in parts)
-    }
-    ready = [part for part in parts if (part.not_before or now) <= now and closing[part.group] is not None]
-    ready.sort(key=lambda part: closing[part.group] or NEVER)
+    ending = {group: _ends_at(group, now, hours_of) for group in dict.fromkeys(part.group for part in parts)}
+    ready = [part for part in parts if (part.not_before or now) <= now and ending[part.group] is not None]
+    ready.sort(key=lambda part: ending[part.group] or NEVER)
     chosen: list[Part] = []
     people = 0
     for part in ready:
@@ -73,9 +72,9 @@ def choose_wave(
         if chosen and begins_at - now >= length:
             break
         takes = min(timedelta(seconds=part.people / recipients_per_second), _WORTH_STARTING)
-        closes_at = closing[part.group]
-        assert closes_at is not None
-        if begins_at + takes <= closes_at:
+        ends_at = ending[part.group]
+        assert ends_at is not None
+        if begins_at + takes <= ends_at:
             chosen.append(part)
             people += part.people
     keys = {part.key for part in chosen}
@@ -89,14 +88,14 @@ def starts_at(part: Part, *, now: datetime, hours_of: HoursOfGroup) -> datetime:
     opens_at = hours.next_open(at)
     if opens_at is None:
         return at
-    closes_at = hours.open_until(opens_at)
-    if closes_at is None or closes_at - opens_at >= _WORTH_STARTING:
+    ends_at = last_text_at(hours, opens_at)
+    if ends_at is None or ends_at - opens_at >= _WORTH_STARTING:
         return opens_at
-    return hours.next_open(closes_at) or at
+    return hours.next_open(ends_at + LEAVES_WITHIN) or at
 
 
-def _closes_at(group: str, now: datetime, hours_of: HoursOfGroup) -> datetime | None:
-    """Return when the hours of a group end; None where they have not begun."""
+def _ends_at(group: str, now: datetime, hours_of: HoursOfGroup) -> datetime | None:
+    """Return until when texts to a group pass; None where its hours have not begun."""
     hours = hours_of(group)
     # Nothing is known of the hours: the gate has its own reason for such people.
-    return NEVER if hours.next_open(now) is None else hours.open_until(now)
+    return NEVER if hours.next_open(now) is None else last_text_at(hours, now)
