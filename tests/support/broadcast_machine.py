@@ -87,8 +87,9 @@ class RateClock:
         now = self.clock.now()
         return Slot(at=now, parts=parts, taken_at=now, had_to_wait=False)
 
-    def hold(self, slot: Slot) -> None:
+    def hold(self, slot: Slot) -> bool:
         """Leave at once."""
+        return True
 
     def back_off(self, attempt: int) -> None:
         self.clock.advance(seconds=attempt * self.back_off_seconds)

@@ -238,22 +238,27 @@ class FakeLedger:
         with self._lock:
             self.rows[key] = rule(self.rows[key]) or self.rows[key]
 
-    def suppress(self, intent: Intent, key: str, reason: str, parts: int, now: datetime) -> None:
-        self._put(intent, key, MessageState.SUPPRESSED, reason, parts, now)
+    def suppress(self, intent: Intent, key: str, reason: str, parts: int, now: datetime) -> Held | None:
+        return self._put(intent, key, MessageState.SUPPRESSED, reason, parts, now)
 
-    def defer(self, intent: Intent, key: str, reason: str, until: datetime | None, now: datetime) -> None:
+    def defer(
+        self, intent: Intent, key: str, reason: str, until: datetime | None, now: datetime
+    ) -> Held | None:
         with self._lock:
-            if self._put(intent, key, MessageState.DEFERRED, reason, 0, now):
+            held = self._put(intent, key, MessageState.DEFERRED, reason, 0, now)
+            if held is None:
                 self.deferred_until[key] = until
+            return held
 
     def _put(
         self, intent: Intent, key: str, state: MessageState, reason: str, parts: int, now: datetime
-    ) -> bool:
+    ) -> Held | None:
         with self._lock:
-            if not rules.may_claim(self.rows.get(key)):
-                return False
+            row = self.rows.get(key)
+            if row is not None and not rules.may_claim(row):
+                return Held(row)
             self.rows[key] = rules.open_row(intent, state=state, reason=reason, parts=parts, now=now)
-            return True
+            return None
 
     def get(self, key: str) -> LedgerRow | None:
         return self.rows.get(key)
@@ -414,8 +419,9 @@ class FakePacer:
             action()
         return Slot(at=START, parts=parts, taken_at=START, had_to_wait=False)
 
-    def hold(self, slot: Slot) -> None:
+    def hold(self, slot: Slot) -> bool:
         self.held.append(slot)
+        return True
 
     def back_off(self, attempt: int) -> None:
         self.back_offs.append(attempt)

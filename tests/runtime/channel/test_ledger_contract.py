@@ -346,14 +346,14 @@ class TestAnswers:
 
 class TestGateDecisions:
     def test_a_suppressed_text_keeps_its_reason_and_parts(self, stores):
-        stores.ledger.suppress(intent(), KEY, "OPTED_OUT", 2, NOW)
+        assert stores.ledger.suppress(intent(), KEY, "OPTED_OUT", 2, NOW) is None
 
         row = stores.ledger.get(KEY)
         assert (row.state, row.reason, row.parts) == (MessageState.SUPPRESSED, "OPTED_OUT", 2)
 
     def test_the_last_decision_of_the_gate_stands(self, stores):
-        stores.ledger.suppress(intent(), KEY, "OPTED_OUT", 1, NOW)
-        stores.ledger.defer(intent(), KEY, "PAUSED", None, LATER)
+        assert stores.ledger.suppress(intent(), KEY, "OPTED_OUT", 1, NOW) is None
+        assert stores.ledger.defer(intent(), KEY, "PAUSED", None, LATER) is None
 
         row = stores.ledger.get(KEY)
         assert (row.state, row.reason, row.updated_at) == (MessageState.DEFERRED, "PAUSED", LATER)
@@ -369,8 +369,8 @@ class TestGateDecisions:
             stores.ledger.record_event(event(), NOW)
         before = stores.ledger.get(KEY)
 
-        stores.ledger.suppress(intent(), KEY, "OPTED_OUT", 1, LATER)
-        stores.ledger.defer(intent(), KEY, "PAUSED", None, LATER)
+        assert stores.ledger.suppress(intent(), KEY, "OPTED_OUT", 1, LATER) == Held(before)
+        assert stores.ledger.defer(intent(), KEY, "PAUSED", None, LATER) == Held(before)
 
         assert stores.ledger.get(KEY) == before
 

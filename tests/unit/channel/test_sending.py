@@ -28,7 +28,7 @@ from sms_engagement_runtime.channel.domain.errors import (
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, Intent, MessageState
-from sms_engagement_runtime.channel.domain.pacing import Lane, Slot
+from sms_engagement_runtime.channel.domain.pacing import Lane, NoSlotError, Slot
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendOutcome, SendPolicy, SendService
@@ -223,8 +223,23 @@ def test_a_refusal_later_does_not_hide_that_the_text_was_sent(channel):
     channel.service().send(INTENT)
     channel.opt_out()
 
-    assert channel.service().send(INTENT).reason is Reason.OPTED_OUT
+    outcome = channel.service().send(INTENT)
+
+    assert (outcome.state, outcome.message_id) == (OutcomeState.ALREADY_SENT, "message-1")
     assert channel.row.state is MessageState.ACCEPTED
+
+
+def test_a_pause_does_not_hide_that_another_attempt_is_at_it(channel):
+    answers = []
+
+    def meanwhile():
+        channel.pause.paused = True
+        answers.append(channel.service().send(INTENT).state)
+
+    channel.sender.answers = [meanwhile]
+
+    assert channel.service().send(INTENT).state is OutcomeState.ACCEPTED
+    assert answers == [OutcomeState.IN_FLIGHT]
 
 
 def test_stop_while_the_text_waits_for_its_rate_slot(channel):
@@ -240,8 +255,9 @@ def test_the_slot_is_waited_for_when_nothing_but_the_call_is_left(channel):
     held = []
 
     class NotingPacer(FakePacer):
-        def hold(self, slot: Slot) -> None:
+        def hold(self, slot: Slot) -> bool:
             held.append((slot.parts, channel.row.state, channel.sender.calls))
+            return True
 
     channel.pacer = NotingPacer()
 
@@ -249,6 +265,113 @@ def test_the_slot_is_waited_for_when_nothing_but_the_call_is_left(channel):
 
     assert held == [(1, MessageState.CLAIMED, 0)]
     assert channel.sender.calls == 1
+
+
+class LatePacer(FakePacer):
+    """Misses as many slots as there are actions in ``missed``; each happens during the next wait for one."""
+
+    def __init__(self, *missed):
+        super().__init__()
+        self.missed = list(missed)
+
+    def hold(self, slot: Slot) -> bool:
+        super().hold(slot)
+        if not self.missed:
+            return True
+        self.on_acquire = self.missed.pop(0)
+        return False
+
+
+def nothing() -> None:
+    """Let the wait pass."""
+
+
+def test_a_text_that_misses_its_slot_takes_another_one(channel):
+    states = []
+    channel.pacer = LatePacer(lambda: states.append((channel.row.state, channel.row.reason)))
+
+    outcome = channel.service().send(INTENT)
+
+    assert outcome.state is OutcomeState.ACCEPTED
+    assert channel.pacer.acquired == [1, 1]
+    assert channel.pacer.lanes == [Lane.PROMOTIONAL] * 2
+    # While it waits nobody takes it for sent.
+    assert states == [(MessageState.DEFERRED, Reason.SLOT_MISSED)]
+    assert channel.sender.bodies == [INTENT.body + STOP]
+
+
+def test_a_text_that_always_misses_its_slot_leaves_late(channel):
+    channel.pacer = LatePacer(*[nothing] * 9)
+
+    assert channel.service().send(INTENT).state is OutcomeState.ACCEPTED
+    assert len(channel.pacer.held) == 3
+
+
+def test_stop_while_the_text_waits_for_another_slot(channel):
+    channel.pacer = LatePacer(channel.opt_out)
+
+    outcome = channel.service().send(INTENT)
+
+    assert (outcome.state, outcome.reason) == (OutcomeState.SUPPRESSED, Reason.OPTED_OUT)
+    assert (channel.sender.calls, channel.budget.spent) == (0, {})
+    contact = channel.contacts.get(INTENT.subscriber_id)
+    assert (contact.introduced_at, contact.recent_texts) == (None, {})
+
+
+def test_a_text_that_finds_no_other_slot_leaves_no_trace(channel):
+    def full():
+        raise NoSlotError("the rate is taken")
+
+    channel.pacer = LatePacer(full)
+
+    with pytest.raises(NoSlotError):
+        channel.service().send(INTENT)
+
+    assert channel.row.state is MessageState.DEFERRED
+    contact = channel.contacts.get(INTENT.subscriber_id)
+    assert (contact.introduced_at, contact.recent_texts) == (None, {})
+
+
+def test_what_another_attempt_sent_meanwhile_stays_with_the_contact(channel):
+    def send_and_full():
+        assert channel.service().send(INTENT).state is OutcomeState.ACCEPTED
+        raise NoSlotError("the rate is taken")
+
+    channel.pacer = LatePacer(send_and_full)
+
+    with pytest.raises(NoSlotError):
+        channel.service().send(INTENT)
+
+    contact = channel.contacts.get(INTENT.subscriber_id)
+    assert (contact.introduced_by, list(contact.recent_texts)) == (INTENT.key, [INTENT.key])
+
+
+class EarlyPacer(FakePacer):
+    """Lets a text go to the gate a moment before its slot."""
+
+    at = START + timedelta(milliseconds=300)
+
+    def acquire(self, parts: int, lane: Lane) -> Slot:
+        return replace(super().acquire(parts, lane), at=self.at)
+
+
+@pytest.mark.parametrize("useful_for", [timedelta(milliseconds=200), timedelta(milliseconds=300)])
+def test_a_text_that_is_useless_when_its_slot_comes_is_not_sent(channel, useful_for):
+    channel.pacer = EarlyPacer()
+
+    outcome = channel.service().send(replace(INTENT, expires_at=START + useful_for))
+
+    assert (outcome.state, outcome.reason) == (OutcomeState.SUPPRESSED, Reason.EXPIRED)
+
+
+def test_the_hours_are_those_at_the_slot(channel):
+    # The last promotional text leaves half a minute before nine in the evening, New York.
+    last = datetime(2026, 11, 22, 1, 59, 30, tzinfo=UTC)
+    channel.clock.instant = last - timedelta(milliseconds=200)
+    channel.pacer = EarlyPacer()
+    channel.pacer.at = last
+
+    assert channel.service().send(INTENT).reason is Reason.QUIET_HOURS
 
 
 def test_a_text_that_the_gate_refuses_waits_for_no_slot(channel):

@@ -155,16 +155,18 @@ class DynamoLedger:
         """Record a refusal for good."""
         self._change(key, lambda row: rules.fail(row, reason, now))
 
-    def suppress(self, intent: Intent, key: str, reason: str, parts: int, now: datetime) -> None:
+    def suppress(self, intent: Intent, key: str, reason: str, parts: int, now: datetime) -> Held | None:
         """Record that the gate refused; without effect on a row that is claimed or further."""
         row = rules.open_row(intent, state=MessageState.SUPPRESSED, reason=reason, parts=parts, now=now)
-        self._put_open(_item(row), key)
+        return self._put_open(_item(row), key)
 
-    def defer(self, intent: Intent, key: str, reason: str, until: datetime | None, now: datetime) -> None:
+    def defer(
+        self, intent: Intent, key: str, reason: str, until: datetime | None, now: datetime
+    ) -> Held | None:
         """Record that the text waits; without effect on a row that is claimed or further."""
         row = rules.open_row(intent, state=MessageState.DEFERRED, reason=reason, parts=0, now=now)
         waiting = {"deferredUntil": None if until is None else to_milliseconds(until)}
-        self._put_open({**_item(row), **to_item(waiting)}, key)
+        return self._put_open({**_item(row), **to_item(waiting)}, key)
 
     def get(self, key: str) -> LedgerRow | None:
         """Read one row, strongly consistent."""
@@ -230,7 +232,7 @@ class DynamoLedger:
             raise _BusyError from error
         raise error
 
-    def _put_open(self, item: Item, key: str) -> None:
+    def _put_open(self, item: Item, key: str) -> Held | None:
         with service_call("dynamodb:PutItem"):
             try:
                 self._client.put_item(
@@ -239,10 +241,14 @@ class DynamoLedger:
                     ConditionExpression=_MAY_CLAIM,
                     ExpressionAttributeNames={"#state": "state"},
                     ExpressionAttributeValues=_CLAIMABLE_VALUES,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except ClientError as error:
                 if not is_failed_condition(error):
                     raise
+                refusal: Any = error.response
+                return Held(_row(refusal["Item"]))
+        return None
 
     def _read(self, key: str) -> "_Stored | None":
         with service_call("dynamodb:GetItem"):

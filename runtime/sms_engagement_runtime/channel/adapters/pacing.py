@@ -19,7 +19,6 @@ from botocore.exceptions import ClientError
 
 from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, to_item
-from sms_engagement_runtime.channel.domain.errors import TransientError
 from sms_engagement_runtime.channel.domain.pacing import (
     BLOCK,
     LONGEST_WAIT,
@@ -54,8 +53,7 @@ _LONGEST_WRITE: Final = timedelta(milliseconds=100)
 later than this: a connection is opened once."""
 
 _MOST_SLOTS: Final = 3
-"""How many a text may miss, before the gate and after it: a machine that is always late is too slow to pass
-any rate."""
+"""How many a text may miss before the gate: a machine that is always late is too slow to pass any rate."""
 
 _FIRST_LEAD: Final = timedelta(milliseconds=40)
 _LONGEST_LEAD: Final = timedelta(milliseconds=500)
@@ -245,23 +243,15 @@ class SharedPacer:
                 break
         return Slot(at=at, parts=parts, taken_at=now, had_to_wait=begins_at > asked_at)
 
-    def hold(self, slot: Slot) -> None:
-        """Wait for the slot itself: after the gate, right before the call.
+    def hold(self, slot: Slot) -> bool:
+        """Wait for the slot itself: after the gate, right before the call; False where it was missed.
 
-        Where the gate took so long that the slot is missed, the text takes another one, before everybody who
-        has not been to the gate. Where there is none, it leaves late: its claim must not grow old.
+        Half a second at the longest: whoever opts out during a longer wait must be seen by the gate.
         """
-        self._remember_lead(self._clock.now() - slot.taken_at)
-        at = slot.at
-        for _ in range(_MOST_SLOTS):
-            self._sleep_until(at)
-            # Nobody is close before or behind a text that did not have to wait.
-            if not slot.had_to_wait or not is_missed(at, self._clock.now()):
-                return
-            try:
-                at = self._take(_Ticket(slot.parts), Lane.TRANSACTIONAL)
-            except TransientError:
-                return
+        now = self._clock.now()
+        self._remember_lead(now - slot.taken_at)
+        self._sleep_until(min(slot.at, now + _LONGEST_LEAD))
+        return not is_missed(slot.at, self._clock.now())
 
     def back_off(self, attempt: int) -> None:
         """Wait after the carrier throttled: half to all of 1, 2, 4 or 8 seconds."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ClaimResult,
         DeliveryEvent,
         FoldResult,
+        Held,
         Intent,
         LedgerRow,
     )
@@ -154,12 +155,14 @@ class MessageLedger(Protocol):
         """Record a refusal for good (``ledger.fail``)."""
         ...
 
-    def suppress(self, intent: Intent, key: str, reason: str, parts: int, now: datetime) -> None:
-        """Record that the gate refused; without effect unless ``ledger.may_claim`` of the stored row."""
+    def suppress(self, intent: Intent, key: str, reason: str, parts: int, now: datetime) -> Held | None:
+        """Record that the gate refused; ``Held``, without effect, unless ``ledger.may_claim`` of the row."""
         ...
 
-    def defer(self, intent: Intent, key: str, reason: str, until: datetime | None, now: datetime) -> None:
-        """Record that the text waits; without effect unless ``ledger.may_claim`` of the stored row."""
+    def defer(
+        self, intent: Intent, key: str, reason: str, until: datetime | None, now: datetime
+    ) -> Held | None:
+        """Record that the text waits; ``Held``, without effect, unless ``ledger.may_claim`` of the row."""
         ...
 
     def get(self, key: str) -> LedgerRow | None:
@@ -248,8 +251,11 @@ class Pacer(Protocol):
         """
         ...
 
-    def hold(self, slot: Slot) -> None:
-        """Wait for the slot itself; called when nothing but the call is left to do."""
+    def hold(self, slot: Slot) -> bool:
+        """Wait for the slot itself, for a moment only; called when nothing but the call is left to do.
+
+        False where the slot was missed: the text then takes another one, and goes to the gate again.
+        """
         ...
 
     def back_off(self, attempt: int) -> None:

@@ -52,6 +52,8 @@ class Reason(StrEnum):
 
     THROTTLED = "THROTTLED"
     """The carrier refused for its rate, as often as we were willing to ask."""
+    SLOT_MISSED = "SLOT_MISSED"
+    """Gate and claim took longer than the text's place in the rate allowed. It goes to the gate again."""
     SENDING_DISABLED = "SENDING_DISABLED"
     """The account cannot send at all: spend limit, reputation, configuration."""
     CARRIER_REFUSED = "CARRIER_REFUSED"

@@ -14,6 +14,7 @@ from sms_engagement_runtime.channel.domain.errors import (
     SendingDisabledError,
     SendRefusedError,
     SendThrottledError,
+    TransientError,
 )
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
 from sms_engagement_runtime.channel.domain.gate import (
@@ -36,7 +37,7 @@ from sms_engagement_runtime.channel.domain.ledger import (
     may_claim,
 )
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
-from sms_engagement_runtime.channel.domain.pacing import Lane
+from sms_engagement_runtime.channel.domain.pacing import Lane, Slot
 from sms_engagement_runtime.channel.domain.ports import (
     Budget,
     Clock,
@@ -56,6 +57,10 @@ OPTED_OUT_REASONS: Final = frozenset({"DESTINATION_PHONE_NUMBER_OPTED_OUT", "OPT
 
 _MAX_ATTEMPTS: Final = 5
 """How often one text is offered to a carrier that throttles, or claimed on a contact that keeps changing."""
+
+_MOST_MISSED: Final = 2
+"""How often one text gives up a slot that it missed. A machine that is always late is too slow to pass any
+rate: it sends all the same, late."""
 
 _NOT_SENT: Final = frozenset({OutcomeState.SUPPRESSED, OutcomeState.DEFERRED})
 _STOPPING_REASONS: Final = frozenset(
@@ -149,8 +154,10 @@ class SendService:
         """Send a text unless something speaks against it, at most once in all attempts with its key.
 
         The order is fixed: wait for the rate, budget, gate, claim, the slot to the instant, one call, record.
-        Waiting for the rate comes first, so that an opt-out during it is seen. A crash at any point leaves at
-        worst a claim, which is never sent again, and its price reserved.
+        Waiting for the rate comes first, so that an opt-out during it is seen: behind the gate a text waits
+        for a moment only, and where it misses its slot there, it gives its claim back and waits in front of
+        the gate again. A crash at any point leaves at worst a claim, which is never sent again, and its price
+        reserved.
 
         Parameters
         ----------
@@ -172,46 +179,66 @@ class SendService:
         parts = text.measured.parts
         slot = self.pacer.acquire(parts, lane)
         with _Reservation(self.budget, intent, parts, self.clock.now()) as reservation:
-            throttled = 0
-            for _ in range(_MAX_ATTEMPTS):
-                step = self._claim(intent, text, reservation, still_true)
+            throttled = missed = 0
+            for attempts_left in reversed(range(_MAX_ATTEMPTS)):
+                step = self._claim(intent, text, slot, reservation, still_true)
                 if isinstance(step, SendOutcome):
-                    if throttled and step.state in _NOT_SENT:
+                    if (throttled or missed) and step.state in _NOT_SENT:
                         self._forget(intent)
                     return step
                 if step is None:
                     continue
-                self.pacer.hold(slot)
+                if not self.pacer.hold(slot) and attempts_left and missed < _MOST_MISSED:
+                    missed += 1
+                    self.ledger.release(intent.key, Reason.SLOT_MISSED, self.clock.now())
+                    slot = self._acquire_again(intent, parts, lane)
+                    continue
                 try:
                     return self._call(intent, step, reservation)
                 except SendThrottledError:
                     throttled += 1
                     reservation.is_spent = False
                     self.ledger.release(intent.key, Reason.THROTTLED, self.clock.now())
-                    if throttled < _MAX_ATTEMPTS:
+                    if attempts_left:
                         self.pacer.back_off(throttled)
-                        slot = self.pacer.acquire(parts, lane)
+                        slot = self._acquire_again(intent, parts, lane)
             reason = Reason.THROTTLED if throttled else Reason.CONTACT_CHANGED
-            self.ledger.defer(intent, intent.key, reason, None, self.clock.now())
-            if throttled:
+            outcome = self._refuse(intent, Defer(reason), text, self.clock.now())
+            if (throttled or missed) and outcome.state in _NOT_SENT:
                 self._forget(intent)
-            return _outcome(intent, OutcomeState.DEFERRED, reason, text)
+            return outcome
+
+    def _acquire_again(self, intent: Intent, parts: int, lane: Lane) -> Slot:
+        """Wait for another slot for a text whose claim was given back."""
+        try:
+            return self.pacer.acquire(parts, lane)
+        except TransientError:
+            if may_claim(self.ledger.get(intent.key)):
+                self._forget(intent)
+            raise
 
     def _claim(
-        self, intent: Intent, text: Text, reservation: "_Reservation", still_true: Callable[[], bool]
+        self,
+        intent: Intent,
+        text: Text,
+        slot: Slot,
+        reservation: "_Reservation",
+        still_true: Callable[[], bool],
     ) -> SendOutcome | Text | None:
         """Ask the gate, and claim the text: how it ended, or what to send now.
 
         None where the contact has changed in between, so that the gate is to be asked again.
         """
         now = self.clock.now()
+        # What counts is when it leaves: a text that passes the gate just before its time is over is too late.
+        leaves_at = max(now, slot.at)
         contact = self.contacts.get(intent.subscriber_id)
         decision = decide(
             self._facts(
                 intent,
                 contact,
                 text,
-                now,
+                leaves_at,
                 still_true=still_true,
                 is_paused=self.pause.is_paused(),
                 over_budget=reservation.objection,
@@ -219,7 +246,7 @@ class SendService:
         )
         if not isinstance(decision, Send):
             return self._refuse(intent, decision, text, now)
-        text, becomes = self._compose(intent, text, contact, now)
+        text, becomes = self._compose(intent, text, contact, leaves_at)
         claim = self.ledger.claim(
             intent, key=intent.key, contact=contact, becomes=becomes, parts=text.measured.parts, now=now
         )
@@ -311,11 +338,15 @@ class SendService:
         return _outcome(intent, OutcomeState.WOULD_SEND, waits.reason, text, until=waits.until)
 
     def _refuse(self, intent: Intent, decision: Suppress | Defer, text: Text, now: datetime) -> SendOutcome:
+        """Record what the gate decided, unless the text is out already, or another attempt is at it."""
+        key, reason = intent.key, decision.reason
         if isinstance(decision, Suppress):
-            self.ledger.suppress(intent, intent.key, decision.reason, text.measured.parts, now)
-            return _outcome(intent, OutcomeState.SUPPRESSED, decision.reason, text)
-        self.ledger.defer(intent, intent.key, decision.reason, decision.until, now)
-        return _outcome(intent, OutcomeState.DEFERRED, decision.reason, text, until=decision.until)
+            held = self.ledger.suppress(intent, key, reason, text.measured.parts, now)
+            return _held(held.row, now) if held else _outcome(intent, OutcomeState.SUPPRESSED, reason, text)
+        held = self.ledger.defer(intent, key, reason, decision.until, now)
+        if held:
+            return _held(held.row, now)
+        return _outcome(intent, OutcomeState.DEFERRED, reason, text, until=decision.until)
 
     def _call(self, intent: Intent, text: Text, reservation: "_Reservation") -> SendOutcome:
         message = OutboundMessage(
