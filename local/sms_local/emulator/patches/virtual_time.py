@@ -52,8 +52,11 @@ type AsgiCallable = Callable[..., Awaitable[None]]
 def apply(settings: PatchSettings) -> None:
     """Give the services the virtual time, count what runs, and serve the clock."""
     from ministack import app as gateway
+    from ministack.core import lambda_runtime
     from ministack.services import dynamodb, eventbridge, lambda_svc, scheduler, sns, sqs, stepfunctions
 
+    for name in ("_lock", "_workers", "kill_workers"):
+        require(holds=hasattr(lambda_runtime, name), what=f"lambda_runtime.{name}")
     clock = settings.clock
     for module in (dynamodb, eventbridge, scheduler, sns, sqs, stepfunctions):
         require(holds=hasattr(module, "time"), what=f"{module.__name__}.time")
@@ -260,7 +263,11 @@ def _put_back(clock: VirtualClock, at: float) -> None:
     from ministack.core import lambda_runtime
 
     clock.put_back(at)
-    lambda_runtime.reset()
+    with lambda_runtime._lock:
+        warm = [worker for workers in lambda_runtime._workers.values() for worker in workers]
+        lambda_runtime._workers.clear()
+    # Nobody gets them any more; to delete the files of their layers takes seconds.
+    threading.Thread(target=lambda_runtime.kill_workers, args=(warm,), daemon=True).start()
 
 
 def _wait_until_quiet(clock: VirtualClock, seconds: float) -> bool:
