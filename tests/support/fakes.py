@@ -417,7 +417,7 @@ class FakePacer:
         if self.on_acquire is not None:
             action, self.on_acquire = self.on_acquire, None
             action()
-        return Slot(at=START, parts=parts, taken_at=START, had_to_wait=False)
+        return Slot(at=START, parts=parts, taken_at=START)
 
     def hold(self, slot: Slot) -> bool:
         self.held.append(slot)

@@ -169,12 +169,19 @@ def _end(row: Item) -> datetime | None:
 
 
 class _Ticket:
-    """A text that waits for its slot."""
+    """A text that waits for its slot.
 
-    __slots__ = ("parts", "slot")
+    Attributes
+    ----------
+    lead
+        How long before it the text goes to the gate.
+    """
 
-    def __init__(self, parts: int) -> None:
+    __slots__ = ("lead", "parts", "slot")
+
+    def __init__(self, parts: int, lead: timedelta) -> None:
         self.parts = parts
+        self.lead = lead
         self.slot: datetime | None = None
 
 
@@ -218,7 +225,6 @@ class SharedPacer:
         # waits for room.
         self._turns = {lane: lock() for lane in Lane}
         self._waiting: dict[Lane, list[_Ticket]] = {lane: [] for lane in Lane}
-        self._end: datetime | None = None
         self._write_takes = timedelta(0)
         self._lead = _FIRST_LEAD
         self._last_promotional: datetime | None = None
@@ -234,14 +240,13 @@ class SharedPacer:
             The row cannot be written. While nobody knows what the others send, nothing is sent.
         """
         for _ in range(_MOST_SLOTS):
-            asked_at = self._clock.now()
-            at = self._take(_Ticket(parts), lane)
-            begins_at = at - self._lead
-            self._sleep_until(begins_at)
+            lead = self._lead
+            at = self._take(_Ticket(parts, lead), lane)
+            self._sleep_until(at - lead)
             now = self._clock.now()
             if not is_missed(at, now):
                 break
-        return Slot(at=at, parts=parts, taken_at=now, had_to_wait=begins_at > asked_at)
+        return Slot(at=at, parts=parts, taken_at=now)
 
     def hold(self, slot: Slot) -> bool:
         """Wait for the slot itself: after the gate, right before the call; False where it was missed.
@@ -249,7 +254,7 @@ class SharedPacer:
         Half a second at the longest: whoever opts out during a longer wait must be seen by the gate.
         """
         now = self._clock.now()
-        self._remember_lead(now - slot.taken_at)
+        self._remember(now - slot.taken_at)
         self._sleep_until(min(slot.at, now + _LONGEST_LEAD))
         return not is_missed(slot.at, self._clock.now())
 
@@ -281,18 +286,19 @@ class SharedPacer:
         waiting = self._waiting[lane]
         tickets = waiting[:]
         spacings = self._rate.block(ticket.parts for ticket in tickets)
-        start = self._reserve(sum(spacings, timedelta(0)), lane, deadline)
+        lead = max(ticket.lead for ticket in tickets)
+        start = self._reserve(sum(spacings, timedelta(0)), lane, lead, deadline)
         for ticket, slot in zip(tickets, slots(start, spacings), strict=False):
             ticket.slot = slot
             if lane is Lane.PROMOTIONAL:
                 self._last_promotional = slot
         del waiting[: len(spacings)]
 
-    def _reserve(self, length: timedelta, lane: Lane, deadline: datetime) -> datetime:
+    def _reserve(self, length: timedelta, lane: Lane, lead: timedelta, deadline: datetime) -> datetime:
         while True:
             asked_at = self._clock.now()
-            # From when the write is answered on: before that nobody can leave.
-            decision = self._queue.reserve(length, lane, asked_at + self._write_takes)
+            # Nobody can leave before the write is answered and the text was at the gate.
+            decision = self._queue.reserve(length, lane, asked_at + self._write_takes + lead)
             if isinstance(decision, Reserved):
                 took = self._clock.now() - asked_at
                 self._write_takes = min(max(took, timedelta(0)), _LONGEST_WRITE)
@@ -301,8 +307,8 @@ class SharedPacer:
                 raise NoSlotError("the rate is taken for the next half minute")
             self._sleep_until(decision.until)
 
-    def _remember_lead(self, took: timedelta) -> None:
-        self._lead = min(self._lead * (_LONGER if took > self._lead else _SHORTER), _LONGEST_LEAD)
+    def _remember(self, gate_took: timedelta) -> None:
+        self._lead = min(self._lead * (_LONGER if gate_took > self._lead else _SHORTER), _LONGEST_LEAD)
 
     def _sleep_until(self, instant: datetime) -> None:
         wait = (instant - self._clock.now()).total_seconds()

@@ -19,7 +19,7 @@ from typing import Final
 
 from sms_engagement_runtime.channel.domain.errors import TransientError
 
-HEADROOM: Final = 0.03
+HEADROOM: Final = 0.02
 """Share of the rate that is left unused.
 
 A text reaches the carrier some milliseconds after its slot, now more, now fewer. With slots 3 % further apart
@@ -40,7 +40,7 @@ LONGEST_WAIT: Final = timedelta(seconds=30)
 FARTHEST_END: Final = 2 * LONGEST_WAIT
 """Where the queue can end at the most; what is beyond was written by a clock that was wrong."""
 
-_MISSED_AFTER: Final = timedelta(milliseconds=15)
+_MISSED_AFTER: Final = timedelta(milliseconds=10)
 """Half of what the headroom makes up for; the other half is for the call itself."""
 
 
@@ -121,14 +121,11 @@ class Slot:
         Of the text.
     taken_at
         When it went to the gate.
-    had_to_wait
-        Whether others stand close in front of it.
     """
 
     at: datetime
     parts: int
     taken_at: datetime
-    had_to_wait: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
