@@ -97,6 +97,20 @@ OBJECTIONS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("late_by", "decision"),
+    [(timedelta(0), Send()), (timedelta(seconds=1), Defer(Reason.QUIET_HOURS, EIGHT_IN_HONOLULU))],
+)
+def test_a_text_that_follows_what_the_person_did_comes_within_five_minutes_or_in_their_hours(
+    late_by, decision
+):
+    caused_at = NOW - timedelta(minutes=5) - late_by
+    early = replace(CONFIRMATION, hours=EARLY, expires_at=NOW + timedelta(days=1))
+
+    assert decide(replace(early, caused_at=caused_at)) == decision
+    assert decide(early) == Send()
+
+
 @pytest.mark.parametrize("position", range(len(OBJECTIONS)))
 def test_the_first_objection_gives_the_reason(position):
     # Where two set the same fact, the first one's holds.

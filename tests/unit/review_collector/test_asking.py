@@ -597,6 +597,23 @@ def test_a_reminder_that_is_cut_off_anywhere_comes_once(system, instant):
     assert len(system.sender.sent) == 2 or outcome.state == "UNCERTAIN"
 
 
+def test_an_attempt_that_is_refused_does_not_unask_whom_another_one_asked(system):
+    def other_attempt():
+        assert system.ask().state == "ACCEPTED"
+        system.pause.paused = True
+
+    system.pacer.on_acquire = other_attempt
+
+    assert system.ask().state == "ALREADY_SENT"
+    assert system.row("order-17").asked_at is not None
+    # So the cooldown holds.
+    system.pause.paused = False
+    system.clock.advance(days=1)
+    system.record("order-18")
+    assert system.ask_due(run_id="tuesday").reason == "COOLDOWN"
+    assert len(system.sender.sent) == 1
+
+
 class TestNewLink:
     def test_goes_out_once_with_a_new_expiry(self, system):
         system.ask_due()
@@ -621,6 +638,17 @@ class TestNewLink:
 
         assert system.asker().send_new_link(request_key()).state == "ACCEPTED"
         assert system.sender.sent[1].message_class == "TRANSACTIONAL"
+
+    def test_that_had_to_wait_does_not_come_at_night(self, system):
+        system.ask_due()
+        requested_at = system.clock.now()
+        system.clock.advance(days=2, hours=15)
+
+        outcome = system.asker().send_new_link(request_key(), requested_at=requested_at)
+
+        assert (outcome.state, outcome.reason) == ("DEFERRED", "QUIET_HOURS")
+        assert outcome.until == requested_at + timedelta(days=2, hours=20)
+        assert len(system.sender.sent) == 1
 
     def test_that_waited_for_longer_than_a_link_lives_is_not_sent(self, system):
         system.ask_due()

@@ -148,6 +148,25 @@ def test_thanks_that_waited_for_a_day_are_none():
     assert in_time.state == "ACCEPTED"
 
 
+@pytest.mark.parametrize(
+    ("hours", "minutes", "answer"),
+    [
+        # START is noon in New York.
+        (15, 0, ("DEFERRED", "QUIET_HOURS", START + timedelta(hours=20))),
+        (15, 15 * 60 - 5, ("ACCEPTED", None, None)),
+        (20, 0, ("ACCEPTED", None, None)),
+    ],
+    ids=["at three at night", "five minutes after a review at night", "in the morning"],
+)
+def test_thanks_that_are_late_do_not_come_at_night(hours, minutes, answer):
+    system = System()
+    system.confirmer.send_service.clock.advance(hours=hours)
+
+    outcome = system.confirmer.confirm("review-1", "u1", requested_at=START + timedelta(minutes=minutes))
+
+    assert (outcome.state, outcome.reason, outcome.until) == answer
+
+
 def test_it_waits_while_sending_is_paused():
     system = System()
     system.pause.paused = True

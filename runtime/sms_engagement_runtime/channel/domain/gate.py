@@ -72,11 +72,14 @@ class GateFacts:
     country
         ISO 3166-1 alpha-2 of the destination, None where unknown.
     hours
-        When the person may be sent promotional texts; None means never, and nobody asks for other texts.
+        When the person may be sent texts that nobody waits for; None means never, and is not looked at for
+        other texts.
     over_budget
         DAY_BUDGET or CAMPAIGN_BUDGET where its price could not be reserved, else None.
     max_parts
         The most message parts that the channel sends for one text.
+    caused_at
+        When the person did what the text follows from; None where it follows from nothing of the kind.
     """
 
     key: str
@@ -96,6 +99,14 @@ class GateFacts:
     over_budget: Reason | None
     measured: Measured
     max_parts: int
+    caused_at: datetime | None = None
+
+    @property
+    def is_bound_by_hours(self) -> bool:
+        """Whether it is for the person's hours only: promotional, or late."""
+        return self.message_class.is_promotional or (
+            self.caused_at is not None and self.now - self.caused_at > PROMPT
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +140,13 @@ type Decision = Send | Objection
 
 _SEND: Final = Send()
 
+PROMPT: Final = timedelta(minutes=5)
+"""A text within this time follows what the person just did, at whatever hour that was.
+
+A later one waits for the person's hours. Source: 47 CFR 64.1200(a)(12), which presumes consent to a
+confirmation that is sent within five minutes.
+"""
+
 LEAVES_WITHIN: Final = timedelta(seconds=30)
 """How long before quiet hours the last promotional text passes.
 
@@ -154,11 +172,10 @@ def objections(facts: GateFacts) -> Iterator[Objection]:
         yield Defer(Reason.PAUSED)
     if reason := _consent_objection(facts):
         yield Suppress(reason)
-    if facts.message_class.is_promotional:
-        if quiet := _quiet_hours_objection(facts):
-            yield quiet
-        if until := facts.frequency_cap.blocked_until(facts.contact.recent_texts, facts.key, facts.now):
-            yield Defer(Reason.FREQUENCY_CAP, until)
+    if facts.is_bound_by_hours and (quiet := _quiet_hours_objection(facts)):
+        yield quiet
+    if facts.message_class.is_promotional and (until := _capped_until(facts)):
+        yield Defer(Reason.FREQUENCY_CAP, until)
     if reason := _country_objection(facts):
         yield Suppress(reason)
     if facts.over_budget is not None:
@@ -198,6 +215,10 @@ def _quiet_hours_objection(facts: GateFacts) -> Objection | None:
     if facts.expires_at is not None and until >= facts.expires_at:
         return Suppress(Reason.EXPIRES_IN_QUIET_HOURS)
     return Defer(Reason.QUIET_HOURS, until)
+
+
+def _capped_until(facts: GateFacts) -> datetime | None:
+    return facts.frequency_cap.blocked_until(facts.contact.recent_texts, facts.key, facts.now)
 
 
 def _country_objection(facts: GateFacts) -> Reason | None:

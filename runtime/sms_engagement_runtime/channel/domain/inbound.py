@@ -42,7 +42,7 @@ from sms_engagement_runtime.channel.domain.errors import (
     OptOutListRefusedError,
     TransientError,
 )
-from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
+from sms_engagement_runtime.channel.domain.gate import PROMPT, Answers, ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.keywords import (
     Keyword,
     is_answered_by_service,
@@ -78,13 +78,6 @@ WRONG_NUMBER: Final = "WrongNumber"
 
 REPLY_USEFUL_FOR: Final = timedelta(days=1)
 """How long after a message a reply to it may go out. Whoever is answered later has forgotten the question."""
-
-PROMPT_REPLY: Final = timedelta(minutes=5)
-"""A reply within this time follows what the person just wrote, at whatever hour that was.
-
-A later one waits for the person's hours. Source: 47 CFR 64.1200(a)(12), which presumes consent to a
-confirmation that is sent within five minutes.
-"""
 
 _FIRST_RETRY: Final = timedelta(seconds=5)
 # Short of the five minutes after which a text that waits in the queue is an alarm.
@@ -657,7 +650,7 @@ class InboundService:
 
     def _is_late_at_night(self, message: InboundMessage, sender: _Sender, intent: Intent) -> bool:
         now = self.clock.now()
-        if not PROMPT_REPLY < now - message.received_at < REPLY_USEFUL_FOR:
+        if not PROMPT < now - message.received_at < REPLY_USEFUL_FOR:
             return False
         if not may_claim(self.ledger.get(intent.key)):
             # It went out when it was time.

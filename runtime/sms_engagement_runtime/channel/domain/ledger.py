@@ -112,6 +112,9 @@ class Intent:
         The body without the person's name, for a first text into which the name does not fit.
     locale
         Language of the body, as ``en`` or ``fr-CA``; None means the channel's default.
+    caused_at
+        When the person did what the text follows from. One that is late, since sending was paused or an event
+        was delayed, waits for the person's hours. None where it follows from nothing that the person did.
     key
         The ledger key.
 
@@ -138,6 +141,7 @@ class Intent:
     time_zone: str | None = None
     shorter_body: str | None = None
     locale: str | None = None
+    caused_at: datetime | None = None
     # Worked out once: each step of a send looks at it.
     key: str = field(init=False, repr=False, compare=False)
 

@@ -287,10 +287,11 @@ class SendService:
             over_budget=over_budget,
             measured=text.measured,
             max_parts=self.policy.max_parts,
+            caused_at=intent.caused_at,
         )
 
     def _hours(self, intent: Intent) -> RecipientHours | None:
-        if not intent.message_class.is_promotional:
+        if not intent.message_class.is_promotional and intent.caused_at is None:
             return None
         place = self.places.place_of(intent.recipient, intent.country, intent.time_zone)
         return self.policy.quiet_hours.hours_for(place)

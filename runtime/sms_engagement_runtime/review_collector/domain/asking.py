@@ -210,7 +210,7 @@ class ReviewAsker:
         """Send a new link for a request whose link has expired, once an occasion; raises as `ask_due`.
 
         The customer is read anew: the text goes to the number that the customer has now. The person asked for
-        it a moment ago, so it is no promotion and waits for no hour.
+        it a moment ago, so it is no promotion and waits for no hour, unless it is late.
 
         Parameters
         ----------
@@ -226,7 +226,9 @@ class ReviewAsker:
         if isinstance(person, PersonOutcome):
             return person
         since = requested_at or self.send_service.clock.now()
-        return _Turn(self, person, useful_until=since + self.link_lifetime).send_link(request)
+        return _Turn(self, person, useful_until=since + self.link_lifetime).send_link(
+            request, requested_at=since
+        )
 
     def request_id(self, user_id: str, occasion: str) -> str:
         """Return the id of the request about an occasion of a customer."""
@@ -354,7 +356,7 @@ class _Turn:
                     return self._outcome_of(text)
         return None
 
-    def send_link(self, request: ReviewRequest) -> PersonOutcome:
+    def send_link(self, request: ReviewRequest, *, requested_at: datetime) -> PersonOutcome:
         """Send a new link for a request."""
         # Finding out that it was sent costs no rate slot.
         text = self._text_of(replace(request, subscriber_id=self.person.subscriber_id), NEW_LINK)
@@ -367,6 +369,7 @@ class _Turn:
                 self.asker.texts,
                 expires_at=self.useful_until,
                 message_class=MessageClass.TRANSACTIONAL,
+                caused_at=requested_at,
             )
         )
 
@@ -426,6 +429,7 @@ class _Turn:
         *,
         expires_at: datetime | None,
         message_class: MessageClass = MessageClass.PROMOTIONAL,
+        caused_at: datetime | None = None,
     ) -> Intent:
         asker, person = self.asker, self.person
         token = asker.link_keys.current().mint(
@@ -452,6 +456,7 @@ class _Turn:
             time_zone=person.customer.time_zone,
             campaign_id=self.run_id,
             expires_at=expires_at,
+            caused_at=caused_at,
         )
 
 

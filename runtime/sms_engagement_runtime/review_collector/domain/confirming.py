@@ -65,7 +65,8 @@ class ReviewConfirmer:
         """Thank one customer for one review, unless something speaks against it.
 
         The text follows from what the customer just did, so it is transactional, and only an opt-out or the
-        channel's own limits hold it back. The ledger has it once a review, however often the event comes.
+        channel's own limits hold it back; one that is late does not come at night. The ledger has it once a
+        review, however often the event comes.
 
         Parameters
         ----------
@@ -83,6 +84,7 @@ class ReviewConfirmer:
         parsed = screen(customer, self.parser)
         if isinstance(parsed, Reason):
             return _skipped(user_id, parsed)
+        caused_at = requested_at or self.send_service.clock.now()
         text = self.texts.render(locale=customer.locale, first_name=first_name(customer.name))
         outcome = self.send_service.send(
             Intent(
@@ -99,7 +101,8 @@ class ReviewConfirmer:
                 shorter_body=text.without_name,
                 locale=text.locale,
                 time_zone=customer.time_zone,
-                expires_at=(requested_at or self.send_service.clock.now()) + CONFIRMATION_LIFETIME,
+                caused_at=caused_at,
+                expires_at=caused_at + CONFIRMATION_LIFETIME,
             )
         )
         return PersonOutcome(
