@@ -150,6 +150,22 @@ def test_only_the_last_event_of_a_text_is_told(event_type: str) -> None:
         assert (end.at, end.run) == (at(4), "run-1")
 
 
+def test_a_text_of_no_run_is_told_by_what_it_says() -> None:
+    message = {
+        "message_id": "m1",
+        "to": "+14045550101",
+        "parts": 1,
+        "body": "You have been unsubscribed. Reply START to subscribe again.",
+        "sent_at": at(3).isoformat(),
+        "context": {},
+    }
+
+    [accepted] = account.steps_of_texts([message], name_of)
+
+    assert accepted.words == ("Text “You have been unsubscribed. Rep…” to John Doe accepted, 1 part",)
+    assert accepted.run == ""
+
+
 def test_every_way_for_a_text_to_be_lost_has_words() -> None:
     on_the_way = {"TEXT_PENDING", "TEXT_QUEUED"}
 
@@ -268,11 +284,17 @@ def test_a_run_that_is_held_looks_again_and_again_and_says_so_once(stepfunctions
     arn = begin(stepfunctions, wait=at(11).isoformat())
     stepfunctions.enter(arn, "Wait", "Wait", {"until": at(21).isoformat()}, enters=at(11))
     stepfunctions.enter(arn, "Wait", "Wait", {"until": at(41).isoformat()}, enters=at(21))
-    waits = [event["id"] for event in stepfunctions.executions[arn]["events"][-3:]]
+    stepfunctions.leave(arn, "Map", "Send parts", {"next": "SEND"}, leaves=at(42))
+    stepfunctions.enter(arn, "Wait", "Wait", {"until": at(103).isoformat()}, enters=at(42))
+    # Of the three looks the page saw the first one alone.
+    first = stepfunctions.executions[arn]["events"][-5]["id"]
 
-    told = steps_of(stepfunctions, RunFiles(progress=FIGURES), held=dict.fromkeys(waits, "PAUSED"))
+    told = steps_of(stepfunctions, RunFiles(progress=FIGURES), held={first: "PAUSED"})
 
-    assert [one for one in said(told) if one.startswith("Waits")] == ["Waits: all sending is paused"]
+    assert [one for one in said(told) if one.startswith("Waits")] == [
+        "Waits: all sending is paused",
+        "Waits until 17:01",
+    ]
 
 
 def test_a_dry_run_says_that_nothing_is_sent_and_who_would_wait(stepfunctions: FakeStepFunctions) -> None:
@@ -285,6 +307,27 @@ def test_a_dry_run_says_that_nothing_is_sent_and_who_would_wait(stepfunctions: F
     assert told[0] == "A dry run begins: nothing is sent"
     assert "Leilani Kealoha would wait until 18:00: it is not the hour for texts in Honolulu" in told
     assert told[-1] == "Done: 2 people would get it, 1 person without"
+
+
+def test_people_left_out_for_the_same_reason_are_told_together(stepfunctions: FakeStepFunctions) -> None:
+    begin(stepfunctions)
+    results = [
+        *(
+            result(f"customer-00{n}", "ALREADY_SENT", "ALREADY_ASKED", at(5, minutes=n == 4))
+            for n in range(1, 5)
+        ),
+        *(result(f"customer-00{n}", "DEFERRED", "FREQUENCY_CAP", at(5)) for n in (5, 6)),
+        result("customer-007", "SUPPRESSED", "NO_PHONE", None),
+    ]
+
+    told = steps_of(stepfunctions, RunFiles(progress=FIGURES, results=results))
+
+    assert [one for one in said(told) if one.startswith(("Skipped", "\u2068"))] == [
+        "Skipped Priya Nair: gave no phone number",
+        "\u2068ليلى حداد\u2069 and Grace Okafor wait: had as many texts lately as anybody gets",
+        "Skipped John Doe, Łukasz Wójcik and Zoë Fontaine: asked about this before",
+        "Skipped Ольга Мельник: asked about this before",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -326,20 +369,52 @@ def test_a_run_that_was_stopped_is_no_failure_of_its_own(stepfunctions: FakeStep
     assert said(steps_of(stepfunctions, RunFiles(progress=FIGURES)))[-1] == "The run was stopped"
 
 
-def test_another_state_machine_is_told_by_the_names_of_its_states(stepfunctions: FakeStepFunctions) -> None:
-    arn = stepfunctions.begin("e-1", {}, begins=at(0), machine=LATER)
-    until = at(hours=13).isoformat()
-    stepfunctions.enter(arn, "Wait", "Wait until the hour", {"until": until}, enters=at(1))
-    stepfunctions.enter(arn, "Task", "Do it", {}, enters=at(hours=13))
-    stepfunctions.fail(arn, "States.Timeout", "", ends=at(hours=14))
+def test_a_single_text_that_waits_is_told_by_its_person(stepfunctions: FakeStepFunctions) -> None:
+    waits = {
+        "functionName": "asks",
+        "event": {"detail-type": "ReviewRequested", "detail": {"userId": "customer-001", "occasion": "o-1"}},
+        "outcome": {"state": "DEFERRED", "until": "2026-11-22T13:00:00Z"},
+    }
+    arn = stepfunctions.begin("e-1", waits, begins=at(0), machine=LATER)
+    stepfunctions.enter(arn, "Wait", "Wait for its hour", waits, enters=at(0))
+    stepfunctions.enter(arn, "Task", "Try again", waits, enters=at(hours=20))
+    stepfunctions.fail(arn, "States.Timeout", "", ends=at(hours=21))
 
     [execution] = ExecutionReader(stepfunctions).recent()
 
-    assert said(account.steps_of_execution(execution)) == [
-        "A single text: Wait until the hour, until 06:00",
-        "A single text: Do it",
-        "A single text ended as FAILED: States.Timeout",
+    assert said(account.steps_of_execution(execution, {"customer-001": "John Doe"})) == [
+        "The text to John Doe waits until 13:00",
+        "The text to John Doe: Try again",
+        "The text to John Doe ended as FAILED: States.Timeout",
     ]
+
+
+def test_any_other_state_machine_is_told_by_the_names_of_its_states(stepfunctions: FakeStepFunctions) -> None:
+    machine = (
+        "arn:aws:states:us-east-1:000000000000:stateMachine:local-Reviews-ReviewsTidyStateMachineD3FD08CC-1A"
+    )
+    stepfunctions.machines = {machine: machine.rpartition(":")[2]}
+    arn = stepfunctions.begin("e-1", {}, begins=at(0), machine=machine)
+    stepfunctions.enter(arn, "Task", "Sweep", {}, enters=at(1))
+    stepfunctions.enter(arn, "Wait", "Rest", {}, enters=at(2))
+    stepfunctions.end(arn, {}, ends=at(3))
+
+    [execution] = ExecutionReader(stepfunctions).recent()
+
+    assert said(account.steps_of_execution(execution, {})) == ["Reviews tidy: Sweep", "Reviews tidy: Rest"]
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("local-Reviews-ReviewsDigestScheduleA407AC6F-05501E7B8F2C8", "reviews digest"),
+        ("local-Reviews-ReviewsBroadcastStateMachineB9CB7BB9-4B106D7C89131: Wait", "reviews broadcast: wait"),
+        ("local-Channel-ChannelMessagesTable0F3B4C5D-1ABCDEF: 3 rows", "channel messages: 3 rows"),
+        ("my-schedule", "my-schedule"),
+    ],
+)
+def test_what_cloudformation_named_is_told_in_plain_words(name: str, plain: str) -> None:
+    assert account.plain_name(name) == plain
 
 
 # --- the clock

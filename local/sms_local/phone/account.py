@@ -5,6 +5,7 @@ gives its steps by itself; `gather` puts them into one order. All of it is pure:
 account.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,12 @@ _MOST_QUOTED = 60
 #: waits for the hour.
 _HOURS_BEGIN, _HOURS_END = time(8), time(21)
 
+#: How long a run waits at the most before it looks again whether sending is possible.
+_LONGEST_LOOK = timedelta(minutes=5, seconds=2)
+
+#: Events before the end of the first step.
+_FIRST_EVENTS = 10
+
 #: What fell due (`POST /control/clock`) → what happened then, and what one and many of them are called.
 _DUE = {
     "wait": ("A wait was over", "wait", "waits"),
@@ -37,6 +44,13 @@ _DUE = {
     "queue": ("A message became visible", "delayed message", "delayed messages"),
     "carrier": ("The carrier went on", "event of the carrier", "events of the carrier"),
 }
+
+#: The carrier's events are told as deliveries, and queues only carry what is told where it arrives.
+_TOLD_ELSEWHERE = frozenset({"carrier", "queue"})
+
+_PHYSICAL_NAME = re.compile(r"[\w-]*-([A-Za-z][A-Za-z0-9]*?)[0-9A-F]{8}-[0-9A-Za-z]+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_KIND = re.compile(r" (?:State Machine|Schedule|Queue|Table|Function)\b")
 
 #: States of people who wait for something that concerns them; the others wait for the run.
 _PUT_OFF = frozenset({"DEFERRED", "WOULD_SEND"})
@@ -145,14 +159,24 @@ def steps_of_texts(sent: Iterable[Mapping[str, Any]], name_of: NameOf) -> list[S
             id=f"text/{message['message_id']}",
             at=instant(message["sent_at"]),
             kind="text",
-            words=(
-                f"Text to {name_of(message['to'])} accepted, {counted(message['parts'], 'part', 'parts')}",
-            ),
-            run=message.get("context", {}).get("campaign", ""),
+            words=(_accepted(message, name_of(message["to"])),),
+            run=_campaign(message),
             fold="texts accepted",
         )
         for message in sent
     ]
+
+
+def _accepted(message: Mapping[str, Any], name: str) -> str:
+    parts = counted(message["parts"], "part", "parts")
+    # The texts of a run are all alike; any other is told by what it says.
+    said = "" if _campaign(message) else f" “{isolated(_cut(message['body'], most=32))}”"
+    return f"Text{said} to {name} accepted, {parts}"
+
+
+def _campaign(message: Mapping[str, Any]) -> str:
+    campaign: str = message.get("context", {}).get("campaign", "")
+    return campaign
 
 
 def step_of_delivery(event: Mapping[str, Any], name_of: NameOf) -> Step | None:
@@ -166,7 +190,7 @@ def step_of_delivery(event: Mapping[str, Any], name_of: NameOf) -> Step | None:
         at=datetime.fromtimestamp(event["eventTimestamp"] / 1000, UTC),
         kind="delivered" if arrived else "problem",
         words=(f"Delivered to {name}" if arrived else f"Not delivered to {name}: {LOSSES[kind]}",),
-        run=event.get("context", {}).get("campaign", ""),
+        run=_campaign(event),
         fold="texts delivered" if arrived else "texts not delivered",
     )
 
@@ -219,7 +243,8 @@ def steps_of_run(
     given = run.given.get("reason")
     began = "A dry run begins: nothing is sent" if _is_dry(run) else "A run begins"
     steps = [step("began", run.started_at, "run", f"{began} ({_cut(given)})" if given else began)]
-    snapshot_at = run.started_at
+    snapshot_at: datetime | None = None
+    reason: str | None = None
     for event in run.events:
         if (event.kind, event.state_type) == ("left", "Task") and event.data.get("more") is False:
             snapshot_at = event.at
@@ -227,39 +252,49 @@ def steps_of_run(
         elif event.kind == "left" and event.state_type == "Map":
             looked = "Everybody was looked at" if _is_dry(run) else "A round of texts is done"
             steps.append(step(event.id, event.at, "run", looked))
+            reason = None
         elif event.kind == "entered" and event.state_type == "Wait":
-            reason = held.get(event.id)
+            reason = held.get(event.id) or (reason if _is_another_look(event) else None)
             words = _wait(event, turns, reason)
             # A run that is held looks again and again; it says so once.
             if reason is None or steps[-1].words != words:
                 steps.append(step(event.id, event.at, "wait", *words))
-    for turn in turns:
-        outcome = _outcome(run, turn, turn.at or snapshot_at)
-        if outcome is not None:
-            steps.append(outcome)
+    if snapshot_at is None and run.events and run.events[0].id > _FIRST_EVENTS:
+        # The beginning of a long history is not read.
+        snapshot_at = run.started_at
+    steps += _outcomes(run, turns, snapshot_at)
     if run.stopped_at is not None:
         kind = "run" if run.status == "SUCCEEDED" else "problem"
         steps.append(step("ended", run.stopped_at, kind, _end(run)))
     return steps
 
 
-def steps_of_execution(execution: Execution) -> list[Step]:
-    """Return the steps of any other state machine's execution, by the names of its states."""
-    name = _what_for(execution.machine_name)
+def steps_of_execution(execution: Execution, names: Mapping[str, str]) -> list[Step]:
+    """Return the steps of any other state machine's execution, by the names of its states.
+
+    Parameters
+    ----------
+    names
+        Customer id → name, for a text that waits by itself.
+    """
+    event = execution.given.get("event")
+    detail = event.get("detail") if isinstance(event, dict) else None
+    user_id = detail.get("userId") if isinstance(detail, dict) else None
+    whose = f"The text to {isolated(names.get(user_id, user_id))}" if isinstance(user_id, str) else None
+    name = whose or plain_name(execution.machine_name).capitalize()
 
     def step(id: object, at: datetime, kind: str, *words: str | datetime) -> Step:
         return Step(id=f"{execution.arn}/{id}", at=at, kind=kind, words=words)
 
     steps = []
-    for event in execution.events:
-        if event.kind != "entered":
+    for one in execution.events:
+        if one.kind != "entered":
             continue
-        if event.state_type == "Wait":
-            until = awaited(event)
-            waits: Words = (f"{name}: {event.state}", *((", until ", until) if until else ()))
-            steps.append(step(event.id, event.at, "wait", *waits))
-        elif event.state_type == "Task":
-            steps.append(step(event.id, event.at, "run", f"{name}: {event.state}"))
+        until = awaited(one)
+        if one.state_type == "Wait" and until is not None:
+            steps.append(step(one.id, one.at, "wait", f"{name} waits until ", until))
+        elif one.state_type in ("Task", "Wait"):
+            steps.append(step(one.id, one.at, "run", f"{name}: {one.state}"))
     if execution.stopped_at is not None and execution.status != "SUCCEEDED":
         ended = f"{name} ended as {execution.status}: {execution.problem or 'no cause was given'}"
         steps.append(step("ended", execution.stopped_at, "problem", _cut(ended, most=160)))
@@ -287,6 +322,12 @@ def _wait(entered: StateEvent, turns: Sequence[Turn], reason: str | None) -> Wor
     return ("Waits until ", until, why or left)
 
 
+def _is_another_look(entered: StateEvent) -> bool:
+    """Tell whether a run that was held only waits to look again: nobody sees each of its short waits."""
+    until = awaited(entered)
+    return until is not None and until - entered.at <= _LONGEST_LOOK
+
+
 def _sleeping_town(turn: Turn, at: datetime, until: datetime) -> str | None:
     """Return where a person is if it is no hour for texts there at an instant, and is one at the other."""
     person = turn.person
@@ -298,22 +339,34 @@ def _sleeping_town(turn: Turn, at: datetime, until: datetime) -> str | None:
     return person.town if is_open == [False, True] else None
 
 
-def _outcome(run: Execution, turn: Turn, at: datetime) -> Step | None:
-    step = Step(
-        id=f"{run.arn}/{turn.user_id}/{turn.state}/{turn.reason}",
-        at=at,
-        kind="left-out",
-        words=(f"Skipped {isolated(turn.name)}: {turn.words}",),
-        run=run.name,
-        fold="people skipped",
-    )
-    if turn.group in (NOT, UNKNOWN):
-        return step
-    if turn.group == LATER and turn.state in _PUT_OFF:
-        told = f"{isolated(turn.name)} {'would wait' if _is_dry(run) else 'waits'}"
-        when: Words = (" until ", turn.until) if turn.until else ()
-        return replace(step, kind="wait", words=(told, *when, f": {turn.words}"), fold="people have to wait")
-    return None
+def _outcomes(run: Execution, turns: Sequence[Turn], snapshot_at: datetime | None) -> list[Step]:
+    """Return who was left out or has to wait, those with the same reason together."""
+    alike: dict[tuple[bool, str, datetime | None, datetime], list[Turn]] = {}
+    for turn in turns:
+        found_out_at = turn.at or snapshot_at
+        waits = turn.group == LATER and turn.state in _PUT_OFF
+        if found_out_at is None or not (waits or turn.group in (NOT, UNKNOWN)):
+            continue
+        # Parts that were sent side by side end at about the same time.
+        minute = found_out_at.replace(second=0, microsecond=0)
+        alike.setdefault((waits, turn.words, turn.until if waits else None, minute), []).append(turn)
+    steps = []
+    for (waits, words, until, minute), some in alike.items():
+        who = listed([isolated(turn.name) for turn in some])
+        sentence: Words = (f"Skipped {who}: {words}",)
+        if waits:
+            told = "would wait" if _is_dry(run) else "waits" if len(some) == 1 else "wait"
+            sentence = (f"{who} {told}", *((" until ", until) if until else ()), f": {words}")
+        steps.append(
+            Step(
+                id=f"{run.arn}/{words}/{until}/{minute}",
+                at=max(turn.at or snapshot_at or minute for turn in some),
+                kind="wait" if waits else "left-out",
+                words=sentence,
+                run=run.name,
+            )
+        )
+    return steps
 
 
 def _end(run: Execution) -> str:
@@ -354,7 +407,11 @@ def steps_of_jumps(jumps: Iterable[Jump]) -> list[Step]:
                 ),
             )
         )
-        steps += [_due(jump, number, due) for number, due in enumerate(jump.due)]
+        steps += [
+            _due(jump, number, due)
+            for number, due in enumerate(jump.due)
+            if due.get("what") not in _TOLD_ELSEWHERE
+        ]
         if jump.problem is not None:
             words = (f"The clock did not jump: {jump.problem}",)
             steps.append(
@@ -385,6 +442,7 @@ def duration(length: timedelta) -> str:
 def _due(jump: Jump, number: int, due: Mapping[str, Any]) -> Step:
     what, name = str(due.get("what", "")), str(due.get("name", ""))
     happened, _, many = _words_of_due(what)
+    name = plain_name(name)
     return Step(
         id=f"jump/{jump.number}/{number}",
         at=instant(str(due["at"])),
@@ -409,9 +467,15 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _what_for(machine_name: str) -> str:
-    """Return what a state machine is for, by the name that CloudFormation gave it after its construct."""
-    return "A single text" if "later" in machine_name.lower() else machine_name
+def plain_name(name: str) -> str:
+    """Return what CloudFormation named, without what it added: ``reviews digest``, of the schedule of that.
+
+    A physical name is the stack's, the logical id (which ends in eight hexadecimal digits) and a random part.
+    """
+    logical_id = _PHYSICAL_NAME.sub(r"\1", name)
+    if logical_id == name:
+        return name
+    return _KIND.sub("", _HUMP.sub(" ", logical_id)).lower()
 
 
 def _is_dry(run: Execution) -> bool:

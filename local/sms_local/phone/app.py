@@ -233,16 +233,17 @@ class Page:
         return JSONResponse({"id": run}, status_code=202)
 
     async def skip(self, request: Request) -> Response:
-        """Begin a jump of the clock: ``{"seconds": 1800}``; the stream tells how far it is."""
+        """Begin a jump of the clock: ``{"seconds": 1800}``; the stream tells how far it is, by its number."""
         seconds = (await _json_object(request)).get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
             return _problem("Say how many seconds to skip: a whole number above 0.", 400)
         if seconds > _LONGEST_SKIP.total_seconds():
             return _problem(f"Skip {_LONGEST_SKIP.days} days at the most; more in several jumps.", 400)
-        if not self._clock.skip(timedelta(seconds=seconds)):
+        number = self._clock.skip(timedelta(seconds=seconds))
+        if number is None:
             return _problem("The clock is jumping already.", 409)
         self.seen.hurry()
-        return JSONResponse({}, status_code=202)
+        return JSONResponse({"number": number}, status_code=202)
 
     async def sending(self, request: Request) -> Response:
         """Pause all sending, or let it go on: ``{"paused": true}``."""

@@ -96,14 +96,14 @@ class PageClock:
         if known is not None and offset - known > _NOTICEABLE and not self.is_jumping:
             self._note_a_move_by_others(real_now + known, now)
 
-    def skip(self, ahead: timedelta) -> bool:
-        """Begin a jump; return False when one is under way."""
+    def skip(self, ahead: timedelta) -> int | None:
+        """Begin a jump and return its number; None when one is under way."""
         if self.is_jumping:
-            return False
+            return None
         began_at = self.now()
         jump = self._note(began_at, began_at + ahead, asked_here=True)
         self._running = asyncio.create_task(self._carry_out(jump, ahead))
-        return True
+        return jump.number
 
     def forget(self) -> None:
         """Forget the moves so far, and what is known of the time."""

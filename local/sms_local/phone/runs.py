@@ -266,7 +266,10 @@ def waits_until(run: Execution) -> datetime | None:
 
 def awaited(entered: StateEvent) -> datetime | None:
     """Return the instant that a Wait state was given, from its input."""
-    return _instant(entered.data.get("until"))
+    outcome = entered.data.get("outcome")
+    return _instant(
+        entered.data.get("until") or (outcome.get("until") if isinstance(outcome, dict) else None)
+    )
 
 
 def _count_groups(

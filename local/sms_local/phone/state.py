@@ -210,6 +210,7 @@ class CloudState:
         }
 
     def _account(self, people: tuple[Person, ...], runs: list[Execution]) -> dict[str, Any]:
+        names = {person.user_id: person.name for person in people}
         owners = {person.phone: person.name for person in people if person.phone is not None}
 
         def name_of(number: str) -> str:
@@ -235,7 +236,7 @@ class CloudState:
                 held = self._waits_of(execution, files)
                 steps += account.steps_of_run(execution, turns, progress=files.progress, held=held)
             else:
-                steps += account.steps_of_execution(execution)
+                steps += account.steps_of_execution(execution, names)
         steps += account.steps_of_jumps(self._clock.jumps)
         return account.gather(
             [*steps, *self._switched], {run.name: account.title_of_run(run) for run in runs}

@@ -42,7 +42,7 @@ function create(item) {
     return heading;
   }
   if (item.day) return make("li", item.day, "day");
-  const element = make("li", undefined, item.step.kind);
+  const element = make("li", undefined, `kind-${item.step.kind}`);
   element.append(timeElement(item.step.at, "seconds"), make("p"));
   return element;
 }
@@ -50,9 +50,10 @@ function create(item) {
 function update(element, { step }) {
   if (!step) return;
   const day = show(step.at, "day");
-  const words = JSON.stringify([step.words, day]);
+  const words = JSON.stringify([step.at, step.words, day]);
   if (element.dataset.words === words) return;
   element.dataset.words = words;
+  element.firstChild.replaceWith(timeElement(step.at, "seconds"));
   element.querySelector("p").replaceChildren(...sentence(step.words, day));
 }
 
@@ -88,7 +89,7 @@ export function showNotices(list) {
       const item = copy("notice-template");
       const [first, ...rest] = notice.text.split("\n");
       const isAttention = notice.kind === "attention";
-      item.classList.add(notice.kind);
+      item.classList.add(`kind-${notice.kind}`);
       item.querySelector(".text").textContent = isAttention ? notice.subject || first : first;
       item.querySelector(".more-text").textContent =
         isAttention && notice.subject ? notice.text.trim() : rest.join("\n").trim();

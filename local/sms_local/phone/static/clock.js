@@ -24,7 +24,7 @@ const FORMATS = {
 let zone = "UTC";
 let offset = null; // milliseconds by which virtual time is ahead of this machine's
 let jump = null;
-let watched = null; // number of the jump that this window saw running
+let asked = null; // number of the jump that this window asked for, until it has said how that went
 const formatters = new Map();
 
 function formatter(format, inZone) {
@@ -110,32 +110,43 @@ function showJump(at) {
   bar.firstElementChild.style.width = `${done}%`;
 }
 
+/** Says once how the jump went that this window asked for. */
+function announce() {
+  if (!jump || jump.running || jump.number !== asked) return;
+  asked = null;
+  const due = jump.due === 0 ? "Nothing fell due" : `${count(jump.due, "thing", "things")} fell due on the way`;
+  say(jump.problem ?? `It is ${show(now(), "moment")}. ${due}.`);
+}
+
+function showButtons() {
+  const isFree = offset !== null && !jump?.running && asked === null;
+  for (const button of document.querySelectorAll(".skips button")) setEnabled(button, isFree);
+}
+
 export function showClock(state) {
   offset = state.offsetSeconds === null ? null : state.offsetSeconds * 1000;
   jump = state.jump;
-  const isRunning = jump?.running ?? false;
-  for (const button of document.querySelectorAll(".skips button")) setEnabled(button, !isRunning && offset !== null);
-  if (isRunning && watched !== jump.number) {
-    watched = jump.number;
-    say(`Skipping to ${show(jump.to, "moment")}…`);
-  } else if (jump && !isRunning && watched === jump.number) {
-    watched = null;
-    const due = jump.due === 0 ? "Nothing fell due" : `${count(jump.due, "thing", "things")} fell due on the way`;
-    say(jump.problem ?? `It is ${show(now(), "moment")}. ${due}.`);
-  }
+  announce();
+  showButtons();
   tick();
+}
+
+async function skip(button) {
+  asked = 0;
+  showButtons();
+  say(`Skipping ${button.textContent}…`);
+  const begun = await post("/api/skip", { seconds: Number(button.dataset.seconds) });
+  asked = begun?.number ?? null;
+  // The stream may have told already that it is over.
+  announce();
+  showButtons();
 }
 
 export function startClock(onZone) {
   offerZones(onZone);
+  showButtons();
   for (const button of document.querySelectorAll(".skips button")) {
-    setEnabled(button, false);
-    button.addEventListener("click", async () => {
-      if (!isEnabled(button)) return;
-      for (const one of document.querySelectorAll(".skips button")) setEnabled(one, false);
-      const began = await post("/api/skip", { seconds: Number(button.dataset.seconds) });
-      if (!began) for (const one of document.querySelectorAll(".skips button")) setEnabled(one, true);
-    });
+    button.addEventListener("click", () => isEnabled(button) && skip(button));
   }
   setInterval(tick, 250);
 }

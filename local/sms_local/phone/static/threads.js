@@ -218,7 +218,8 @@ export function showSituations({ people, silent }) {
     },
     update: (item, person) => {
       const button = item.querySelector("button");
-      setText(button, person.isAdded ? `${person.name} is a customer` : `Add ${person.name}`);
+      setText(button, person.isAdded ? `✓ ${person.name}` : `Add ${person.name}`);
+      button.ariaLabel = person.isAdded ? `${person.name} is a customer` : null;
       setEnabled(button, !person.isAdded);
     },
   });
