@@ -62,6 +62,16 @@ def test_a_follow_up_has_a_name_that_an_execution_can_have(length):
     assert len(name) <= 80
 
 
+def test_long_names_that_begin_alike_have_follow_ups_of_their_own():
+    names = [
+        Run(run_id="r" * 60 + ending, started_at=datetime.now(UTC)).follow_up_id
+        for ending in ("", "r" * 10, "r" * 11, "r" * 20, "r" * 19 + "s")
+    ]
+
+    assert len(set(names)) == len(names)
+    assert names[1] == "r" * 70 + "-follow-up"
+
+
 def test_a_follow_up_expires_as_long_after_its_people_are_due_as_a_run_after_its_start():
     started_at = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
     settings = BroadcastSettings(

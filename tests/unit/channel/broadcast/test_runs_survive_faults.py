@@ -34,7 +34,8 @@ def check(machine, summary, people, *, run_id="run"):
     assert sum(summary["outcomes"].values()) == summary["customers"] == len(people)
     assert summary["outcomes"] == dict(sorted(Counter(state for state, _ in states.values()).items()))
     assert machine.progress(run_id)["remaining"] == summary["outcomes"].get("REMAINING", 0)
-    assert summary["complete"] is (not {"REMAINING", "DEFERRED"} & summary["outcomes"].keys())
+    left = {"REMAINING", "DEFERRED"} & summary["outcomes"].keys()
+    assert summary["complete"] is (not left and "PART_FAILED" not in summary["reasons"])
     check_texts(machine)
 
 
@@ -101,8 +102,10 @@ def test_a_child_that_always_dies_leaves_its_people_and_costs_nobody_else_a_text
     summary = machine.run()
 
     check(machine, summary, machine.customers)
-    assert summary["outcomes"] == {"ACCEPTED": 3, "REMAINING": 3}
+    # Nobody can tell from here whether those functions texted anybody before they died.
+    assert summary["outcomes"] == {"ACCEPTED": 3, "UNCERTAIN": 3}
     assert summary["reasons"] == {"PART_FAILED": 3}
+    assert not summary["complete"]
     assert broken not in machine.texted
     gaps = [later - earlier for earlier, later in pairwise(deaths)]
     assert [round(gap.total_seconds()) for gap in gaps] == [61, 122, 244, 488]
@@ -432,6 +435,68 @@ def test_a_service_that_is_away_for_an_hour_is_waited_for():
 
     check(machine, summary, machine.customers)
     assert summary["outcomes"] == {"ACCEPTED": 6}
+
+
+def test_who_was_texted_before_every_function_of_the_part_died_is_not_said_to_be_left():
+    # Each dies when it writes down what became of its people.
+    machine = Machine(crowd(3), per_part=3)
+    real = machine.store.write_outcomes
+
+    def write_outcomes(key, outcomes):
+        if machine.died < 5:
+            raise TransientError("x")
+        real(key, outcomes)
+
+    machine.store.write_outcomes = write_outcomes
+
+    summary = machine.run()
+
+    assert len(machine.texted) == 3
+    assert summary["outcomes"] == {"UNCERTAIN": 3}
+    assert not summary["complete"]
+    assert machine.run("another")["outcomes"] == {"ALREADY_SENT": 3}
+    assert len(machine.texted) == 3
+
+
+@pytest.mark.parametrize(("given", "hours"), [({}, (4.5, 5.5)), ({"dryRun": True}, (0.2, 0.3))])
+def test_a_service_that_never_answers_ends_the_run(given, hours):
+    machine = Machine(crowd(6))
+
+    def ask(service, customer, run):
+        raise TransientError("x")
+
+    machine._ask = ask
+
+    summary = machine.run(given=given)
+
+    check(machine, summary, machine.customers)
+    assert summary["outcomes"] == {"REMAINING": 6}
+    assert summary["reasons"] == {"SERVICE_UNAVAILABLE": 6}
+    assert hours[0] < (machine.clock.now() - START) / timedelta(hours=1) < hours[1]
+
+
+def test_an_outage_does_not_count_as_deaths_of_the_function():
+    machine = Machine(crowd(3), per_part=3)
+    real_ask, real_part = machine._ask, machine._send_part
+    dead = []
+
+    def ask(service, customer, run):
+        if machine.clock.now() < START + timedelta(hours=1):
+            raise TransientError("x")
+        return real_ask(service, customer, run)
+
+    def send_part(assignment):
+        if assignment.part.outages > 5 and not dead:
+            dead.append(assignment)
+            return None
+        return real_part(assignment)
+
+    machine._ask, machine._send_part = ask, send_part
+
+    summary = machine.run()
+
+    assert len(dead) == 1
+    assert summary["outcomes"] == {"ACCEPTED": 3}
 
 
 def test_a_part_that_does_not_end_in_its_time_goes_on_in_another():

@@ -26,7 +26,10 @@ class RunReason(StrEnum):
     OUT_OF_TIME = "OUT_OF_TIME"
     """The function's time, or the allowed hours of its people, ended before this person's turn."""
     PART_FAILED = "PART_FAILED"
-    """The function that was to ask this person's part failed, again and again."""
+    """The function that was to ask this person's part died, again and again, and may have asked them before.
+
+    A new run asks whom it did not.
+    """
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     """A service of ours did not answer, again and again."""
     UNEXPECTED_ERROR = "UNEXPECTED_ERROR"

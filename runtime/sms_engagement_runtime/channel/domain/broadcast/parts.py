@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome, Tally, tally
 from sms_engagement_runtime.channel.domain.broadcast.run import Part, Run, RunStore, instant
@@ -49,6 +49,15 @@ class Names:
         return f"{self.number:06}-{self._token}"
 
 
+class _Kind(NamedTuple):
+    """What people of one part have in common."""
+
+    group: str
+    failures: int
+    outages: int
+    slot: int | None
+
+
 @dataclass(slots=True)
 class _Waiting:
     people: list[str] = field(default_factory=list)
@@ -74,41 +83,48 @@ class PartWriter:
         self._store = store
         self._size = size
         self._names = names
-        self._waiting: dict[tuple[str, int, int | None], _Waiting] = {}
+        self._waiting: dict[_Kind, _Waiting] = {}
         self._people = 0
         self.parts: list[Part] = []
 
     def add(
-        self, group: str, recipient_id: str, *, not_before: datetime | None = None, failures: int = 0
+        self,
+        group: str,
+        recipient_id: str,
+        *,
+        not_before: datetime | None = None,
+        failures: int = 0,
+        outages: int = 0,
     ) -> None:
         """Add a person to a part with others of the group whose turn comes at about the same time."""
         slot = None if not_before is None else (not_before - _EPOCH) // _SLOT
-        key = (group, failures, slot)
-        waiting = self._waiting.setdefault(key, _Waiting())
+        kind = _Kind(group, failures, outages, slot)
+        waiting = self._waiting.setdefault(kind, _Waiting())
         waiting.people.append(recipient_id)
         if not_before is not None:
             waiting.not_before = max(not_before, waiting.not_before or not_before)
         self._people += 1
         if len(waiting.people) >= self._size:
-            self._write(key)
+            self._write(kind)
         elif self._people >= MAX_WAITING_PEOPLE:
             self._write(max(self._waiting, key=lambda other: len(self._waiting[other].people)))
 
     def flush(self) -> None:
         """Write everybody who waits for a part to be full."""
-        for key in list(self._waiting):
-            self._write(key)
+        for kind in list(self._waiting):
+            self._write(kind)
 
     def waiting(self) -> Sequence[Mapping[str, Any]]:
         """Return everybody who waits for a part to be full, as JSON objects for `restore`."""
         return [
             {
-                "group": group,
-                "failures": failures,
+                "group": kind.group,
+                "failures": kind.failures,
+                "outages": kind.outages,
                 "notBefore": None if waiting.not_before is None else waiting.not_before.isoformat(),
                 "people": waiting.people,
             }
-            for (group, failures, _), waiting in self._waiting.items()
+            for kind, waiting in self._waiting.items()
         ]
 
     def restore(self, waiting: Sequence[Mapping[str, Any]]) -> None:
@@ -120,16 +136,18 @@ class PartWriter:
                     recipient_id,
                     not_before=instant(row["notBefore"]),
                     failures=row["failures"],
+                    outages=row["outages"],
                 )
 
-    def _write(self, key: tuple[str, int, int | None]) -> None:
-        waiting = self._waiting.pop(key)
+    def _write(self, kind: _Kind) -> None:
+        waiting = self._waiting.pop(kind)
         part = Part(
             key=self._run.part_key(self._names()),
-            group=key[0],
+            group=kind.group,
             people=len(waiting.people),
             not_before=waiting.not_before,
-            failures=key[1],
+            failures=kind.failures,
+            outages=kind.outages,
         )
         self._store.write_people(part.key, waiting.people)
         self._people -= part.people

@@ -44,6 +44,12 @@ from sms_engagement_runtime.channel.domain.reasons import Reason
 MAX_FAILURES: Final = 5
 """Attempts at a part whose function dies, or at a person whose turn ends in an error that nobody foresaw."""
 
+MAX_OUTAGES: Final = 24
+"""Attempts at a person for whom a service does not answer: five hours, with the waits between them.
+
+A service is not away for that long. A right that is missing is, and a new run asks once it is there.
+"""
+
 CLAIM_SETTLES_AFTER: Final = UNCERTAIN_AFTER + timedelta(seconds=1)
 """By then a claim whose function died counts as uncertain, and any other one has its answer."""
 
@@ -60,10 +66,10 @@ _FREE_TURNS: Final = 300
 
 _SHORTEST_WAIT: Final = timedelta(seconds=1)
 
-_SETTLE_IN_TIME: Final[frozenset[str | None]] = frozenset(
-    {RunReason.UNEXPECTED_ERROR, RunReason.SERVICE_UNAVAILABLE, Reason.THROTTLED, Reason.CONTACT_CHANGED}
+_OUTAGES: Final[frozenset[str | None]] = frozenset(
+    {RunReason.SERVICE_UNAVAILABLE, Reason.THROTTLED, Reason.CONTACT_CHANGED}
 )
-"""Reasons after which each further attempt waits longer."""
+"""Reasons that pass by themselves: each further attempt waits longer."""
 
 
 class Next(StrEnum):
@@ -399,30 +405,42 @@ class _Harvest:
             self._take_back(part, report, outcome)
 
     def _take_back(self, part: Part, report: PartReport, outcome: PersonOutcome) -> None:
-        failures = part.failures + 1 if outcome.reason in _SETTLE_IN_TIME else 0
-        if outcome.reason == RunReason.UNEXPECTED_ERROR and failures >= MAX_FAILURES:
+        failures = part.failures + 1 if outcome.reason == RunReason.UNEXPECTED_ERROR else 0
+        outages = part.outages + 1 if outcome.reason in _OUTAGES else 0
+        if failures >= MAX_FAILURES or (
+            outcome.reason == RunReason.SERVICE_UNAVAILABLE and outages >= self._most_outages
+        ):
             self._left.add(outcome)
             return
         if outcome.until is not None:
             not_before: datetime | None = outcome.until
         elif outcome.state == OutcomeState.IN_FLIGHT:
             not_before = report.ended_at + CLAIM_SETTLES_AFTER
-        elif failures:
-            not_before = self._now + _doubling(_FIRST_BACK_OFF, failures - 1, _LAST_BACK_OFF)
+        elif failures or outages:
+            not_before = self._now + _doubling(_FIRST_BACK_OFF, failures + outages - 1, _LAST_BACK_OFF)
         elif outcome.state == OutcomeState.DEFERRED and outcome.reason != report.stopped_by:
             # It waits for something that nobody could name an instant for.
             not_before = self._now + _LAST_BACK_OFF
         else:
             not_before = None
-        self._writer.add(part.group, outcome.user_id, not_before=not_before, failures=failures)
+        self._writer.add(
+            part.group, outcome.user_id, not_before=not_before, failures=failures, outages=outages
+        )
+
+    @property
+    def _most_outages(self) -> int:
+        # Whoever started a dry run waits for its answer, which may be that a service is away.
+        return MAX_FAILURES if self._progress.run.is_dry else MAX_OUTAGES
 
     def _take_back_failed(self, part: Part) -> None:
         failures = part.failures + 1
         if failures >= MAX_FAILURES:
+            # The functions that died may have texted some of them first, and nobody wrote down whom.
+            state = REMAINING if self._progress.run.is_dry else OutcomeState.UNCERTAIN
             for people in self._store.read_people([part.key]):
                 for recipient_id in people:
                     self._left.add(
-                        PersonOutcome(user_id=recipient_id, state=REMAINING, reason=RunReason.PART_FAILED)
+                        PersonOutcome(user_id=recipient_id, state=state, reason=RunReason.PART_FAILED)
                     )
             return
         # Whom the function that died had claimed a text for is known to be uncertain by then.
@@ -434,6 +452,7 @@ class _Harvest:
                 people=part.people,
                 not_before=not_before,
                 failures=failures,
+                outages=part.outages,
             )
         )
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome, Tally
@@ -41,6 +42,9 @@ FOLLOW_UP_SUFFIX: Final = "-follow-up"
 
 _MAX_EXECUTION_NAME_LENGTH: Final = 80
 """Step Functions, *StartExecution*."""
+
+_DIGEST_LENGTH: Final = 16
+"""Hexadecimal digits: 64 bits."""
 
 
 class BroadcastInputError(PermanentError):
@@ -113,8 +117,13 @@ class Run:
 
     @property
     def follow_up_id(self) -> str:
-        """Name of the execution that follows this one up."""
-        return self.run_id[: _MAX_EXECUTION_NAME_LENGTH - len(FOLLOW_UP_SUFFIX)] + FOLLOW_UP_SUFFIX
+        """Name of the execution that follows this one up: another one for each run."""
+        longest = _MAX_EXECUTION_NAME_LENGTH - len(FOLLOW_UP_SUFFIX)
+        if len(self.run_id) <= longest:
+            return self.run_id + FOLLOW_UP_SUFFIX
+        # Names that begin alike are told apart by what stands for the whole.
+        digest = f"-{sha256(self.run_id.encode()).hexdigest()[:_DIGEST_LENGTH]}"
+        return self.run_id[: longest - len(digest)] + digest + FOLLOW_UP_SUFFIX
 
     def wave_key(self, wave: int) -> str:
         """Parts of a wave, counted from 1."""
@@ -208,7 +217,10 @@ class Part:
     not_before
         When they may be asked; None means at once.
     failures
-        How often in a row asking them failed; it makes the next attempt wait.
+        How often in a row their function died, or asking them ended in an error that nobody foresaw.
+    outages
+        How often in a row a service did not answer, or the carrier took nothing. Both make the next attempt
+        wait.
     """
 
     key: str
@@ -216,6 +228,7 @@ class Part:
     people: int
     not_before: datetime | None = None
     failures: int = 0
+    outages: int = 0
 
     @property
     def name(self) -> str:
@@ -229,6 +242,8 @@ class Part:
             value["notBefore"] = self.not_before.isoformat()
         if self.failures:
             value["failures"] = self.failures
+        if self.outages:
+            value["outages"] = self.outages
         return value
 
     @classmethod
@@ -240,6 +255,7 @@ class Part:
             people=value["people"],
             not_before=instant(value.get("notBefore")),
             failures=value.get("failures", 0),
+            outages=value.get("outages", 0),
         )
 
 

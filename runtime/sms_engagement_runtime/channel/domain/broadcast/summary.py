@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sms_engagement_runtime.channel.domain.broadcast.outcomes import REMAINING
+from sms_engagement_runtime.channel.domain.broadcast.outcomes import REMAINING, RunReason
 from sms_engagement_runtime.channel.domain.broadcast.planning import Progress
 from sms_engagement_runtime.channel.domain.broadcast.run import Run, RunStore
 from sms_engagement_runtime.channel.domain.budget import in_dollars
@@ -34,8 +34,9 @@ def summarise(
         ``{"runId", "dryRun", "recipients", "customers", "outcomes": {state: n}, "reasons": {code: n},
         "parts", "estimatedCostUsd", "complete", "reason", "follows", "paused", "stoppedBy", "waves"}``.
         ``recipients`` are the people in parts, ``customers`` everybody whom the source named; ``outcomes``
-        adds up to ``customers``. Not ``complete`` where anybody is ``REMAINING`` or ``DEFERRED``: a new run
-        takes care of them. ``followUp`` is there only where a run is to follow: its name.
+        adds up to ``customers``. Not ``complete`` where anybody is ``REMAINING`` or ``DEFERRED``, or was in a
+        part that failed: a new run takes care of them. ``followUp`` is there only where a run is to follow:
+        its name.
     """
     (saved,) = store.read_json([run.plan_key], prefix=run.prefix)
     progress = Progress.from_json(saved)
@@ -49,7 +50,7 @@ def summarise(
         "reasons": dict(tally.reasons),
         "parts": tally.parts,
         "estimatedCostUsd": in_dollars(tally.parts * millicents_per_part),
-        "complete": _LEFT.isdisjoint(tally.outcomes),
+        "complete": _LEFT.isdisjoint(tally.outcomes) and RunReason.PART_FAILED not in tally.reasons,
         "reason": run.reason,
         "follows": run.follows,
         "paused": run.is_dry and is_paused,
