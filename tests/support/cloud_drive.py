@@ -53,6 +53,7 @@ class Customer:
     phone: str | None
     name: str | None = "Sam Reed"
     status: str | None = "active"
+    time_zone: str | None = None
 
 
 def new_phone() -> str:
@@ -74,7 +75,12 @@ def replace_customers(cloud: Cloud, people: Sequence[Customer]) -> None:
     for row in cloud.rows("customers"):
         cloud.dynamodb.delete_item(TableName=table, Key={"userId": {"S": row["userId"]}})
     for person in people:
-        fields = {"phoneNumber": person.phone, "name": person.name, "status": person.status}
+        fields = {
+            "phoneNumber": person.phone,
+            "name": person.name,
+            "status": person.status,
+            "timeZone": person.time_zone,
+        }
         cloud.dynamodb.put_item(
             TableName=table,
             Item={
@@ -92,19 +98,9 @@ def start_broadcast(cloud: Cloud, request: Mapping[str, Any] | None = None) -> s
     return started["executionArn"]
 
 
-def ended_execution(cloud: Cloud, execution_arn: str, *, seconds: float = 60) -> Mapping[str, Any]:
-    """Wait for the end of a run and return its description."""
-
-    def ended() -> Any:
-        execution = cloud.stepfunctions.describe_execution(executionArn=execution_arn)
-        return None if execution["status"] == "RUNNING" else execution
-
-    return eventually(ended, seconds=seconds, what="the end of the run")
-
-
-def summary_of(cloud: Cloud, execution_arn: str, *, seconds: float = 60) -> dict[str, Any]:
-    """Wait for the end of a run and return its summary."""
-    execution = ended_execution(cloud, execution_arn, seconds=seconds)
+def summary_of(cloud: Cloud, execution_arn: str) -> dict[str, Any]:
+    """Let time pass until a run has ended, and return its summary."""
+    execution = cloud.ended(execution_arn)
     assert execution["status"] == "SUCCEEDED", execution
     summary: dict[str, Any] = json.loads(execution["output"])
     return summary
@@ -117,10 +113,28 @@ def queue_of(cloud: Cloud, execution_arn: str) -> list[str]:
 
 def report_of(cloud: Cloud, run_id: str) -> dict[str, tuple[str, str | None]]:
     """Return state and reason of every customer in the results of a run; a customer has one line."""
-    lines = _lines_of(cloud, run_id, "results")
+    bucket, prefix = output_value(cloud.outputs, "BroadcastBucketName"), f"runs/{run_id}/"
+    with closing(client(cloud, "s3")) as s3:
+
+        def read(key: str) -> bytes:
+            content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            return content
+
+        # A part that was repeated leaves more results; those that are listed count.
+        listed = json.loads(read(f"{prefix}results.json"))["results"]
+        lines = [json.loads(line) for result in listed for line in read(result["key"]).splitlines()]
     report = {line["userId"]: (line["state"], line["reason"]) for line in lines}
     assert len(report) == len(lines), "somebody has two outcomes in one run"
     return report
+
+
+def progress_of(cloud: Cloud, execution_arn: str) -> dict[str, Any]:
+    """Return a run in figures, as they are written down while it goes on."""
+    bucket = output_value(cloud.outputs, "BroadcastBucketName")
+    key = f"runs/{execution_arn.rpartition(':')[2]}/progress.json"
+    with closing(client(cloud, "s3")) as s3:
+        progress: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    return progress
 
 
 def requests_to(cloud: Cloud, phone: str | None = None) -> list[dict[str, Any]]:
@@ -240,12 +254,20 @@ def subscriber_of(cloud: Cloud, phone: str) -> str:
 
 def function_with(cloud: Cloud, variable: str) -> tuple[str, dict[str, str]]:
     """Return name and environment of a function that has this environment variable."""
-    with closing(client(cloud, "lambda")) as functions:
-        for function in functions.list_functions()["Functions"]:
-            environment = function.get("Environment", {}).get("Variables", {})
-            if variable in environment:
-                return function["FunctionName"], dict(environment)
+    for found in functions_with(cloud, variable).items():
+        return found
     raise LookupError(variable)
+
+
+def functions_with(cloud: Cloud, variable: str) -> dict[str, dict[str, str]]:
+    """Return the environments of the functions that have this environment variable, by their names."""
+    with closing(client(cloud, "lambda")) as functions:
+        environments = {
+            function["FunctionName"]: function.get("Environment", {}).get("Variables", {})
+            for page in functions.get_paginator("list_functions").paginate()
+            for function in page["Functions"]
+        }
+    return {name: dict(found) for name, found in environments.items() if variable in found}
 
 
 def logged_lines(cloud: Cloud) -> Iterator[tuple[str, str]]:
