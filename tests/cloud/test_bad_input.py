@@ -229,7 +229,7 @@ def test_a_new_link_comes_once_and_works(desk: Desk) -> None:
     assert [answer.status_code for answer in asked] == [202, 202, 202]
     assert all("A new link is on its way" in answer.text for answer in asked)
     texts = eventually(
-        lambda: found if len(found := requests_to(desk.cloud, phone)) > 1 else [], what="the new link"
+        lambda: found if len(found := desk.cloud.texts(phone)) > 1 else [], what="the new link"
     )
     assert len(texts) == 2
     renewed = token_in(texts[1])
@@ -237,7 +237,7 @@ def test_a_new_link_comes_once_and_works(desk: Desk) -> None:
     # Answered: neither another link nor a second row.
     again = desk.cloud.door.post("/new-link", data={"token": expired}, headers=JSON)
     assert_refused(again, 410, GONE)
-    assert len(requests_to(desk.cloud, phone)) == 2
+    assert len(desk.cloud.texts(phone)) == 2
     assert len(reviews_of(desk)) == 1
 
 

@@ -186,11 +186,9 @@ class TestSettling:
         assert choose([request], ago(1) + UNSETTLED - SECOND, POLICY) == Settle(request)
         assert choose([request], ago(1) + UNSETTLED, POLICY) == Nothing("NO_OCCASION")
 
-    @pytest.mark.parametrize(
-        "request_", [row(asked=1), row(asked=1, answered=0.5, run_id="run-1")], ids=["single", "answered"]
-    )
-    def test_what_needs_no_check_is_not_checked(self, request_):
-        assert choose([request_], NOW, POLICY) == Nothing("NO_OCCASION")
+    def test_what_was_asked_by_itself_needs_no_check(self):
+        # Its event is delivered again until it is done.
+        assert choose([row(asked=1)], NOW, POLICY) == Nothing("NO_OCCASION")
 
 
 def test_only_the_registration_is_of_use_for_ever():

@@ -379,11 +379,10 @@ class _Turn:
 
     def _objection_of(self, standing: ReviewRequest) -> PersonOutcome | None:
         """Tell why a request that was made must not be made again; None where its text never went out."""
-        if standing.answered_at is not None:
-            return _skipped(self.person.user_id, AskReason.ANSWERED)
         text = self._text_of(standing, REQUEST)
         if text is None:
-            return None
+            is_answered = standing.answered_at is not None
+            return _skipped(self.person.user_id, AskReason.ANSWERED) if is_answered else None
         outcome = self._outcome_of(text)
         if outcome.state == OutcomeState.ALREADY_SENT and self._has_opted_out():
             # Nobody would ask this person now: that says more.

@@ -144,7 +144,7 @@ def choose(
     reminder = remind(last, now, policy)
     if isinstance(reminder, Remind):
         return reminder
-    if last.run_id is not None and last.answered_at is None and now < last.asked_at + UNSETTLED:
+    if last.run_id is not None and now < last.asked_at + UNSETTLED:
         return Settle(last)
     return occasion if isinstance(occasion, Nothing) else Nothing(AskReason.COOLDOWN)
 
