@@ -43,7 +43,7 @@ if __package__ in {None, ""}:  # run as a script
 from benchmarks.virtual_time import VirtualTime
 from sms_engagement_runtime import COLLECTION_THRESHOLDS
 from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
-from sms_engagement_runtime.channel.adapters.pacing import SharedPacer
+from sms_engagement_runtime.channel.adapters.pacing import SharedPacer, workers_for
 from sms_engagement_runtime.channel.adapters.run_store import S3RunStore
 from sms_engagement_runtime.channel.adapters.shuffle import S3Shuffle
 from sms_engagement_runtime.channel.domain.broadcast.asking import PartAsker
@@ -105,13 +105,11 @@ _SAME_PHONE_AS: Final = 500
 _HISTORY_OF: Final = 10
 _PART_SECONDS: Final = 240
 """A part's function asks nobody any more after that."""
-_TEXTS_A_FUNCTION: Final = 100
-"""Texts a second for which there is one function more, half of what its processor bears."""
-
-
-def workers_of(rate: float, functions: int) -> int:
-    """People whom a part's function asks at the same time, as ``handlers/send_part.py`` has it."""
-    return int(max(2, min(64, 2 * rate // functions)))
+_TEXTS_A_FUNCTION: Final = 50
+_PEOPLE_A_PART: Final = 5_000
+_PEOPLE_A_SHARED_PART: Final = 1_000
+"""As the construct has it: texts a second for which there is one function more, and people of a part, of one
+function alone and of several."""
 
 
 class Audience:
@@ -523,9 +521,9 @@ class _Broadcast:
         self._world = world
         self._rate = rate
         self.functions = max(1, math.ceil(rate / _TEXTS_A_FUNCTION))
+        most = _PEOPLE_A_SHARED_PART if self.functions > 1 else _PEOPLE_A_PART
         self._settings = BroadcastSettings(
-            # As constructs/sms_engagement/channel/broadcast.py has it.
-            recipients_per_part=int(min(5_000, max(1, rate * 120 // self.functions))),
+            recipients_per_part=int(min(most, max(1, rate * 120 // self.functions))),
             recipients_per_second=rate,
         )
         self._run = read_run({"runId": "simulation", "startedAt": world.time.now().isoformat(), "input": {}})
@@ -620,8 +618,9 @@ class _Broadcast:
             has_time=lambda: time.now() < deadline,
             on_error=_fail,
             sleep=time.sleep,
-            workers=workers_of(self._rate, self.functions),
+            workers=workers_for(self._rate / self.functions),
             pool=time.pool,
+            lock=time.lock,
         )
         asker.carry_out(assignment, token=next(self._tokens))
 

@@ -235,7 +235,8 @@ def test_the_bucket_forgets_sorted_rows_after_days_and_runs_after_months(templat
         (10, 3, 1, 360, 3),
         (10, 20, 1, 1200, 10),
         (10, None, 4, 300, 10),
-        (1000, None, 10, 5000, 1000),
+        (100, None, 1, 5000, 100),
+        (1000, None, 10, 1000, 1000),
         (1, None, 1000, 1, 1),
     ],
 )
@@ -250,6 +251,20 @@ def test_parts_are_sized_by_the_rate(
         variables = environment_of(template, handler)
         assert variables["RECIPIENTS_PER_PART"] == str(size)
         assert variables["RECIPIENTS_PER_SECOND"] == str(a_second)
+    assert environment_of(template, "send_part")["BROADCAST_CONCURRENCY"] == str(concurrency)
+
+
+@pytest.mark.parametrize(
+    ("rate", "requests", "concurrency"),
+    [(1, None, 1), (50, None, 1), (75, None, 2), (1000, None, 20), (1000, 100, 2)],
+)
+def test_functions_grow_with_the_rate(rate: int, requests: int | None, concurrency: int) -> None:
+    stack = new_stack()
+    broadcast_in(stack, rate=rate, requests=requests)
+    template = template_of(stack)
+
+    deployed = json.loads(machine(template)["DefinitionString"])
+    assert deployed["States"]["Send parts"]["MaxConcurrency"] == concurrency
     assert environment_of(template, "send_part")["BROADCAST_CONCURRENCY"] == str(concurrency)
 
 

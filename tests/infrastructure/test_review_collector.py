@@ -376,7 +376,7 @@ def test_links_lead_to_the_api_unless_a_shorter_address_is_given(default: Templa
 def test_parts_that_run_at_once_share_the_rate(full: Template) -> None:
     assert environment_of(full, "SendPart")["PARTS_PER_SECOND"] == "100"
     assert environment_of(full, "SendPart")["BROADCAST_CONCURRENCY"] == "4"
-    assert environment_of(full, "Audience")["RECIPIENTS_PER_PART"] == "3000"
+    assert environment_of(full, "Audience")["RECIPIENTS_PER_PART"] == "1000"
 
 
 def test_a_part_ends_while_its_express_child_lives(default: Template) -> None:

@@ -188,7 +188,7 @@ class ReviewCollector(Construct):
         rotate_link_key_after: Duration | None = None,
         public_concurrency: int | None = 20,
         public_requests_per_second: int = 50,
-        broadcast_concurrency: int = 1,
+        broadcast_concurrency: int | None = None,
         broadcast_stop_rules: StopRules | None = None,
         broadcast_expires_after: Duration | None = None,
         function_options: FunctionOptions | None = None,
@@ -209,7 +209,8 @@ class ReviewCollector(Construct):
             check_range("public_concurrency", public_concurrency, 1, 1000)
         # The quota of an HTTP API in the smaller Regions (API Gateway, quotas).
         check_range("public_requests_per_second", public_requests_per_second, 1, 2500)
-        check_range("broadcast_concurrency", broadcast_concurrency, 1, channel.policy.parts_per_second)
+        if broadcast_concurrency is not None:
+            check_range("broadcast_concurrency", broadcast_concurrency, 1, channel.policy.parts_per_second)
         if broadcast_expires_after is not None:
             _check_duration(
                 "broadcast_expires_after", broadcast_expires_after, Duration.hours(1), Duration.days(30)
@@ -495,7 +496,7 @@ class ReviewCollector(Construct):
         )
 
     def _build_broadcast(
-        self, *, max_concurrency: int, stop_rules: StopRules | None, expires_after: Duration | None
+        self, *, max_concurrency: int | None, stop_rules: StopRules | None, expires_after: Duration | None
     ) -> None:
         self.broadcast_bucket = bucket = run_bucket(
             self,

@@ -10,7 +10,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from benchmarks.virtual_time import START, VirtualTime
-from sms_engagement_runtime.channel.adapters.pacing import PACING_KEY, DynamoRateQueue, SharedPacer
+from sms_engagement_runtime.channel.adapters.clients import RETRYING, SENDING
+from sms_engagement_runtime.channel.adapters.pacing import (
+    MOST_WORKERS,
+    PACING_KEY,
+    DynamoRateQueue,
+    SharedPacer,
+    workers_for,
+)
 from sms_engagement_runtime.channel.domain.errors import TransientError
 from sms_engagement_runtime.channel.domain.pacing import LONGEST_WAIT, Full, Lane, NoSlotError, Rate, Reserved
 from tests.support.dynamodb_tables import CONTACTS, channel_tables
@@ -351,6 +358,17 @@ def test_a_broadcast_goes_on_after_a_rush_of_transactional_texts():
     assert len(channel.left[Lane.PROMOTIONAL]) == 20
     # But for the block that the broadcast had when the rush came.
     assert sorted(channel.left[Lane.PROMOTIONAL])[4] > max(channel.left[Lane.TRANSACTIONAL]) - 1.1
+
+
+@pytest.mark.parametrize(
+    ("share", "workers"), [(0.001, 2), (1, 2), (3.5, 7), (10, 20), (50, 100), (64, 128), (1000, 128)]
+)
+def test_threads_grow_with_the_rate_up_to_what_a_processor_bears(share, workers):
+    assert workers_for(share) == workers
+
+
+def test_every_thread_has_a_connection():
+    assert SENDING.max_pool_connections == RETRYING.max_pool_connections == MOST_WORKERS
 
 
 def test_the_first_text_goes_to_the_gate_at_once_and_leaves_when_it_has_passed():

@@ -26,8 +26,9 @@ SENDING: Final = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},
     connect_timeout=2,
     read_timeout=8,
-    # Parts of a broadcast are sent by several threads of one function.
-    max_pool_connections=50,
+    # Parts of a broadcast are sent by up to so many threads of one function (`pacing.MOST_WORKERS`); a thread
+    # without a connection in the pool would open one for each call.
+    max_pool_connections=128,
 )
 """For calls that put a text on its way: one attempt, never repeated by the client."""
 
@@ -35,7 +36,7 @@ RETRYING: Final = Config(
     retries={"total_max_attempts": 4, "mode": "standard"},
     connect_timeout=2,
     read_timeout=8,
-    max_pool_connections=50,
+    max_pool_connections=128,
 )
 """For calls that may be repeated: four attempts with exponential back-off and jitter."""
 

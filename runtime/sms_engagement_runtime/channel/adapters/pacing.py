@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,13 @@ _RESERVE_AHEAD: Final = timedelta(milliseconds=50)
 """How long before its last text goes to the gate a process reserves again: several times what the write
 takes."""
 
+MOST_WORKERS: Final = 128
+"""Threads of a function that sends many texts.
+
+A text takes it some 4 ms of its one processor, in five calls of boto3; so many threads are enough for those
+250 texts a second where the calls of one take half a second.
+"""
+
 _LONGEST_WRITE: Final = timedelta(milliseconds=100)
 """Slots begin when the write that reserves them is likely to be answered, judging by the last one, but not
 later than this: a connection is opened once."""
@@ -71,6 +79,15 @@ _MOST_ATTEMPTS: Final = 10
 _SCHEMA_VERSION: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def workers_for(texts_per_second: float) -> int:
+    """Return how many threads a function needs for its share of the rate.
+
+    A text waits for some tenths of a second, for its slot, which is reserved along with others, and for its
+    calls. Two threads for each text of a second have some to spare. Many more would only stand in line.
+    """
+    return max(2, min(MOST_WORKERS, math.ceil(2 * texts_per_second)))
 
 
 class RateQueue(Protocol):

@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.campaign_counts import DynamoCampaignCounts
+from sms_engagement_runtime.channel.adapters.pacing import workers_for
 from sms_engagement_runtime.channel.adapters.run_store import S3RunStore
 from sms_engagement_runtime.channel.domain.broadcast.asking import PartAsker
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome
@@ -52,9 +53,7 @@ _dynamodb = clients.dynamodb_client()
 _store = S3RunStore(clients.s3_client(), bucket=_settings.broadcast_bucket)
 _counts = DynamoCampaignCounts(_dynamodb, table=_settings.contacts_table, clock=_service.clock)
 _stop_rules = StopRules.from_settings(_settings.stop_rules)
-# A person takes some ten calls of a few milliseconds each: two workers for each text a second never wait for
-# one another, and more would only queue for their slot while the function's time runs out.
-_workers = max(2, min(32, 2 * _settings.parts_per_second // _settings.broadcast_concurrency))
+_workers = workers_for(_settings.parts_per_second / _settings.broadcast_concurrency)
 
 
 @instrumented
