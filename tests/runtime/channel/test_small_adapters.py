@@ -2,12 +2,14 @@
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns import sns_backends
 
 from sms_engagement_runtime.channel.adapters.attention import SnsAttentionTopic
+from sms_engagement_runtime.channel.adapters.aws_errors import service_call
 from sms_engagement_runtime.channel.adapters.clients import (
     dynamodb_client,
     events_client,
@@ -17,7 +19,7 @@ from sms_engagement_runtime.channel.adapters.clients import (
 from sms_engagement_runtime.channel.adapters.event_bus import EventBridgeBus
 from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
 from sms_engagement_runtime.channel.adapters.secrets import SecretCache, SecretFormatError
-from sms_engagement_runtime.channel.domain.errors import TransientError
+from sms_engagement_runtime.channel.domain.errors import CallRefusedError, TransientError
 from tests.support.dynamodb_tables import CONTACTS, channel_tables
 from tests.support.fakes import FakePause
 
@@ -192,3 +194,22 @@ class TestSecrets:
     def test_a_secret_that_cannot_be_read_is_a_transient_error(self, store):
         with pytest.raises(TransientError, match="ResourceNotFoundException"):
             SecretCache(secrets_client(), "missing").text()
+
+
+@pytest.mark.parametrize(
+    ("code", "refuses"),
+    [
+        ("AccessDeniedException", True),
+        ("ResourceNotFoundException", True),
+        ("ThrottlingException", False),
+        ("InternalServerError", False),
+    ],
+)
+def test_a_service_that_refuses_us_is_told_from_one_that_does_not_answer(code, refuses):
+    error = ClientError({"Error": {"Code": code, "Message": "of +12025550123"}}, "GetItem")
+
+    with pytest.raises(TransientError, match=f"{code}$") as caught, service_call("dynamodb:GetItem"):
+        raise error
+
+    assert isinstance(caught.value, CallRefusedError) is refuses
+    assert "+1202" not in str(caught.value)

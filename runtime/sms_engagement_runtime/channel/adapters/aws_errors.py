@@ -11,11 +11,29 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sms_engagement_runtime.channel.domain.errors import TransientError
+from sms_engagement_runtime.channel.domain.errors import CallRefusedError, TransientError
+
+_REFUSALS = frozenset(
+    {
+        # Rights: of DynamoDB and Step Functions, of S3, and of the key that encrypts.
+        "AccessDeniedException",
+        "AccessDenied",
+        "KMSAccessDeniedException",
+        "DisabledException",
+        # What is called is gone, or the call itself is wrong.
+        "ResourceNotFoundException",
+        "NoSuchBucket",
+        "ValidationException",
+    }
+)
 
 
 class ServiceCallError(TransientError):
     """A call to an AWS service failed; the record is to be tried again."""
+
+
+class ServiceRefusedError(ServiceCallError, CallRefusedError):
+    """A call to an AWS service failed, and does so each time."""
 
 
 @contextmanager
@@ -31,7 +49,8 @@ def service_call(operation: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise ServiceCallError(f"{operation}: {error_code(error)}") from error
+        kind = ServiceRefusedError if error_code(error) in _REFUSALS else ServiceCallError
+        raise kind(f"{operation}: {error_code(error)}") from error
     except BotoCoreError as error:
         raise ServiceCallError(f"{operation}: {type(error).__name__}") from error
 

@@ -34,6 +34,13 @@ class InvalidPhoneNumberError(PermanentError):
         self.reason = reason
 
 
+class CallRefusedError(TransientError):
+    """A service of ours refuses the call, and will until a human mends rights or settings.
+
+    Transient all the same: what waits for it can be done then.
+    """
+
+
 class ContactChangedError(TransientError):
     """The contact row was written by somebody else since it was read."""
 

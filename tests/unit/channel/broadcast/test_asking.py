@@ -9,7 +9,7 @@ from sms_engagement_runtime.channel.domain.broadcast.asking import PartAsker
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome
 from sms_engagement_runtime.channel.domain.broadcast.run import Assignment, Part, PartReport, Run
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
-from sms_engagement_runtime.channel.domain.errors import TransientError
+from sms_engagement_runtime.channel.domain.errors import CallRefusedError, TransientError
 from sms_engagement_runtime.channel.domain.quiet_hours import DEFAULT
 from tests.support.broadcast_fakes import FakeRunStore
 from tests.support.fakes import START, FakeCampaignCounts, FakeClock, FakePause
@@ -156,6 +156,80 @@ def test_a_part_whose_people_cannot_be_read_asks_nobody_and_says_so():
 
     assert rest(function.carry_out()) == dict.fromkeys("ab", ("REMAINING", "SERVICE_UNAVAILABLE"))
     assert function.ask.calls == []
+
+
+def test_who_leaves_while_the_part_is_sent_is_not_asked():
+    everybody = [f"u{number}" for number in range(20)]
+    function = PartFunction(*everybody)
+
+    def ask(person, real=function.ask):
+        function.missing = {"u8", "u19"}
+        return real(person)
+
+    function.ask = ask
+
+    report = function.carry_out()
+
+    # One worker's people are read eight at a time.
+    assert {one for one, (state, _) in function.results(report).items() if state != "ACCEPTED"} == {
+        "u8",
+        "u19",
+    }
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(15, ["a", "b"]), (16, ["a"])])
+def test_people_are_asked_as_they_were_a_quarter_of_a_minute_ago_at_the_earliest(seconds, asked):
+    function = PartFunction("a", "b")
+
+    def ask(person, real=function.ask):
+        function.clock.advance(seconds=seconds)
+        function.missing = {"b"}
+        return real(person)
+
+    calls, function.ask = function.ask.calls, ask
+
+    function.carry_out()
+
+    assert calls == asked
+
+
+def test_workers_that_need_the_same_people_read_them_once():
+    function = PartFunction(*"abcdef")
+    function.workers = 3
+    read = []
+
+    def find(recipient_ids, real=function.find):
+        read.append(list(recipient_ids))
+        return real(recipient_ids)
+
+    function.find = find
+
+    assert function.carry_out().final.outcomes == {"ACCEPTED": 6}
+    assert read == [list("abcdef")]
+
+
+def test_once_people_cannot_be_read_nobody_behind_them_is_asked():
+    people = [f"u{number}" for number in range(10)]
+    function = PartFunction(*people)
+
+    def ask(person, real=function.ask):
+        function.faults = 3
+        return real(person)
+
+    calls, function.ask = function.ask.calls, ask
+
+    report = function.carry_out()
+
+    assert calls == people[:8]
+    assert rest(report) == dict.fromkeys(people[8:], ("REMAINING", "SERVICE_UNAVAILABLE"))
+    assert function.pauses == [1, 3]
+
+
+def test_a_service_that_refuses_us_is_told_to_a_human():
+    function = PartFunction("a", "b", ask=Answers(a=[CallRefusedError("dynamodb:GetItem: AccessDenied")] * 3))
+
+    assert rest(function.carry_out()) == {"a": ("REMAINING", "SERVICE_UNAVAILABLE")}
+    assert function.errors == [CallRefusedError] * 3
 
 
 def test_an_error_that_nobody_foresaw_costs_only_its_person_the_turn():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from threading import Lock
 from typing import Final
 
 from sms_engagement_runtime.channel.domain.broadcast.hours import HoursOfGroup, last_text_at
@@ -17,7 +19,7 @@ from sms_engagement_runtime.channel.domain.broadcast.outcomes import (
 )
 from sms_engagement_runtime.channel.domain.broadcast.run import Assignment, PartReport, RunStore
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
-from sms_engagement_runtime.channel.domain.errors import TransientError
+from sms_engagement_runtime.channel.domain.errors import CallRefusedError, TransientError
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 from sms_engagement_runtime.channel.domain.ports import CampaignCounts, Clock, PauseFlag
 from sms_engagement_runtime.channel.domain.reasons import Reason
@@ -26,6 +28,13 @@ STOPPING: Final[frozenset[str | None]] = frozenset(
     {Reason.PAUSED, Reason.SENDING_DISABLED, Reason.DAY_BUDGET, Reason.CAMPAIGN_BUDGET}
 )
 """Reasons for which no other text of the run would go out now either."""
+
+_READ_AHEAD: Final = 8
+"""People read at once for each worker. At the configured rate a worker asks one in two seconds at the most,
+so they are texted within a quarter of a minute."""
+
+_READING_LASTS: Final = timedelta(seconds=15)
+"""Age at which people are read again before they are asked."""
 
 _ATTEMPTS: Final = 3
 # Seconds before another attempt at reading the people of a part; each has the client's own behind it.
@@ -59,8 +68,9 @@ class PartAsker[Person]:
         Waits for a number of seconds before people are read again.
     workers
         People asked at the same time.
-    pool
-        Makes the threads for so many; a simulation of time brings its own.
+    pool, lock
+        Makes the threads for so many, and what they wait for one another with; a simulation of time brings
+        its own.
     """
 
     find: Callable[[Sequence[str]], Mapping[str, Person]]
@@ -77,6 +87,7 @@ class PartAsker[Person]:
     sleep: Callable[[float], None]
     workers: int
     pool: Callable[[int], Executor] = ThreadPoolExecutor
+    lock: Callable[[], AbstractContextManager[object]] = Lock
 
     def carry_out(self, assignment: Assignment, *, token: str) -> PartReport:
         """Ask everybody of a part who can be asked now; write results and report, and return the report.
@@ -136,9 +147,10 @@ class PartAsker[Person]:
     ) -> tuple[Sequence[PersonOutcome], PersonOutcome | None]:
         """Ask people; return what became of each, and the outcome that stopped it, if one did.
 
-        People are read now and not when the snapshot was taken: who left in between is not asked. Where a
-        service does not answer or the carrier throttles, the person is tried again after the others. An error
-        that nobody foresaw leaves its person `REMAINING`, and the others are asked all the same.
+        People are read shortly before their turn and not when the snapshot was taken: who left in between is
+        not asked. Where a service does not answer or the carrier throttles, the person is tried again after
+        the others. An error that nobody foresaw leaves its person `REMAINING`, and the others are asked all
+        the same.
         """
         outcomes: dict[str, PersonOutcome] = {}
         stops: list[PersonOutcome] = []
@@ -148,14 +160,17 @@ class PartAsker[Person]:
                 return PersonOutcome(user_id=recipient_id, state=REMAINING, reason=stops[0].reason)
             if not self.has_time() or (ends_at is not None and self.clock.now() >= ends_at):
                 return PersonOutcome(user_id=recipient_id, state=REMAINING, reason=RunReason.OUT_OF_TIME)
-            person = found.get(recipient_id)
-            if person is None:
-                return PersonOutcome(
-                    user_id=recipient_id, state=OutcomeState.SUPPRESSED, reason=self.missing_reason
-                )
             try:
+                person = reader.read(recipient_id)
+                if person is None:
+                    return PersonOutcome(
+                        user_id=recipient_id, state=OutcomeState.SUPPRESSED, reason=self.missing_reason
+                    )
                 outcome = self.ask(person)
-            except TransientError:
+            except TransientError as error:
+                if isinstance(error, CallRefusedError):
+                    # Only a human can mend it.
+                    self.on_error(type(error))
                 return PersonOutcome(
                     user_id=recipient_id, state=REMAINING, reason=RunReason.SERVICE_UNAVAILABLE
                 )
@@ -168,16 +183,18 @@ class PartAsker[Person]:
             return outcome
 
         pending = list(dict.fromkeys(recipient_ids))
-        try:
-            found = self._find(pending)
-        except TransientError:
-            reason = RunReason.SERVICE_UNAVAILABLE
-            return [PersonOutcome(user_id=one, state=REMAINING, reason=reason) for one in pending], None
         with self.pool(self.workers) as pool:
             for _ in range(_ATTEMPTS):
+                reader = _Reader(
+                    self._find,
+                    pending,
+                    at_once=self.workers * _READ_AHEAD,
+                    clock=self.clock,
+                    lock=self.lock(),
+                )
                 outcomes.update(zip(pending, pool.map(attempt, pending), strict=True))
                 pending = [one for one in pending if outcomes[one].reason in _TRIED_AGAIN]
-                if not pending:
+                if not pending or reader.has_failed:
                     break
         return list(outcomes.values()), next(iter(stops), None)
 
@@ -188,6 +205,59 @@ class PartAsker[Person]:
             except TransientError:
                 self.sleep(pause)
         return self.find(recipient_ids)
+
+
+class _Reader[Person]:
+    """Reads people some at a time, when the first of them has their turn. Safe to be shared by threads.
+
+    Once reading has failed nobody else is read.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[Sequence[str]], Mapping[str, Person]],
+        recipient_ids: Sequence[str],
+        *,
+        at_once: int,
+        clock: Clock,
+        lock: AbstractContextManager[object],
+    ) -> None:
+        self._find = find
+        self._people = recipient_ids
+        self._at_once = at_once
+        self._clock = clock
+        self._lock = lock
+        self._place_of = {one: place for place, one in enumerate(recipient_ids)}
+        # By the place of their first one: when they were read, and who is there.
+        self._readings: dict[int, tuple[datetime, Mapping[str, Person]]] = {}
+        self.has_failed = False
+
+    def read(self, recipient_id: str) -> Person | None:
+        """Return a person as they are about now; None for who is gone.
+
+        Raises
+        ------
+        TransientError
+            They cannot be read.
+        """
+        place = self._place_of[recipient_id]
+        first = place - place % self._at_once
+        with self._lock:
+            reading = self._readings.get(first)
+            if reading is None or self._clock.now() - reading[0] > _READING_LASTS:
+                reading = self._read(first)
+                self._readings[first] = reading
+            return reading[1].get(recipient_id)
+
+    def _read(self, first: int) -> tuple[datetime, Mapping[str, Person]]:
+        if self.has_failed:
+            raise TransientError("people could not be read a moment ago")
+        read_at = self._clock.now()
+        try:
+            return read_at, self._find(self._people[first : first + self._at_once])
+        except Exception:
+            self.has_failed = True
+            raise
 
 
 def _is_settled(outcome: PersonOutcome, *, is_dry: bool) -> bool:
