@@ -85,7 +85,7 @@ class RateClock:
         assert lane is Lane.PROMOTIONAL
         self.clock.advance(seconds=parts * self.seconds_per_text)
         now = self.clock.now()
-        return Slot(at=now, parts=parts, taken_at=now)
+        return Slot(at=now, parts=parts, taken_at=now, is_tight=False)
 
     def hold(self, slot: Slot) -> bool:
         """Leave at once."""

@@ -417,7 +417,7 @@ class FakePacer:
         if self.on_acquire is not None:
             action, self.on_acquire = self.on_acquire, None
             action()
-        return Slot(at=START, parts=parts, taken_at=START)
+        return Slot(at=START, parts=parts, taken_at=START, is_tight=False)
 
     def hold(self, slot: Slot) -> bool:
         self.held.append(slot)

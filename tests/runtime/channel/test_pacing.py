@@ -416,6 +416,20 @@ def test_a_text_whose_gate_took_too_long_has_missed_its_slot():
     assert sorted(held) == [(False, 0.25), (True, 0.03), (True, 0.04)]
 
 
+def test_at_a_high_rate_a_text_that_did_not_have_to_wait_may_leave_late():
+    channel = Processes(1000)
+    held = []
+
+    def work():
+        slot = channel.pacers[0].acquire(1, Lane.PROMOTIONAL)
+        channel.time.sleep(0.3)
+        held.append(channel.pacers[0].hold(slot))
+
+    channel.time.run([work])
+
+    assert held == [True]
+
+
 def test_a_slow_gate_is_gone_to_earlier():
     channel = Processes(10)
 

@@ -23,6 +23,7 @@ from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, to_item
 from sms_engagement_runtime.channel.domain.pacing import (
     BLOCK,
     LONGEST_WAIT,
+    TOLERANCE,
     Full,
     Lane,
     NoSlotError,
@@ -32,6 +33,7 @@ from sms_engagement_runtime.channel.domain.pacing import (
     farthest,
     is_missed,
     is_queue,
+    is_sparse,
     reserve,
     slots,
 )
@@ -259,11 +261,13 @@ class SharedPacer:
         for _ in range(_MOST_SLOTS):
             lead = self._lead
             at = self._take(_Ticket(parts, lead), lane)
+            had_to_wait = at - lead > self._clock.now() + TOLERANCE
             self._sleep_until(at - lead)
             now = self._clock.now()
             if not is_missed(at, now):
                 break
-        return Slot(at=at, parts=parts, taken_at=now)
+        is_tight = had_to_wait or is_sparse(self._rate.spacing(parts))
+        return Slot(at=at, parts=parts, taken_at=now, is_tight=is_tight)
 
     def hold(self, slot: Slot) -> bool:
         """Wait for the slot itself: after the gate, right before the call; False where it was missed.
@@ -273,7 +277,7 @@ class SharedPacer:
         now = self._clock.now()
         self._remember(now - slot.taken_at)
         self._sleep_until(min(slot.at, now + _LONGEST_LEAD))
-        return not is_missed(slot.at, self._clock.now())
+        return not (slot.is_tight and is_missed(slot.at, self._clock.now()))
 
     def back_off(self, attempt: int) -> None:
         """Wait after the carrier throttled: half to all of 1, 2, 4 or 8 seconds."""

@@ -40,8 +40,8 @@ LONGEST_WAIT: Final = timedelta(seconds=30)
 FARTHEST_END: Final = 2 * LONGEST_WAIT
 """Where the queue can end at the most; what is beyond was written by a clock that was wrong."""
 
-_MISSED_AFTER: Final = timedelta(milliseconds=10)
-"""Half of what the headroom makes up for; the other half is for the call itself."""
+TOLERANCE: Final = timedelta(milliseconds=10)
+"""How late a slot may be used: half of what the headroom makes up for. The other half is for the call itself."""
 
 
 class Lane(StrEnum):
@@ -121,11 +121,14 @@ class Slot:
         Of the text.
     taken_at
         When it went to the gate.
+    is_tight
+        Whether it must not be used late.
     """
 
     at: datetime
     parts: int
     taken_at: datetime
+    is_tight: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +182,14 @@ def slots(start: datetime, spacings: Iterable[timedelta]) -> Sequence[datetime]:
     return instants
 
 
+def is_sparse(spacing: timedelta) -> bool:
+    """Whether texts are so few that one of them is more than the headroom of a second.
+
+    Where they are not, one that nobody was in front of may leave late.
+    """
+    return spacing > HEADROOM * timedelta(seconds=1)
+
+
 def is_missed(slot: datetime, now: datetime) -> bool:
     """Whether it is too late for a slot: texts that leave late leave together with those behind them."""
-    return now - slot > _MISSED_AFTER
+    return now - slot > TOLERANCE
