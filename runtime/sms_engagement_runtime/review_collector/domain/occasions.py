@@ -1,4 +1,10 @@
-"""What a customer may be asked about now: occasions, the pause between two of them, and the one reminder."""
+"""What a customer may be asked about now: occasions, the pause between two of them, and the one reminder.
+
+The rows of a customer come from an index that follows the table within moments. So two askings of one
+customer within such a moment, about two occasions, do not see each other, and both pass the cooldown: two
+broadcasts at once, or a broadcast and an event. About one occasion there is never a second text, and the
+channel's frequency cap, which is exact, bounds what a person gets.
+"""
 
 from __future__ import annotations
 
