@@ -1,9 +1,10 @@
-"""``sms-engagement``: stops all sending, lets it go on, and says which it is."""
+"""``sms-engagement``: stops all sending, lets it go on, says which it is, and how far a broadcast is."""
 
 from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -17,11 +18,12 @@ _SENTENCES: Final = 500
 """Characters of a reason: a few sentences."""
 
 _EPILOG: Final = """\
-The contacts table is the output ContactsTableName of the channel's stack. Credentials and Region come from
-where the AWS CLI takes them; they need dynamodb:GetItem and dynamodb:UpdateItem on that table.
+The contacts table is the output ContactsTableName of the channel's stack, the broadcast bucket the output
+BroadcastBucketName of the capability's. Credentials and Region come from where the AWS CLI takes them; they
+need dynamodb:GetItem and dynamodb:UpdateItem on that table, s3:ListBucket and s3:GetObject on that bucket.
 
-exit status: 0 done, or sending is on; 1 the table could not be read or written; 2 wrong usage; 3 (status
-only) sending is paused
+exit status: 0 done, or sending is on; 1 it could not be read or written, or there is no such run; 2 wrong
+usage; 3 (status only) sending is paused
 """
 
 
@@ -44,20 +46,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return _fail(f"{error.name} is missing; install sms-engagement[runtime]")
     try:
-        switch = _switch(options.contacts_table, options.endpoint_url)
-        run: Callable[[DynamoPauseSwitch, argparse.Namespace], ExitStatus] = options.run
-        return run(switch, options)
+        run: Callable[[argparse.Namespace], ExitStatus] = options.run
+        return run(options)
     except (ServiceCallError, BotoCoreError) as error:
-        return _fail(f"the table {options.contacts_table} could not be used: {error}")
+        return _fail(f"the {options.place.format(**vars(options))} could not be used: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+    endpoint = argparse.ArgumentParser(add_help=False)
+    endpoint.add_argument(
+        "--endpoint-url", metavar="URL", help="of the service, where that is not AWS itself"
+    )
+    shared = argparse.ArgumentParser(add_help=False, parents=[endpoint])
     shared.add_argument("--contacts-table", metavar="NAME", required=True, help="where the switch is")
-    shared.add_argument("--endpoint-url", metavar="URL", help="of DynamoDB, where that is not AWS itself")
+    shared.set_defaults(place="table {contacts_table}")
     parser = argparse.ArgumentParser(
         prog="sms-engagement",
-        description="Pause and resume all sending of an SMS channel.",
+        description="Pause and resume all sending of an SMS channel, and look at its broadcasts.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -69,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     resume.set_defaults(run=_resume)
     status = commands.add_parser("status", parents=[shared], help="say whether sending is paused, and why")
     status.set_defaults(run=_status)
+    progress = commands.add_parser("progress", parents=[endpoint], help="say how far a broadcast is, as JSON")
+    progress.add_argument("--broadcast-bucket", metavar="NAME", required=True, help="where its objects are")
+    progress.add_argument("--run", metavar="ID", required=True, dest="run_id", help="name of its execution")
+    progress.set_defaults(run=_progress, place="bucket {broadcast_bucket}")
     return parser
 
 
@@ -79,12 +88,13 @@ def _reason(text: str) -> str:
     return text
 
 
-def _switch(table: str, endpoint_url: str | None) -> DynamoPauseSwitch:
+def _switch(options: argparse.Namespace) -> DynamoPauseSwitch:
     from sms_engagement_runtime.channel.adapters import clients
     from sms_engagement_runtime.channel.adapters.clock import SystemClock
     from sms_engagement_runtime.channel.adapters.pause import DynamoPauseSwitch
 
-    return DynamoPauseSwitch(clients.dynamodb_client(endpoint_url), table=table, clock=SystemClock())
+    client = clients.dynamodb_client(options.endpoint_url)
+    return DynamoPauseSwitch(client, table=options.contacts_table, clock=SystemClock())
 
 
 def _operator() -> str:
@@ -96,7 +106,8 @@ def _operator() -> str:
         return "somebody without a user name"
 
 
-def _pause(switch: DynamoPauseSwitch, options: argparse.Namespace) -> ExitStatus:
+def _pause(options: argparse.Namespace) -> ExitStatus:
+    switch = _switch(options)
     if switch.pause(options.reason, by=_operator()):
         print("All sending is paused. Calls that were under way end within seconds.")
         print("Texts wait for `sms-engagement resume`, and then go out if they are still useful.")
@@ -105,7 +116,8 @@ def _pause(switch: DynamoPauseSwitch, options: argparse.Namespace) -> ExitStatus
     return ExitStatus.DONE
 
 
-def _resume(switch: DynamoPauseSwitch, _options: argparse.Namespace) -> ExitStatus:
+def _resume(options: argparse.Namespace) -> ExitStatus:
+    switch = _switch(options)
     if switch.resume(by=_operator()):
         print("Sending goes on. Texts that waited go out within five minutes, if they are still useful.")
     else:
@@ -113,11 +125,27 @@ def _resume(switch: DynamoPauseSwitch, _options: argparse.Namespace) -> ExitStat
     return ExitStatus.DONE
 
 
-def _status(switch: DynamoPauseSwitch, _options: argparse.Namespace) -> ExitStatus:
-    state = switch.state()
+def _status(options: argparse.Namespace) -> ExitStatus:
+    state = _switch(options).state()
     sentence = _sentence(state)
     print(sentence[0].upper() + sentence[1:])
     return ExitStatus.PAUSED if state.is_paused else ExitStatus.DONE
+
+
+def _progress(options: argparse.Namespace) -> ExitStatus:
+    from sms_engagement_runtime.channel.adapters import clients
+    from sms_engagement_runtime.channel.adapters.clock import SystemClock
+    from sms_engagement_runtime.channel.adapters.run_store import S3RunStore
+    from sms_engagement_runtime.channel.domain.broadcast.planning import look_at
+    from sms_engagement_runtime.channel.domain.broadcast.run import Run
+
+    store = S3RunStore(clients.s3_client(options.endpoint_url), bucket=options.broadcast_bucket)
+    now = SystemClock().now()
+    figures = look_at(Run(run_id=options.run_id, started_at=now), store=store, now=now)
+    if figures is None:
+        return _fail(f"there is no run {options.run_id}, or it has not seen its whole audience yet")
+    print(json.dumps(figures, indent=2))
+    return ExitStatus.DONE
 
 
 def _sentence(state: PauseState) -> str:
@@ -137,6 +165,6 @@ def _moment(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
-def _fail(sentence: str) -> int:
+def _fail(sentence: str) -> ExitStatus:
     print(f"sms-engagement: {sentence}", file=sys.stderr)
     return ExitStatus.FAILED

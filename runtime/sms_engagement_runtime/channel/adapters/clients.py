@@ -97,6 +97,6 @@ def stepfunctions_client() -> "SFNClient":
     return boto3.client("stepfunctions", config=RETRYING)
 
 
-def s3_client() -> "S3Client":
+def s3_client(endpoint_url: str | None = None) -> "S3Client":
     """S3 client."""
-    return boto3.client("s3", config=RETRYING)
+    return boto3.client("s3", config=RETRYING, endpoint_url=endpoint_url)

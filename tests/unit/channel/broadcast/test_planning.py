@@ -137,6 +137,25 @@ def test_the_remainder_is_exact_at_every_turn():
     assert plans.progress()["outcomes"] == {"ACCEPTED": 180, "SUPPRESSED": 1}
 
 
+def test_the_remainder_is_exact_in_the_middle_of_a_wave_too():
+    plans = Plans(3)
+    first, second, _ = plans.wave(plans.take())
+    all_accepted(plans, first)
+    a, b, c = plans.people(second.part)
+    plans.report(second, accepted(a), *(PersonOutcome(user_id=one, state="IN_FLIGHT") for one in (b, c)))
+    objects = dict(plans.store.objects)
+
+    figures = planning.look_at(RUN, store=plans.store, now=START)
+
+    assert (figures["customers"], figures["remaining"], figures["sending"]) == (10, 5, 3)
+    assert figures["outcomes"] == {"ACCEPTED": 4, "SUPPRESSED": 1}
+    assert plans.store.objects == objects
+
+
+def test_a_run_that_nobody_knows_has_no_figures():
+    assert planning.look_at(RUN, store=FakeRunStore(), now=START) is None
+
+
 def test_a_part_without_a_report_goes_again_after_its_claims_have_settled():
     plans = Plans(2)
     lost, kept = plans.wave(plans.take())

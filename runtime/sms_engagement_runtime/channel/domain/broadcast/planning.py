@@ -484,6 +484,30 @@ def give_up(
     progress.results += [Result(key=key) for key in writer.keys]
 
 
+def look_at(run: Run, *, store: RunStore, now: datetime) -> dict[str, Any] | None:
+    """Return a run in figures, as `describe`, with what the parts of the wave under way have reported by now.
+
+    Nothing is changed. None where the run is not known, or its audience not complete.
+    """
+    (saved,) = store.read_json([run.plan_key], prefix=run.prefix)
+    if saved is None:
+        return None
+    progress = Progress.from_json(saved)
+    keys = [_report_key(progress, part) for part in progress.wave_parts]
+    under_way: list[Part] = []
+    for part, report in zip(
+        progress.wave_parts,
+        store.read_json(keys, prefix=run.report_prefix(progress.waves)),
+        strict=True,
+    ):
+        if report is None:
+            under_way.append(part)
+        else:
+            progress.tally += PartReport.from_json(report).final
+    progress.wave_parts = under_way
+    return describe(progress, now)
+
+
 def describe(progress: Progress, now: datetime) -> dict[str, Any]:
     """Return the run in figures.
 
