@@ -201,7 +201,7 @@ async def _fields(request: Request, known: Collection[str]) -> dict[str, Any]:
     try:
         fields = json.loads(await request.body())
         json.dumps(fields, ensure_ascii=False).encode()
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:  # the latter for brackets in brackets in brackets
         raise _bad("The body must be JSON in UTF-8.") from exc
     if not isinstance(fields, dict):
         raise _bad("The body must be a JSON object.")

@@ -85,7 +85,7 @@ def _parse(body: bytes) -> dict[str, Any]:
         parsed = json.loads(body or b"{}")
         # Half a surrogate pair is legal in JSON and no character of any text.
         json.dumps(parsed, ensure_ascii=False).encode()
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ServiceError("SerializationException", "The body is not JSON.") from exc
     if not isinstance(parsed, dict):
         raise ServiceError("SerializationException", "The body is not a JSON object.")

@@ -52,6 +52,8 @@ REASONS = {
     "NO_REQUEST": "not asked, so there is nothing to remind of",
     "OCCASION_EXPIRED": "the purchase is too long ago",
     "REMINDER_EXPIRED": "the request is too long ago to remind of it",
+    "ASKED_SINCE": "asked about something newer since",
+    "NOT_BEGUN": "what it is about has not happened yet",
     "REMINDER_NOT_DUE": "some days left to answer before a reminder",
 }
 

@@ -55,7 +55,9 @@ def test_what_it_does_not_understand_is_refused_with_a_sentence(carrier, path, b
     assert response.json()["error"].startswith(sentence)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"from": "\\ud800"}', b'{"from": NaN, "x": 1'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b'{"from": "\\ud800"}', b'{"from": NaN, "x": 1', b"[" * 100_000]
+)
 def test_bodies_that_are_not_json_are_refused(carrier, content):
     response = carrier.http.post("/control/inbound", content=content)
 

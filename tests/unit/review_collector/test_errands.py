@@ -129,6 +129,37 @@ class TestAsking:
         assert errands.run().state in ("SUPPRESSED", "FAILED")
         assert errands.later.waits == {}
 
+    def test_of_two_requests_the_last_one_is_reminded_of(self, errands):
+        errands.run()
+        errands.system.clock.advance(seconds=2)
+        errands.run(AskForReview("u1", "order-18"), event_id="event-2")
+        (other,) = set(errands.later.waits) - {REMINDER}
+
+        (first,), (second,) = errands.come_back(REMINDER), errands.come_back(other)
+
+        assert (first.state, first.reason) == ("SUPPRESSED", "ASKED_SINCE")
+        assert second.state == "ACCEPTED"
+        assert len(errands.bodies) == 3
+
+    @pytest.mark.parametrize("ahead", [timedelta(minutes=6), 30 * DAY])
+    def test_what_has_not_happened_yet_is_asked_about_when_it_has(self, errands, ahead):
+        errand = AskForReview("u1", "order-17", START + ahead)
+
+        outcome = errands.run(errand)
+
+        assert (outcome.state, outcome.reason, outcome.until) == ("DEFERRED", "NOT_BEGUN", START + ahead)
+        assert errands.bodies == []
+        assert errands.come_back("event-1")[-1].state == "ACCEPTED"
+
+    def test_a_clock_that_is_a_little_ahead_changes_nothing(self, errands):
+        assert errands.run(AskForReview("u1", "order-17", START + timedelta(minutes=4))).state == "ACCEPTED"
+
+    def test_what_is_to_happen_in_a_year_is_refused(self, errands):
+        outcome = errands.run(AskForReview("u1", "order-17", START + 400 * DAY))
+
+        assert (outcome.state, outcome.reason) == ("SUPPRESSED", "NOT_BEGUN")
+        assert errands.later.waits == {}
+
     def test_nobody_is_reminded_where_that_is_switched_off(self, errands):
         errands.system.policy = replace(errands.system.policy, reminder_delay=None)
 

@@ -28,6 +28,8 @@ from sms_engagement_runtime.review_collector.domain.occasions import (
     Remind,
     Settle,
     choose,
+    is_later,
+    last_asked,
     remind,
     reminder_useful_until,
     useful_until,
@@ -42,6 +44,13 @@ from sms_engagement_runtime.review_collector.domain.requests import (
     request_id,
 )
 from sms_engagement_runtime.review_collector.domain.screening import screen
+
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far the clock of whoever publishes an event may be ahead of ours."""
+
+FARTHEST_OCCASION: Final = timedelta(days=300)
+"""How far ahead an occasion may lie that an event waits for; an execution ends after a year (Step Functions,
+quotas)."""
 
 CONSTRUCT: Final = "reviews"
 """Name of this capability in ledger keys."""
@@ -166,24 +175,34 @@ class ReviewAsker:
         Parameters
         ----------
         occurred_at
-            When it happened: with it the occasion ages.
+            When it happened: with it the occasion ages. Before it, nobody is asked.
         requested_at
             When this was first asked for; the same, where nobody said when it happened.
         """
         person = self._meet_by_id(user_id)
         if isinstance(person, PersonOutcome):
             return person
-        since = occurred_at or requested_at or self.send_service.clock.now()
+        now = self.send_service.clock.now()
+        if occurred_at is not None and occurred_at > now + CLOCK_SKEW:
+            is_near = occurred_at - now <= FARTHEST_OCCASION
+            return _waiting(user_id, AskReason.NOT_BEGUN, occurred_at if is_near else None)
+        since = occurred_at or requested_at or now
         return _Turn(self, person, useful_until=since + self.policy.lifetime).ask(
             occasion, occurred_at=occurred_at
         )
 
     def remind_by_id(self, user_id: str, occasion: str) -> PersonOutcome:
-        """Remind a customer who is named by id, once, unless they answered; raises as `ask_due`."""
+        """Remind a customer who is named by id, once, unless they answered; raises as `ask_due`.
+
+        Of two requests that went out soon after one another, the person is reminded of the last one.
+        """
         person = self._meet_by_id(user_id)
         if isinstance(person, PersonOutcome):
             return person
         request = self.requests.get(self.request_id(user_id, occasion))
+        last = last_asked(self.requests.of_customer(user_id))
+        if request and last and last.request_id != request.request_id and is_later(last, request):
+            return _skipped(user_id, AskReason.ASKED_SINCE)
         match remind(request, self.send_service.clock.now(), self.policy):
             case Remind(due):
                 return _Turn(self, person).remind(due)

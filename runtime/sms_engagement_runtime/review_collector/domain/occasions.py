@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
 from sms_engagement_runtime.review_collector.domain.reasons import AskReason
@@ -29,6 +29,7 @@ and some hours long, finds the row and has to tell whether the text went out.
 
 
 _SECOND: Final = timedelta(seconds=1)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +137,7 @@ def choose(
     follow_up
         Whether this is about reminders only.
     """
-    # Rows of one second are told apart by their ids, so that their order never matters.
-    asked = [(request.asked_at, request.request_id, request) for request in requests if request.asked_at]
-    last = max(asked, key=lambda entry: entry[:2])[2] if asked else None
+    last = last_asked(requests)
     if follow_up:
         return remind(last, now, policy)
     occasion = _newest_open(requests, now, policy)
@@ -153,6 +152,17 @@ def choose(
     if last.run_id is not None and now < last.asked_at + UNSETTLED:
         return Settle(last)
     return occasion if isinstance(occasion, Nothing) else Nothing(AskReason.COOLDOWN)
+
+
+def last_asked(requests: Collection[ReviewRequest]) -> ReviewRequest | None:
+    """Return the request that went out last; None where none did."""
+    asked = [request for request in requests if request.asked_at]
+    return max(asked, key=_asked, default=None)
+
+
+def is_later(request: ReviewRequest, other: ReviewRequest) -> bool:
+    """Whether a request went out after another one."""
+    return _asked(request) > _asked(other)
 
 
 def remind(request: ReviewRequest | None, now: datetime, policy: OccasionPolicy) -> Remind | Nothing:
@@ -208,3 +218,8 @@ def _open(requests: Collection[ReviewRequest]) -> Sequence[ReviewRequest]:
 
 def _happened(request: ReviewRequest) -> datetime:
     return request.occurred_at or request.recorded_at
+
+
+def _asked(request: ReviewRequest) -> tuple[datetime, str]:
+    # Rows of one second are told apart by their ids, so that their order never matters.
+    return request.asked_at or _NEVER, request.request_id
