@@ -22,10 +22,9 @@ class Later(Construct):
 
     A function starts one execution for each event that has to wait, with the event, its own name and the
     instant. It answers ``{"state", "until"}``, and is called again for as long as the state is ``DEFERRED``,
-    for 120 days at the most: longer than an occasion lives and its reminder waits, and within the year that
-    an execution may take. Events hold ids only. Where a call fails, again and again, the input goes to the
-    dead-letter queue with the error: whoever reads it there starts an execution with it once the cause is
-    gone.
+    for 360 days at the most, since an execution may take a year. Events hold ids only. Where a call fails,
+    again and again, the input goes to the dead-letter queue with the error: whoever reads it there starts an
+    execution with it once the cause is gone.
 
     Cost: some four state transitions for each wait, and no compute while waiting.
 
