@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from sms_local.chromium import require_chromium
 
 PHONE_SIZED = {"width": 390, "height": 844}
 DESKTOP_SIZED = {"width": 1280, "height": 900}
+
+#: Functions start cold, and the machine may be busy with other work.
+_PATIENCE_MS = 20_000
 
 _QUIET = (
     "--no-sandbox",
@@ -50,6 +53,7 @@ type OpenWindow = Callable[..., Window]
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
+        expect.set_options(timeout=_PATIENCE_MS)
         chromium = playwright.chromium.launch(executable_path=require_chromium(), args=list(_QUIET))
         yield chromium
         chromium.close()
@@ -63,7 +67,7 @@ def open_window(browser: Browser) -> Iterator[OpenWindow]:
 
     def open_(size: dict[str, int] = DESKTOP_SIZED, **options: Any) -> Window:
         context = browser.new_context(viewport=size, **options)  # type: ignore[arg-type]
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(_PATIENCE_MS)
         contexts.append(context)
         window = Window(context.new_page())
         windows.append(window)

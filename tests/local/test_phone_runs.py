@@ -115,6 +115,17 @@ def test_those_whom_nobody_expects_come_first() -> None:
     assert turns[0].until == at(hours=1)
 
 
+def test_people_keep_their_places_while_texts_are_sent() -> None:
+    people = ["customer-001", "customer-002", "customer-003"]
+    skipped = line("customer-007", "SUPPRESSED", "NO_PHONE")
+    before = RunFiles(people=people, results=[skipped])
+    after = RunFiles(people=people, results=[skipped, line("customer-002", "ACCEPTED")])
+
+    order = [[turn.user_id for turn in turns_of(run("RUNNING"), files, PEOPLE)] for files in (before, after)]
+
+    assert order[0] == order[1] == ["customer-007", *people]
+
+
 # --- figures
 
 

@@ -199,7 +199,10 @@ class Turn:
 
 
 def turns_of(run: Execution, files: RunFiles, people: Iterable[Person]) -> list[Turn]:
-    """Return everybody of a run, by group and then by id."""
+    """Return everybody of a run, by group and then by id.
+
+    While texts are being sent, people keep their places whatever becomes of them.
+    """
     known = {person.user_id: person for person in people}
     latest: dict[str, Mapping[str, Any]] = {user_id: {"userId": user_id} for user_id in files.people}
     # A person who waited has a result later; never the other way round.
@@ -218,6 +221,8 @@ def turns_of(run: Execution, files: RunFiles, people: Iterable[Person]) -> list[
         )
         for user_id, line in latest.items()
     ]
+    if run.is_running and waits_until(run) is None:
+        return sorted(turns, key=lambda turn: (turn.group != NOT, turn.user_id))
     return sorted(turns, key=lambda turn: (GROUPS.index(turn.group), turn.user_id))
 
 

@@ -132,7 +132,7 @@ export function showBroadcast(state) {
   byId("people-table").hidden = run === null;
   showMeter(run);
   if (!run) {
-    setText(byId("run-headline"), "One text to each customer who has not been asked.");
+    setText(byId("run-headline"), "One text to each customer not asked yet.");
     setText(byId("run-sub"), "The dry run tells who would get it, who not and why, and what it costs.");
   } else {
     setText(byId("run-headline"), headline(run));
