@@ -207,9 +207,10 @@ class _Ticket:
 class SharedPacer:
     """Waits for slots of a rate that several processes share. Safe to use from several threads.
 
-    Whoever comes first reserves for everybody who waits by then, and a promotional block is not reserved
-    before the last one of this process is nearly used up. So with threads to spare a write serves dozens of
-    texts, no slot is reserved for nobody, and no process takes more of the rate than it can use.
+    Where texts have to wait, whoever comes first reserves for everybody who waits by then, and a promotional
+    block is not reserved before the last one of this process is nearly used up. So with threads to spare a
+    write serves dozens of texts, no slot is reserved for nobody, and no process takes more of the rate than
+    it can use.
 
     Parameters
     ----------
@@ -244,6 +245,7 @@ class SharedPacer:
         # waits for room.
         self._turns = {lane: lock() for lane in Lane}
         self._waiting: dict[Lane, list[_Ticket]] = {lane: [] for lane in Lane}
+        self._is_idle = True
         self._write_takes = timedelta(0)
         self._lead = _FIRST_LEAD
         self._last_promotional: datetime | None = None
@@ -285,6 +287,11 @@ class SharedPacer:
         self._sleep(longest * (1 + self._jitter()) / 2)
 
     def _take(self, ticket: _Ticket, lane: Lane) -> datetime:
+        if self._is_idle:
+            # Nobody is in front, so nobody has to wait for company either: a write each, side by side.
+            decision = self._ask(self._rate.spacing(ticket.parts), lane, ticket.lead)
+            if isinstance(decision, Reserved):
+                return decision.start
         waiting = self._waiting[lane]
         waiting.append(ticket)
         deadline = self._clock.now() + LONGEST_WAIT
@@ -307,26 +314,27 @@ class SharedPacer:
         waiting = self._waiting[lane]
         tickets = waiting[:]
         spacings = self._rate.block(ticket.parts for ticket in tickets)
-        lead = max(ticket.lead for ticket in tickets)
-        start = self._reserve(sum(spacings, timedelta(0)), lane, lead, deadline)
-        for ticket, slot in zip(tickets, slots(start, spacings), strict=False):
+        length, lead = sum(spacings, timedelta(0)), max(ticket.lead for ticket in tickets)
+        while isinstance(decision := self._ask(length, lane, lead), Full):
+            if decision.until > deadline:
+                raise NoSlotError("the rate is taken for the next half minute")
+            self._sleep_until(decision.until)
+        for ticket, slot in zip(tickets, slots(decision.start, spacings), strict=False):
             ticket.slot = slot
             if lane is Lane.PROMOTIONAL:
                 self._last_promotional = slot
         del waiting[: len(spacings)]
 
-    def _reserve(self, length: timedelta, lane: Lane, lead: timedelta, deadline: datetime) -> datetime:
-        while True:
-            asked_at = self._clock.now()
-            # Nobody can leave before the write is answered and the text was at the gate.
-            decision = self._queue.reserve(length, lane, asked_at + self._write_takes + lead)
-            if isinstance(decision, Reserved):
-                took = self._clock.now() - asked_at
-                self._write_takes = min(max(took, timedelta(0)), _LONGEST_WRITE)
-                return decision.start
-            if decision.until > deadline:
-                raise NoSlotError("the rate is taken for the next half minute")
-            self._sleep_until(decision.until)
+    def _ask(self, length: timedelta, lane: Lane, lead: timedelta) -> Reserved | Full:
+        """Reserve once, and note what the write takes and whether the queue was empty."""
+        asked_at = self._clock.now()
+        # Nobody can leave before the write is answered and the text was at the gate.
+        earliest = asked_at + self._write_takes + lead
+        decision = self._queue.reserve(length, lane, earliest)
+        took = self._clock.now() - asked_at
+        self._write_takes = min(max(took, timedelta(0)), _LONGEST_WRITE)
+        self._is_idle = isinstance(decision, Reserved) and decision.start == earliest
+        return decision
 
     def _remember(self, gate_took: timedelta) -> None:
         self._lead = min(self._lead * (_LONGER if gate_took > self._lead else _SHORTER), _LONGEST_LEAD)

@@ -72,8 +72,9 @@ class LibPhoneNumberParser:
         except phonenumbers.NumberParseException:
             # Its text may quote what was typed.
             raise InvalidPhoneNumberError(Reason.INVALID_PHONE) from None
+        # Of no type are just those that are not valid; asking for both would search the numbering plan twice.
         kind = phonenumbers.number_type(number)
-        if number.extension or not phonenumbers.is_valid_number(number) or kind in _NEVER_A_PERSON:
+        if number.extension or kind == PhoneNumberType.UNKNOWN or kind in _NEVER_A_PERSON:
             raise InvalidPhoneNumberError(Reason.INVALID_PHONE)
         region = phonenumbers.region_code_for_number(number)
         try:

@@ -41,7 +41,7 @@ FARTHEST_END: Final = 2 * LONGEST_WAIT
 """Where the queue can end at the most; what is beyond was written by a clock that was wrong."""
 
 TOLERANCE: Final = timedelta(milliseconds=10)
-"""How late a slot may be used: half of what the headroom makes up for. The other half is for the call itself."""
+"""How late a slot may be used: half of what the headroom makes up for. The other half is for the call."""
 
 
 class Lane(StrEnum):
