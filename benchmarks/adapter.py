@@ -5,6 +5,12 @@ its services and its adapters. Only what lies behind them is the benchmark's ``e
 the methods of boto3's clients that the product calls, and hand each call to ``env``, which counts it and
 waits as long as such a call is assumed to take.
 
+The objects of a run, some thirty calls to S3 one after the other, are counted and take no time here. They
+cost a run about a second, however many its people are, and would hide what a text costs in a run of three
+hundred. ``benchmarks.adapter_with_objects`` is the same with them.
+
+The parts of a wave are sent at once, as the Distributed Map does; one process stands for its functions.
+
 Three things differ from a deployment, each because the benchmark's customers are drawn at random:
 
 - one number in twenty belongs to no numbering plan. The product skips such people with a reason; here they
@@ -21,6 +27,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -34,7 +41,12 @@ from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoCont
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
 from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
 from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
-from sms_engagement_runtime.channel.adapters.pacing import PACING_KEY, DynamoRateQueue, SharedPacer
+from sms_engagement_runtime.channel.adapters.pacing import (
+    PACING_KEY,
+    DynamoRateQueue,
+    SharedPacer,
+    workers_for,
+)
 from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
 from sms_engagement_runtime.channel.adapters.run_store import S3RunStore
@@ -74,11 +86,11 @@ NAME: Final = "product"
 LINK_LIFETIME: Final = timedelta(days=7)
 """As the product's default."""
 
-WORKERS: Final = 32
-"""People that ``handlers/send_part.py`` asks at the same time at the highest rates."""
-
 PARTS_PER_SECOND: Final = 100_000
 """More than can be reached, so that the pacer is asked and never waits."""
+
+PARTS_AT_ONCE: Final = 20
+"""As the construct has it at a thousand texts a second."""
 
 RECIPIENTS_PER_PART: Final = 5_000
 
@@ -120,13 +132,14 @@ def classify(text: str) -> str:
     return _KEYWORDS.get(recognise(text), "regular")
 
 
-def broadcast(env: Any, time_left: Callable[[], float] = lambda: 1e9) -> dict[str, Any]:
+def broadcast(
+    env: Any, time_left: Callable[[], float] = lambda: 1e9, *, waits_for_objects: bool = False
+) -> dict[str, Any]:
     """Ask all active customers for a review: snapshot, plan, parts, and each person through gate and ledger.
 
-    The parts of a wave, which Step Functions starts one after another, follow one another here. It ends with
-    the wave in which the time does.
+    It ends with the wave in which the time does.
     """
-    asker, s3 = _asker(env), cast("Any", _S3(env))
+    asker, s3 = _asker(env), cast("Any", _S3(env, waits=waits_for_objects))
     service = asker.send_service
     run = Run(run_id="benchmark", started_at=service.clock.now())
     store = S3RunStore(s3, bucket=env.bucket)
@@ -173,16 +186,21 @@ def broadcast(env: Any, time_left: Callable[[], float] = lambda: 1e9) -> dict[st
         has_time=lambda: time_left() > 0,
         on_error=lambda error: env.log.write(f"Person not asked: {error.__name__}"),
         sleep=time.sleep,
-        workers=WORKERS,
+        workers=workers_for(PARTS_PER_SECOND / PARTS_AT_ONCE),
     )
     total = Tally()
     turn = planner.take_turn(run, after=0, now=service.clock.now(), token="0")
     while turn.manifest_key is not None:
         (wave,) = store.read_json([turn.manifest_key], prefix=run.prefix)
-        for number, assignment in enumerate(wave):
-            report = part_asker.carry_out(Assignment.from_json(assignment), token=f"{turn.number}-{number}")
-            env.log.write(json.dumps({"message": "Part sent", "outcomes": report.final.outcomes}))
-            total += report.final
+        with ThreadPoolExecutor(PARTS_AT_ONCE) as functions:
+            assignments = [Assignment.from_json(item) for item in wave]
+            tokens = [f"{turn.number}-{number}" for number in range(len(wave))]
+            reports = functions.map(
+                lambda item, token: part_asker.carry_out(item, token=token), assignments, tokens
+            )
+            for report in reports:
+                env.log.write(json.dumps({"message": "Part sent", "outcomes": report.final.outcomes}))
+                total += report.final
         if time_left() <= 0:
             break
         turn = planner.take_turn(run, after=turn.number, now=service.clock.now(), token=str(turn.number))
@@ -335,21 +353,26 @@ class _DynamoDB:
 
 
 class _S3:
-    """The methods of boto3's S3 client that the product calls; ``env`` takes objects and gives none back."""
+    """The methods of boto3's S3 client that the product calls; ``env`` takes objects and gives none back.
 
-    def __init__(self, env: Any) -> None:
+    Parameters
+    ----------
+    waits
+        Whether calls take their time; they are counted in any case.
+    """
+
+    def __init__(self, env: Any, *, waits: bool) -> None:
         self._env = env
+        self._seconds = env.latency.get("s3.PutObject", 0.0) if waits else 0.0
         self._objects: dict[str, bytes] = {}
-        for call in ("s3.GetObject", "s3.ListObjectsV2"):
-            env.latency.setdefault(call, env.latency.get("s3.PutObject", 0.0))
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **request: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> dict[str, Any]:  # noqa: ARG002, N803 - boto3's names
+        self._hit("s3.PutObject")
         self._objects[Key] = Body
-        answer: dict[str, Any] = self._env.s3.put_object(Bucket=Bucket, Key=Key, Body=Body, **request)
-        return answer
+        return {}
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "bytes=0-") -> dict[str, Any]:  # noqa: ARG002, N803 - boto3's names
-        self._env.hit("s3.GetObject")
+        self._hit("s3.GetObject")
         begin, _, end = Range.removeprefix("bytes=").partition("-")
         last = int(end) + 1 if end else None
         return {"Body": BytesIO(self._objects[Key][int(begin) : last])}
@@ -359,8 +382,14 @@ class _S3:
         return self
 
     def paginate(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:  # noqa: ARG002, N803 - boto3's names
-        self._env.hit("s3.ListObjectsV2")
-        return [{"Contents": [{"Key": key} for key in self._objects if key.startswith(Prefix)]}]
+        self._hit("s3.ListObjectsV2")
+        return [{"Contents": [{"Key": key} for key in list(self._objects) if key.startswith(Prefix)]}]
+
+    def _hit(self, api: str) -> None:
+        with self._env.lock:
+            self._env.calls[api] += 1
+        if self._seconds:
+            time.sleep(self._seconds)
 
 
 class _SmsVoice:
