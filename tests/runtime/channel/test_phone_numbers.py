@@ -1,8 +1,10 @@
 from contextlib import suppress
 
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberType
 
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
 from sms_engagement_runtime.channel.domain.errors import InvalidPhoneNumberError
@@ -111,3 +113,61 @@ def test_any_text_is_a_number_that_reads_as_itself_or_refused(raw):
 def test_an_unknown_default_country_is_refused():
     with pytest.raises(ValueError, match="default_country must be"):
         LibPhoneNumberParser("USA")
+
+
+SERVICES = {
+    PhoneNumberType.TOLL_FREE,
+    PhoneNumberType.PREMIUM_RATE,
+    PhoneNumberType.SHARED_COST,
+    PhoneNumberType.UAN,
+    PhoneNumberType.VOICEMAIL,
+    PhoneNumberType.PAGER,
+}
+
+
+def by_the_whole_plan(raw):
+    number = phonenumbers.parse(raw, "US")
+    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) in SERVICES:
+        return None
+    return phonenumbers.region_code_for_number(number), phonenumbers.format_number(
+        number, phonenumbers.PhoneNumberFormat.E164
+    )
+
+
+@given(st.integers(2_000_000_000, 9_999_999_999), st.sampled_from(["+1{}", "+1 {}", "+1{}\n", "+1{}1"]))
+@settings(max_examples=2000, deadline=None)
+def test_the_short_way_for_american_numbers_comes_to_the_same(digits, form):
+    raw = form.format(digits)
+    try:
+        parsed = PARSER.parse(raw)
+    except InvalidPhoneNumberError:
+        parsed = None
+
+    try:
+        expected = by_the_whole_plan(raw)
+    except phonenumbers.NumberParseException:
+        expected = None
+    assert (parsed and (parsed.country, parsed.number.e164)) == expected
+
+
+def test_every_area_code_goes_the_short_way_or_the_long_one():
+    """A number of each area code and exchange that begins differently."""
+    told_apart = 0
+    for area in range(200, 1000):
+        for exchange in ("200", "234", "555", "911", "000"):
+            raw = f"+1{area}{exchange}0142"
+            expected = by_the_whole_plan(raw)
+            try:
+                parsed = PARSER.parse(raw)
+            except InvalidPhoneNumberError:
+                assert expected is None
+            else:
+                assert (parsed.country, parsed.number.e164) == expected
+                told_apart += parsed.country == "US"
+
+    assert told_apart > 1000
+
+
+@pytest.mark.parametrize("raw", ["+1٤٠٤٥٥٥١٢٣٤", "+1４０４５５５１２３４"])
+def test_digits_of_other_scripts_go_the_long_way(raw):
+    assert PARSER.parse(raw).number.e164 == "+14045551234"

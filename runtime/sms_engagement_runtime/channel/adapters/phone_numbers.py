@@ -1,5 +1,7 @@
 """Phone numbers as people write them, by libphonenumber's metadata (no geocoding, no carrier data)."""
 
+import re
+from functools import cache
 from typing import Final
 
 import phonenumbers
@@ -67,6 +69,8 @@ class LibPhoneNumberParser:
         """
         if raw is None or not raw.strip():
             raise InvalidPhoneNumberError(Reason.NO_PHONE)
+        if _is_plain_american(raw):
+            return ParsedNumber(number=PhoneNumber(raw), country="US", kind=NumberKind.UNKNOWN)
         try:
             number = phonenumbers.parse(raw, self._default_country)
         except phonenumbers.NumberParseException:
@@ -86,3 +90,22 @@ class LibPhoneNumberParser:
             country=None if region == _NO_REGION else region,
             kind=_KINDS.get(kind, NumberKind.UNKNOWN),
         )
+
+
+def _is_plain_american(raw: str) -> bool:
+    """Whether this is a number of the United States in E.164, landline or mobile.
+
+    Nearly all numbers of a broadcast are, and its two functions read each of them. libphonenumber comes to
+    the same, by twenty times the work: the United States come first among the 25 countries that share the
+    calling code, and their ordinary numbers are of no other type.
+    """
+    return raw.startswith("+1") and _american_numbers().fullmatch(raw, 2) is not None
+
+
+@cache
+def _american_numbers() -> re.Pattern[str]:
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region("US")
+    assert metadata is not None
+    assert metadata.fixed_line is not None
+    # The digits of any script match ``\d``; libphonenumber turns them into ASCII first.
+    return re.compile(f"(?=[0-9]{{10}}$)(?:{metadata.fixed_line.national_number_pattern})", re.ASCII)
