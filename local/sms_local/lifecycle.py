@@ -35,6 +35,7 @@ _ANSWER_SECONDS = 60.0
 #: A deployment takes half a minute, but an hour where a custom resource does not answer.
 _TOOL_SECONDS = 240.0
 _POLL_SECONDS = 0.05
+_WITHOUT_APP = ("cdk bootstrap",)
 _START_HOUR = 17
 
 
@@ -183,7 +184,9 @@ class _Start:
                 log=self.places.log(name),
                 environment=environment,
                 mark=self.record.mark,
-                folder=PROJECT_ROOT,
+                # In a folder with the app's cdk.json the CLI would synthesize the app even for what needs none
+                # of it, and two clouds that start at once would find the output folder locked.
+                folder=self.places.folder if name in _WITHOUT_APP else PROJECT_ROOT,
             )
             for name, command in tools.items()
         }
