@@ -184,8 +184,8 @@ class _Start:
                 log=self.places.log(name),
                 environment=environment,
                 mark=self.record.mark,
-                # In a folder with the app's cdk.json the CLI would synthesize the app even for what needs none
-                # of it, and two clouds that start at once would find the output folder locked.
+                # In a folder with the app's cdk.json the CLI would synthesize the app even for what needs
+                # none of it, and two clouds that start at once would find the output folder locked.
                 folder=self.places.folder if name in _WITHOUT_APP else PROJECT_ROOT,
             )
             for name, command in tools.items()
