@@ -238,6 +238,11 @@ class TestWaiting:
         assert list(executions()) == ["event-1"]
         assert carrier.texts(JOHN) == []
 
+    def test_an_event_without_an_id_waits_under_that_of_the_call(self, handle):
+        handle({"userId": "owl", "occasion": "order-17"}, event_id=None)
+
+        assert list(executions()) == [Context().aws_request_id]
+
     def test_nothing_personal_waits_in_the_machine(self, handle):
         handle({"userId": "owl", "occasion": "order-17", "phoneNumber": NIGHT_OWL})
         handle({"userId": "u1", "occasion": "order-17", "name": "John Doe"}, event_id="event-2")

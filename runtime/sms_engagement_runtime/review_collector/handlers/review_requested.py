@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters import clients
@@ -58,7 +59,7 @@ _runner = ErrandRunner(
 
 
 @instrumented
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do what one event asks for, once, however often it comes.
 
     An event that can never be carried out (no customer, no occasion) is logged, counted and acknowledged. One
@@ -79,7 +80,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     dict
         ``{"state", "reason", "until"}``; ``until`` is null but for DEFERRED.
     """
-    event_id, event_type = str(event.get("id")), event.get("detail-type")
+    # Who calls by hand gives no id; the call has one, also where Lambda repeats it.
+    event_id, event_type = str(event.get("id") or context.aws_request_id), event.get("detail-type")
     errand = read_errand(event_type, event.get("detail"))
     if errand is None:
         logger.error("Event cannot be carried out", event_id=event_id, event_type=event_type)
