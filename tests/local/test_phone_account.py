@@ -272,6 +272,19 @@ def test_a_wait_that_has_ended_is_told_as_it_was(stepfunctions: FakeStepFunction
     assert said(told)[-1] == "Done: 2 texts accepted, 1 person without, about $0.02"
 
 
+def test_a_run_is_done_before_the_one_begins_that_follows_it(stepfunctions: FakeStepFunctions) -> None:
+    arn = begin(stepfunctions)
+    came_to = {"outcomes": {"ACCEPTED": 1}, "followUp": "run-1-follow-up"}
+    stepfunctions.leave(arn, "Task", "Summarise", came_to, leaves=at(7))
+    stepfunctions.leave(arn, "Task", "Start follow-up run", came_to, leaves=at(9))
+    stepfunctions.end(arn, came_to, ends=at(10))
+
+    told = steps_of(stepfunctions, RunFiles(progress=FIGURES))
+
+    [done] = [one for one in told if one.words[0] == "Done: 1 text accepted, 0 people without"]
+    assert done.at == at(7)
+
+
 def test_a_wait_for_another_attempt_is_not_taken_for_quiet_hours(stepfunctions: FakeStepFunctions) -> None:
     begin(stepfunctions, wait=at(67).isoformat())
 
@@ -324,8 +337,8 @@ def test_people_left_out_for_the_same_reason_are_told_together(stepfunctions: Fa
 
     assert [one for one in said(told) if one.startswith(("Skipped", "\u2068"))] == [
         "Skipped Priya Nair: gave no phone number",
-        "\u2068ليلى حداد\u2069 and Grace Okafor wait: had as many texts lately as anybody gets",
         "Skipped John Doe, Łukasz Wójcik and Zoë Fontaine: asked about this before",
+        "\u2068ليلى حداد\u2069 and Grace Okafor wait: had as many texts lately as anybody gets",
         "Skipped Ольга Мельник: asked about this before",
     ]
 

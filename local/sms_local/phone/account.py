@@ -244,11 +244,15 @@ def steps_of_run(
     began = "A dry run begins: nothing is sent" if _is_dry(run) else "A run begins"
     steps = [step("began", run.started_at, "run", f"{began} ({_cut(given)})" if given else began)]
     snapshot_at: datetime | None = None
+    summed_up_at: datetime | None = None
     reason: str | None = None
     for event in run.events:
         if (event.kind, event.state_type) == ("left", "Task") and event.data.get("more") is False:
             snapshot_at = event.at
             steps.append(step(event.id, event.at, "run", _audience(progress)))
+        elif (event.kind, event.state_type) == ("left", "Task") and "outcomes" in event.data:
+            # What comes after the sum is the beginning of the run that follows.
+            summed_up_at = summed_up_at or event.at
         elif event.kind == "left" and event.state_type == "Map":
             looked = "Everybody was looked at" if _is_dry(run) else "A round of texts is done"
             steps.append(step(event.id, event.at, "run", looked))
@@ -265,7 +269,7 @@ def steps_of_run(
     steps += _outcomes(run, turns, snapshot_at)
     if run.stopped_at is not None:
         kind = "run" if run.status == "SUCCEEDED" else "problem"
-        steps.append(step("ended", run.stopped_at, kind, _end(run)))
+        steps.append(step("ended", summed_up_at or run.stopped_at, kind, _end(run)))
     return steps
 
 
