@@ -278,8 +278,10 @@ class SharedPacer:
         """
         now = self._clock.now()
         self._remember(now - slot.taken_at)
+        if not slot.is_tight:
+            return True
         self._sleep_until(min(slot.at, now + _LONGEST_LEAD))
-        return not (slot.is_tight and is_missed(slot.at, self._clock.now()))
+        return not is_missed(slot.at, self._clock.now())
 
     def back_off(self, attempt: int) -> None:
         """Wait after the carrier throttled: half to all of 1, 2, 4 or 8 seconds."""

@@ -122,7 +122,7 @@ class Slot:
     taken_at
         When it went to the gate.
     is_tight
-        Whether it must not be used late.
+        Whether the text must leave at that very instant.
     """
 
     at: datetime
@@ -185,7 +185,7 @@ def slots(start: datetime, spacings: Iterable[timedelta]) -> Sequence[datetime]:
 def is_sparse(spacing: timedelta) -> bool:
     """Whether texts are so few that one of them is more than the headroom of a second.
 
-    Where they are not, one that nobody was in front of may leave late.
+    Where they are not, one that nobody was in front of may leave some moments before or behind its slot.
     """
     return spacing > HEADROOM * timedelta(seconds=1)
 
