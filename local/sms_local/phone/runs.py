@@ -241,6 +241,7 @@ def describe_run(run: Execution, files: RunFiles, turns: Sequence[Turn]) -> dict
     total = summary.get("customers") or files.progress.get("customers") or len(turns)
     stopped_by = summary.get("stoppedBy")
     until, held = waits_until(run), files.progress.get("reason")
+    groups = _count_groups(summary, files.progress if len(turns) < total else {}, turns)
     return {
         "id": run.name,
         "isDry": run.given.get("dryRun") is True,
@@ -250,8 +251,8 @@ def describe_run(run: Execution, files: RunFiles, turns: Sequence[Turn]) -> dict
         "waitsUntil": until.isoformat() if until else None,
         "waitReason": explain("DEFERRED", held) if until and held else None,
         "total": total,
-        "left": files.progress.get("remaining") if run.is_running else None,
-        "groups": _count_groups(summary, files.progress if len(turns) < total else {}, turns),
+        "left": groups[LATER] + groups[LEFT] if run.is_running and turns else None,
+        "groups": groups,
         "people": [turn.to_json() for turn in turns[:MOST_PEOPLE]],
         "unnamed": max(0, total - min(len(turns), MOST_PEOPLE)),
         "parts": summary.get("parts", sum(turn.parts for turn in turns)),
