@@ -11,13 +11,15 @@ hundred. ``benchmarks.adapter_with_objects`` is the same with them.
 
 The parts of a wave are sent at once, as the Distributed Map does; one process stands for its functions.
 
-Three things differ from a deployment, each because the benchmark's customers are drawn at random:
+Four things differ from a deployment, each because the benchmark's customers are drawn at random:
 
 - one number in twenty belongs to no numbering plan. The product skips such people with a reason; here they
   are texted, after the product's parser has had its say, since the benchmark wants every active customer
   texted;
 - three numbers of the twenty thousand are drawn twice. The product texts a phone once; here each customer
   counts as a phone of their own;
+- they are drawn from ten countries, and all live in New York: a part holds people with the same hours, and
+  three hundred people would be sixteen parts, some of one person;
 - the rate of the origination identity is set so high that the pacer never waits, since the baseline has none.
 """
 
@@ -267,11 +269,15 @@ class _Parser(LibPhoneNumberParser):
 
 
 class _Places(NumberPlaces):
-    """The product's places, with one for numbers that no numbering plan holds."""
+    """The product's places, after which everybody lives in New York: people of one group, as of one country.
+
+    A part holds people of one group. The benchmark's three hundred are drawn from ten countries with sixteen
+    groups, and would be sixteen parts of which some hold one person.
+    """
 
     def place_of(self, number: PhoneNumber, country: str | None, time_zone: str | None) -> Place:
-        place = super().place_of(number, country, time_zone)
-        return place if place.zones else Place(("America/New_York",))
+        super().place_of(number, country, time_zone)
+        return Place(("America/New_York",))
 
 
 class _Audience(ReviewAudience):

@@ -21,7 +21,16 @@ def to_item(row: Mapping[str, Value | None]) -> Item:
     TypeError
         A value is of no type that our tables hold.
     """
-    return {name: to_attribute(value) for name, value in row.items() if value is not None}
+    # Every text makes some fifty attributes, nearly all of them plain text and numbers.
+    return {
+        name: {"S": value}
+        if type(value) is str
+        else {"N": str(value)}
+        if type(value) is int
+        else to_attribute(value)
+        for name, value in row.items()
+        if value is not None
+    }
 
 
 def to_attribute(value: Value) -> dict[str, Any]:

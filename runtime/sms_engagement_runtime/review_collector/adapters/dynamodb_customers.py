@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,9 @@ _PROJECTION: Final = ", ".join(_NAMES)
 
 _BATCH_GET_LIMIT: Final = 100
 """Keys of one ``BatchGetItem`` (DynamoDB API reference)."""
+
+_READERS: Final = 8
+"""Such calls at the same time."""
 
 # Keys come back unread where the table is throttled, so asking at once again makes it worse (DynamoDB API
 # reference, BatchGetItem). None after the last attempt.
@@ -101,31 +105,38 @@ class DynamoCustomers:
         TransientError
             A call failed, or DynamoDB kept handing keys back unread.
         """
-        found: dict[str, Customer] = {}
-        for chunk in batched(dict.fromkeys(user_ids), _BATCH_GET_LIMIT, strict=False):
-            keys: list[dict[str, Any]] = [{"userId": {"S": user_id}} for user_id in chunk]
-            for pause in _BATCH_PAUSES:
-                with service_call("dynamodb:BatchGetItem"):
-                    response = self._client.batch_get_item(
-                        RequestItems={
-                            self._table: {
-                                "Keys": keys,
-                                "ProjectionExpression": _PROJECTION,
-                                "ExpressionAttributeNames": _NAMES,
-                            }
+        chunks = list(batched(dict.fromkeys(user_ids), _BATCH_GET_LIMIT, strict=False))
+        if len(chunks) == 1:
+            return {customer.user_id: customer for customer in self._find_some(chunks[0])}
+        # Nobody of a part is asked before all of it is read.
+        with ThreadPoolExecutor(_READERS) as readers:
+            return {
+                customer.user_id: customer
+                for customers in readers.map(self._find_some, chunks)
+                for customer in customers
+            }
+
+    def _find_some(self, user_ids: Sequence[str]) -> Sequence[Customer]:
+        found: list[Customer] = []
+        keys: list[dict[str, Any]] = [{"userId": {"S": user_id}} for user_id in user_ids]
+        for pause in _BATCH_PAUSES:
+            with service_call("dynamodb:BatchGetItem"):
+                response = self._client.batch_get_item(
+                    RequestItems={
+                        self._table: {
+                            "Keys": keys,
+                            "ProjectionExpression": _PROJECTION,
+                            "ExpressionAttributeNames": _NAMES,
                         }
-                    )
-                # A table may be given by ARN, and is then answered by it or by its name.
-                for items in response["Responses"].values():
-                    for item in items:
-                        customer = read_customer(tolerant_row(item))
-                        found[customer.user_id] = customer
-                unread = next(iter(response.get("UnprocessedKeys", {}).values()), None)
-                if not unread:
-                    break
-                keys = list(unread["Keys"])
-                if pause is not None:
-                    self._sleep(pause)
-            else:
-                raise ServiceCallError("dynamodb:BatchGetItem: keys were left unread")
-        return found
+                    }
+                )
+            # A table may be given by ARN, and is then answered by it or by its name.
+            for items in response["Responses"].values():
+                found += [read_customer(tolerant_row(item)) for item in items]
+            unread = next(iter(response.get("UnprocessedKeys", {}).values()), None)
+            if not unread:
+                return found
+            keys = list(unread["Keys"])
+            if pause is not None:
+                self._sleep(pause)
+        raise ServiceCallError("dynamodb:BatchGetItem: keys were left unread")
