@@ -1,7 +1,10 @@
 """Drives the embedded cloud in tests: customers, runs, texts, links, and what was stored and logged."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -129,11 +132,19 @@ def report_of(cloud: Cloud, run_id: str) -> dict[str, tuple[str, str | None]]:
 
 
 def progress_of(cloud: Cloud, execution_arn: str) -> dict[str, Any]:
-    """Return a run in figures, as they are written down while it goes on."""
+    """Return a run in figures, as written down while it goes on; waits for the first turn."""
     bucket = output_value(cloud.outputs, "BroadcastBucketName")
     key = f"runs/{execution_arn.rpartition(':')[2]}/progress.json"
     with closing(client(cloud, "s3")) as s3:
-        progress: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+        def written() -> dict[str, Any] | None:
+            try:
+                return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+            except s3.exceptions.NoSuchKey:
+                return None
+
+        progress = eventually(written, seconds=60, what="the first turn of the run")
+    assert progress is not None
     return progress
 
 
@@ -307,3 +318,29 @@ def _secret(cloud: Cloud, arn: str) -> str:
     with closing(client(cloud, "secretsmanager")) as secrets:
         text: str = secrets.get_secret_value(SecretId=arn)["SecretString"]
     return text
+
+
+def command(cloud: Cloud, *arguments: str) -> None:
+    """Run the operators' command on this cloud."""
+    answer = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from sms_engagement_runtime.commands.main import main; sys.exit(main())",
+            *arguments,
+            "--contacts-table",
+            cloud.outputs["tables"]["contacts"],
+            "--endpoint-url",
+            cloud.places.aws_endpoint,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        },
+    )
+    assert answer.returncode == 0, answer.stderr
