@@ -1,5 +1,6 @@
 """What the cloud did, in plain words: the account on the phone page."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -363,14 +364,17 @@ def test_each_kind_of_run_has_its_heading(
 
 def test_a_run_that_failed_tells_its_cause_and_not_its_stack(stepfunctions: FakeStepFunctions) -> None:
     arn = stepfunctions.begin("run-1", {"dryRun": "yes"}, begins=at(0))
-    cause = "dryRun must be true or false; leave it out to send\n" + '  File "handler.py", line 7\n' * 40
-    stepfunctions.fail(arn, "BroadcastInputError", cause, ends=at(1))
+    cause = {
+        "errorMessage": "dryRun must be true or false; leave it out to send",
+        "stackTrace": ['File "handler.py", line 7'] * 40,
+    }
+    stepfunctions.fail(arn, "BroadcastInputError", json.dumps(cause), ends=at(1))
 
     told = steps_of(stepfunctions, RunFiles())
 
     last = said(told)[-1]
-    assert last.startswith("The run failed: BroadcastInputError: dryRun must be true or false")
-    assert len(last) <= 160
+    assert last.startswith("The run failed: dryRun must be true or false; leave it out to send")
+    assert "handler.py" not in last
     assert told[-1].kind == "problem"
 
 

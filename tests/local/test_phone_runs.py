@@ -17,7 +17,7 @@ from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.review_collector.domain.reasons import AskReason
 from sms_local import phone
 from sms_local.people import PEOPLE, SITUATIONS
-from sms_local.phone.executions import Execution, ExecutionReader, StateEvent
+from sms_local.phone.executions import Execution, ExecutionReader, StateEvent, read_problem
 from sms_local.phone.runs import (
     GROUPS,
     MOST_PEOPLE,
@@ -365,7 +365,26 @@ def test_an_input_that_is_no_object_reads_as_none(stepfunctions: FakeStepFunctio
     [found] = ExecutionReader(stepfunctions).recent()
 
     assert found.given == {}
-    assert found.problem == "BroadcastInputError: the input must be a JSON object"
+    assert found.problem == "the input must be a JSON object (BroadcastInputError)"
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "sentence"),
+    [
+        (
+            "BroadcastInputError",
+            '{"errorMessage": "dryRun must be true or false", "stackTrace": ["  File \\"x.py\\", line 7"]}',
+            "dryRun must be true or false (BroadcastInputError)",
+        ),
+        ("States.Timeout", "", "States.Timeout"),
+        ("States.Timeout", None, "States.Timeout"),
+        ("", "sms-local reset", "sms-local reset"),
+        (None, "{}", "{}"),
+        (None, None, None),
+    ],
+)
+def test_a_problem_is_a_sentence(error: str | None, cause: str | None, sentence: str | None) -> None:
+    assert read_problem(error, cause) == sentence
 
 
 # --- words

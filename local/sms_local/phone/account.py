@@ -9,10 +9,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from sms_engagement_runtime.channel.domain import quiet_hours
 from sms_local.phone.clock import Jump
 from sms_local.phone.executions import Execution, StateEvent
 from sms_local.phone.runs import LATER, NOT, UNKNOWN, Turn, awaited
@@ -23,10 +23,6 @@ MOST_STEPS = 300
 #: From so many equal steps of a run within a minute on, one step tells how many there were.
 _FOLD_FROM = 13
 _MOST_QUOTED = 60
-
-#: The hours that anybody may be texted in at the most (47 CFR 64.1200(c)(1)): outside of them, whoever waits
-#: waits for the hour.
-_HOURS_BEGIN, _HOURS_END = time(8), time(21)
 
 #: How long a run waits at the most before it looks again whether sending is possible.
 _LONGEST_LOOK = timedelta(minutes=5, seconds=2)
@@ -337,10 +333,8 @@ def _sleeping_town(turn: Turn, at: datetime, until: datetime) -> str | None:
     person = turn.person
     if person is None or person.time_zone is None:
         return None
-    is_open = [
-        _HOURS_BEGIN <= one.astimezone(ZoneInfo(person.time_zone)).time() < _HOURS_END for one in (at, until)
-    ]
-    return person.town if is_open == [False, True] else None
+    hours = quiet_hours.DEFAULT.hours_for(quiet_hours.Place(zones=(person.time_zone,)))
+    return person.town if hours.is_open(until) and not hours.is_open(at) else None
 
 
 def _outcomes(run: Execution, turns: Sequence[Turn], snapshot_at: datetime | None) -> list[Step]:

@@ -64,7 +64,7 @@ class Execution:
     came_to
         Its output; empty before the end.
     problem
-        Error and cause of one that did not succeed.
+        Why it did not succeed, in a sentence.
     events
         In order; the newest of a long history.
     """
@@ -151,7 +151,7 @@ class ExecutionReader:
             stopped_at=stopped_at.astimezone(UTC) if stopped_at else None,
             given=_json_object(told.get("input")),
             came_to=_json_object(told.get("output")) if told["status"] == "SUCCEEDED" else {},
-            problem=": ".join(filter(None, (told.get("error"), told.get("cause")))) or None,
+            problem=read_problem(told.get("error"), told.get("cause")),
             events=self._events(arn, known.events if known else ()),
         )
 
@@ -195,6 +195,17 @@ def read_events(events: "Iterable[HistoryEventTypeDef]") -> list[StateEvent]:
         elif kind in ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"):
             found.append(StateEvent(id=event["id"], at=at, kind="failed"))
     return sorted(found, key=lambda one: one.id)
+
+
+def read_problem(error: str | None, cause: str | None) -> str | None:
+    """Return error and cause of an execution as a sentence; None where it has neither.
+
+    The cause of a function that failed is JSON with its message and its stack, which nobody wants to see here.
+    """
+    message = _json_object(cause).get("errorMessage") or cause
+    if not message:
+        return error or None
+    return f"{message} ({error})" if error else str(message)
 
 
 def _json_object(text: str | None) -> Mapping[str, Any]:
