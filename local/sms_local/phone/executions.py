@@ -200,7 +200,7 @@ def read_events(events: "Iterable[HistoryEventTypeDef]") -> list[StateEvent]:
 def read_problem(error: str | None, cause: str | None) -> str | None:
     """Return error and cause of an execution as a sentence; None where it has neither.
 
-    The cause of a function that failed is JSON with its message and its stack, which nobody wants to see here.
+    The cause of a function that failed is JSON with its message and its stack, which nobody wants to see.
     """
     message = _json_object(cause).get("errorMessage") or cause
     if not message:
