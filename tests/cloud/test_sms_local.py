@@ -209,6 +209,6 @@ def test_reset_empties_data_and_keeps_the_stacks(cloud: Cloud) -> None:
     assert [cloud.rows(table) for table in ("reviews", "review_requests", "messages")] == [[], [], []]
     assert len(cloud.rows("customers")) == 8
     state = cloud.door.get("/api/state").json()
-    assert state["run"] is None
+    assert state["run"]["latest"] is None
     assert all(phone["bubbles"] == [] for phone in state["phones"])
     assert cloud.broadcast()["outcomes"]["ACCEPTED"] == 6
