@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from sms_local.testing import Cloud
+from tests.support.cloud_drive import link_in
 
 PHONE_SIZED = {"width": 390, "height": 844}
 DESKTOP_SIZED = {"width": 1280, "height": 900}
@@ -17,7 +18,7 @@ JOHN = "+14045550101"
 @pytest.fixture
 def link(cloud: Cloud) -> str:
     cloud.broadcast()
-    return str(cloud.texts(JOHN)[0]["body"].split()[-1])
+    return link_in(cloud.texts(JOHN)[0])
 
 
 @SIZES

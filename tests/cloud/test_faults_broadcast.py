@@ -169,7 +169,7 @@ def test_who_still_sleeps_is_texted_in_the_morning(cloud: Cloud) -> None:
     assert dry_run["outcomes"] == {"WOULD_SEND": 6}
     assert dry_run["reasons"] == {"QUIET_HOURS": 3}
     assert before_the_morning == phones_of(awake)
-    assert any(one["what"] == "wait" and datetime.fromisoformat(one["at"]) == morning for one in due)
+    assert ("wait", morning) in [(one["what"], datetime.fromisoformat(one["at"])) for one in due]
     assert asked_phones(cloud) == phones_of([*awake, *asleep])
     late = [text for text in requests_to(cloud) if text["to"] in phones_of(asleep)]
     assert all(datetime.fromisoformat(text["sent_at"]) >= morning for text in late)

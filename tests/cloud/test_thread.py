@@ -1,24 +1,18 @@
 """A text goes out, a review comes back, STOP is honoured: all of it from outside, with IAM enforced."""
 
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from sms_local.people import PEOPLE
 from sms_local.testing import Cloud, eventually
+from tests.support.cloud_drive import link_in
 
 JOHN, LUKASZ, ZOE = "+14045550101", "+12125550102", "+14155550103"
 REACHABLE = [person.phone for person in PEOPLE if person.phone is not None]
 CONFIRMATION = "You have been unsubscribed. Reply START to subscribe again."
-
-
-def link_in(text: Mapping[str, Any]) -> str:
-    found = re.search(r"https?://\S+", text["body"])
-    assert found is not None, text["body"]
-    return found[0]
 
 
 def with_status(cloud: Cloud, phone: str, status: str) -> Callable[[], list[dict[str, Any]]]:

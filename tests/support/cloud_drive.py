@@ -247,6 +247,13 @@ def fault(cloud: Cloud, **fields: Any) -> None:
     cloud.carrier.post("/control/fault", json=fields).raise_for_status()
 
 
+def link_in(text: Mapping[str, Any]) -> str:
+    """Return the link in a text that the carrier accepted."""
+    found = re.search(r"https?://\S+", text["body"])
+    assert found is not None, text["body"]
+    return found[0]
+
+
 def link_keys(cloud: Cloud) -> LinkKeys:
     """Return the keys that links are signed with."""
     return parse_keys(_secret(cloud, cloud.outputs["secrets"]["review_token"]))
