@@ -261,6 +261,17 @@ def test_what_the_engine_writes_is_read(store: S3RunStore) -> None:
     assert files.progress["remaining"] == 2
 
 
+def test_at_its_end_only_the_results_that_a_run_lists_count(store: S3RunStore) -> None:
+    a_run = write_run(store, results=[PersonOutcome(user_id="u1", state=OutcomeState.ACCEPTED)], rest=[])
+    left_by_a_dead_part = PersonOutcome(user_id="u1", state=OutcomeState.FAILED)
+    store.write_outcomes(a_run.result_key("000002-c"), [left_by_a_dead_part])
+    store.write_json(a_run.results_key, {"results": [{"key": a_run.result_key("000001-b")}]})
+
+    files = RunFilesReader(aws_client("s3"), bucket=BUCKET).read("run-1")
+
+    assert [(result["userId"], result["state"]) for result in files.results] == [("u1", "ACCEPTED")]
+
+
 def test_an_object_is_read_again_only_where_it_has_changed(store: S3RunStore) -> None:
     a_run = write_run(store, results=[], rest=[])
     reader = RunFilesReader(aws_client("s3"), bucket=BUCKET)

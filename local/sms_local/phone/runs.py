@@ -127,10 +127,16 @@ class RunFilesReader:
 
         reports = [json.loads(body) for body in read("reports/").values()]
         ended = {report["resultKey"]: report["endedAt"] for report in reports if report.get("resultKey")}
+        # At its end a run lists the results that count: a part that died may have left others.
+        named = {result["key"] for result in one("results.json").get("results", ())}
         return RunFiles(
             progress=one("progress.json"),
             summary=one("summary.json"),
-            results=[line | {"at": ended.get(key)} for key, line in lines("results/")],
+            results=[
+                line | {"at": ended.get(key)}
+                for key, line in lines("results/")
+                if not named or key in named
+            ],
             rest=[line | {"at": report["endedAt"]} for report in reports for line in report.get("rest", ())],
             people=[line["userId"] for _, line in lines("parts/")],
         )

@@ -35,7 +35,7 @@ REASONS = {
     "CONTACT_CHANGED": "consent changed again and again meanwhile",
     "OPT_OUT_LIST_REFUSED": "the carrier keeps the number on its opt-out list",
     "OUT_OF_TIME": "the time was over before it was their turn",
-    "PART_FAILED": "this part of the run failed again and again",
+    "PART_FAILED": "this part of the run failed again and again, and nobody knows whom it texted",
     "SERVICE_UNAVAILABLE": "a service of ours did not answer",
     "UNEXPECTED_ERROR": "an error that nobody foresaw",
     "STOPPED_OPT_OUTS": "the run stopped itself, since too many people opted out",
