@@ -221,12 +221,18 @@ class _Start:
         LocalCloudError
             When its process stops, or does not answer in time.
         """
+        self._await(lambda: _answers(url), f"the {name} did not answer at {url}", self.places.log(name))
+
+    def await_file(self, name: str, path: Path) -> None:
+        """Wait until a process has written a file that others read; raises as `await_answer`."""
+        self._await(path.is_file, f"the {name} did not write {path}", self.places.log(name))
+
+    def _await(self, condition: Callable[[], bool], failure: str, log: Path) -> None:
         deadline = time.monotonic() + _ANSWER_SECONDS
-        while not _answers(url):
+        while not condition():
             self.watch()
             if time.monotonic() > deadline:
-                log = self.places.log(name)
-                msg = f"the {name} did not answer at {url} in {_ANSWER_SECONDS:.0f} s (see {log})"
+                msg = f"{failure} in {_ANSWER_SECONDS:.0f} s (see {log})"
                 raise LocalCloudError(msg)
             time.sleep(_POLL_SECONDS)
 
@@ -263,12 +269,14 @@ def _carry_out(starting: _Start, toolchain: deploy.Toolchain, without: Sequence[
         ),
         emulator.environment(),
     )
+    clock = places.folder / "state" / emulator.OFFSET_FILE
+    starting.await_file("emulator", clock)
     starting.launch(
         "carrier simulator",
         [
             *(sys.executable, "-m", "sms_local.carrier"),
             *("--port", str(places.ports["carrier simulator"]), "--aws-endpoint", places.aws_endpoint),
-            *("--clock-offset-file", str(places.folder / "state" / emulator.OFFSET_FILE)),
+            *("--clock-offset-file", str(clock)),
         ],
         _tool_environment(),
     )
@@ -294,7 +302,8 @@ def _carry_out(starting: _Start, toolchain: deploy.Toolchain, without: Sequence[
 
     customers = composed["tables"].get("customers")
     if customers is not None:
-        say(f"Loaded {people.load_people(places, customers)} demo people")
+        dynamodb = aws.Clients(places.aws_endpoint)("dynamodb")
+        say(f"Loaded {people.load_people(dynamodb, customers)} demo people")
     starting.launch(
         "phone page",
         [sys.executable, "-m", "sms_local.phone", "--port-base", str(places.port_base)],

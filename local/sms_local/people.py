@@ -4,9 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sms_local import aws
-from sms_local.places import Places
-
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -152,9 +149,8 @@ SITUATIONS = (
 )
 
 
-def load_people(places: Places, customers_table: str) -> int:
+def load_people(dynamodb: "DynamoDBClient", customers_table: str) -> int:
     """Put the demo customers into the table, over what is there; return how many they are."""
-    dynamodb = aws.session().client("dynamodb", endpoint_url=places.aws_endpoint, config=aws.client_config())
     for person in PEOPLE:
         put_person(dynamodb, customers_table, person)
     return len(PEOPLE)

@@ -14,6 +14,9 @@ from sms_local.record import read_record
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 #: BatchWriteItem takes 25 requests, DeleteObjects 1,000 keys (their API references).
 _ROWS_A_CALL = 25
@@ -23,7 +26,13 @@ _KEYS_A_CALL = 1000
 _QUIET_SECONDS = 15
 
 
-def empty_everything(places: Places, outputs: Mapping[str, Any], *, say: Callable[[str], None]) -> None:
+def empty_everything(
+    places: Places,
+    outputs: Mapping[str, Any],
+    *,
+    say: Callable[[str], None],
+    client: Callable[[str], Any] | None = None,
+) -> None:
     """Stop what runs, delete all rows, run data, queued and sent messages, and load the demo people.
 
     The clock goes back to where it began.
@@ -36,22 +45,25 @@ def empty_everything(places: Places, outputs: Mapping[str, Any], *, say: Callabl
         As `sms_local.outputs.read_outputs` returns them.
     say
         Takes one sentence a stage.
+    client
+        Makes the client of a service, as `sms_local.aws.Clients`, for whoever does this again and again.
     """
-    runs = _stop_executions(places)
+    client = client or aws.Clients(places.aws_endpoint)
+    runs = _stop_executions(client("stepfunctions"))
     for what in ("messages", "opt-outs"):
         answer = httpx.delete(f"{places.carrier_endpoint}/control/{what}", timeout=10, trust_env=False)
         answer.raise_for_status()
-    _purge_queues(places)
+    _purge_queues(client("sqs"))
     _put_clock_back(places)
-    rows = sum(_empty_table(places, table) for table in outputs["tables"].values())
+    rows = sum(_empty_table(client("dynamodb"), table) for table in outputs["tables"].values())
     buckets = (output_value(outputs, name) for name in ("BroadcastBucketName", "ReviewArchiveName"))
-    objects = sum(_empty_bucket(places, bucket) for bucket in buckets if bucket)
+    objects = sum(_empty_bucket(client("s3"), bucket) for bucket in buckets if bucket)
     say(f"Deleted {rows} rows and {objects} objects, stopped {runs} executions")
     httpx.post(f"{places.front_door}/api/forget", json={}, timeout=10, trust_env=False).raise_for_status()
     say("Cleared the carrier simulator and the phones")
     customers = outputs["tables"].get("customers")
     if customers is not None:
-        say(f"Loaded {people.load_people(places, customers)} demo people")
+        say(f"Loaded {people.load_people(client('dynamodb'), customers)} demo people")
 
 
 def _put_clock_back(places: Places) -> None:
@@ -65,11 +77,8 @@ def _put_clock_back(places: Places) -> None:
     httpx.post(url, json=back, timeout=20, trust_env=False).raise_for_status()
 
 
-def _stop_executions(places: Places) -> int:
+def _stop_executions(stepfunctions: "SFNClient") -> int:
     """Stop the executions of all state machines; one that nobody knows would go on by the former clock."""
-    stepfunctions = aws.session().client(
-        "stepfunctions", endpoint_url=places.aws_endpoint, config=aws.client_config()
-    )
     machines = [
         machine["stateMachineArn"]
         for page in stepfunctions.get_paginator("list_state_machines").paginate()
@@ -86,14 +95,12 @@ def _stop_executions(places: Places) -> int:
     return stopped
 
 
-def _purge_queues(places: Places) -> None:
-    sqs = aws.session().client("sqs", endpoint_url=places.aws_endpoint, config=aws.client_config())
+def _purge_queues(sqs: "SQSClient") -> None:
     for url in sqs.list_queues().get("QueueUrls", []):
         sqs.purge_queue(QueueUrl=url)
 
 
-def _empty_table(places: Places, table: str) -> int:
-    dynamodb = aws.session().client("dynamodb", endpoint_url=places.aws_endpoint, config=aws.client_config())
+def _empty_table(dynamodb: "DynamoDBClient", table: str) -> int:
     names = [
         element["AttributeName"] for element in dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
     ]
@@ -118,8 +125,7 @@ def _belongs_to_the_stack(row: Mapping[str, Any]) -> bool:
     return str(row.get("record", {}).get("S", "")).startswith("origination#")
 
 
-def _empty_bucket(places: Places, bucket: str) -> int:
-    s3 = aws.session().client("s3", endpoint_url=places.aws_endpoint, config=aws.client_config())
+def _empty_bucket(s3: "S3Client", bucket: str) -> int:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
     for some in batched(keys, _KEYS_A_CALL, strict=False):

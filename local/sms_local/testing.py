@@ -91,8 +91,10 @@ class Cloud:
         The JSON of `sms-local outputs`.
     carrier, door
         HTTP clients of the carrier simulator, and of phone page and review form.
+    client
+        Returns the client of a service, of the account's root user.
     dynamodb, stepfunctions, sqs
-        AWS clients of the account's root user.
+        Those that are needed most.
     """
 
     def __init__(self, places: Places) -> None:
@@ -108,24 +110,24 @@ class Cloud:
             base_url=places.carrier_endpoint, timeout=30, trust_env=False
         )
         self.door: httpx.Client = httpx.Client(base_url=places.front_door, timeout=30, trust_env=False)
-        session, options = aws.session(), {"endpoint_url": places.aws_endpoint, "config": aws.client_config()}
-        self.dynamodb: DynamoDBClient = session.client("dynamodb", **options)  # type: ignore[call-overload]
-        self.stepfunctions: SFNClient = session.client("stepfunctions", **options)  # type: ignore[call-overload]
-        self.sqs: SQSClient = session.client("sqs", **options)  # type: ignore[call-overload]
-        self._events = session.client("events", **options)  # type: ignore[call-overload]
-        self._sns = session.client("sns", **options)  # type: ignore[call-overload]
+        self.client = aws.Clients(places.aws_endpoint)
+        self.dynamodb: DynamoDBClient = self.client("dynamodb")
+        self.stepfunctions: SFNClient = self.client("stepfunctions")
+        self.sqs: SQSClient = self.client("sqs")
+        self._events = self.client("events")
+        self._sns = self.client("sns")
 
     def close(self) -> None:
         """Close the connections."""
         self.carrier.close()
         self.door.close()
-        for client in (self.dynamodb, self.stepfunctions, self.sqs, self._sns, self._events):
-            client.close()
+        self.client.close()
 
     def reset(self) -> None:
-        """Empty all data and load the demo people."""
-        answer = sms_local("reset", "--port-base", str(self.places.port_base))
-        assert answer.returncode == 0, answer.stderr
+        """Empty all data and load the demo people, as `sms-local reset` does."""
+        from sms_local.reset import empty_everything
+
+        empty_everything(self.places, self.outputs, say=lambda _: None, client=self.client)
 
     def texts(self, phone: str | None = None) -> list[dict[str, Any]]:
         """Return what the carrier accepted, for one phone or for all."""

@@ -2,7 +2,6 @@
 
 import json
 import time
-from contextlib import closing
 from typing import Any
 
 from sms_local.outputs import output_value
@@ -13,9 +12,9 @@ from tests.support.cloud_drive import client, new_customers, replace_customers, 
 def archived(cloud: Cloud) -> dict[str, dict[str, Any]]:
     """Return the reviews in the archive by key."""
     bucket = output_value(cloud.outputs, "ReviewArchiveName")
-    with closing(client(cloud, "s3")) as s3:
-        keys = [found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
-        return {key: json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys}
+    s3 = client(cloud, "s3")
+    keys = [found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return {key: json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys}
 
 
 def test_a_review_goes_to_the_archive_when_its_time_is_over(quiet_cloud: Cloud) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -45,18 +44,16 @@ def small_parts(running_cloud: Cloud) -> Iterator[int]:
     """Let parts be of ten people, so that a run of a few seconds has several of them."""
     environments = functions_with(running_cloud, _RECIPIENTS_PER_PART)
     assert len(environments) == 2  # snapshot and plan
-    with closing(client(running_cloud, "lambda")) as functions:
+    functions = client(running_cloud, "lambda")
 
-        def configure(**changes: str) -> None:
-            for name, environment in environments.items():
-                variables = {**environment, **changes}
-                functions.update_function_configuration(
-                    FunctionName=name, Environment={"Variables": variables}
-                )
+    def configure(**changes: str) -> None:
+        for name, environment in environments.items():
+            variables = {**environment, **changes}
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
-        configure(**{_RECIPIENTS_PER_PART: "10"})
-        yield 10
-        configure()
+    configure(**{_RECIPIENTS_PER_PART: "10"})
+    yield 10
+    configure()
 
 
 def test_two_runs_at_the_same_time_text_everybody_once(quiet_cloud: Cloud) -> None:

@@ -7,7 +7,6 @@ the embedded cloud print themselves.
 import json
 import re
 from collections.abc import Iterable, Iterator, Set
-from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -215,17 +214,17 @@ def test_a_leak_in_any_log_group_would_be_found(quiet_cloud: Cloud) -> None:
         f"to {new_phone()[1:]}, of whom the test knows nothing",
     ]
     careful = ['{"to": "+***0101", "message_id": "5550100-1795231703111"}', f"from +{_OWN_NUMBER}"]
-    with closing(client(quiet_cloud, "logs")) as logs:
-        logs.create_log_group(logGroupName="/test/careless")
-        try:
-            logs.create_log_stream(logGroupName="/test/careless", logStreamName="one")
-            events = [{"timestamp": 1_795_231_703_111, "message": line} for line in careless + careful]
-            logs.put_log_events(logGroupName="/test/careless", logStreamName="one", logEvents=events)
+    logs = client(quiet_cloud, "logs")
+    logs.create_log_group(logGroupName="/test/careless")
+    try:
+        logs.create_log_stream(logGroupName="/test/careless", logStreamName="one")
+        events = [{"timestamp": 1_795_231_703_111, "message": line} for line in careless + careful]
+        logs.put_log_events(logGroupName="/test/careless", logStreamName="one", logEvents=events)
 
-            written = [line for place, line in logged_lines(quiet_cloud) if place == "/test/careless"]
-            found = [bool(leaks_in([("", line)], personal)) for line in written]
-        finally:
-            logs.delete_log_group(logGroupName="/test/careless")
+        written = [line for place, line in logged_lines(quiet_cloud) if place == "/test/careless"]
+        found = [bool(leaks_in([("", line)], personal)) for line in written]
+    finally:
+        logs.delete_log_group(logGroupName="/test/careless")
 
     assert written == careless + careful
     assert found == [True] * len(careless) + [False] * len(careful)

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -15,7 +14,6 @@ from typing import Any
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeys, parse_keys
-from sms_local import aws
 from sms_local.outputs import output_value
 from sms_local.testing import Cloud, eventually
 
@@ -118,15 +116,15 @@ def queue_of(cloud: Cloud, execution_arn: str) -> list[str]:
 def report_of(cloud: Cloud, run_id: str) -> dict[str, tuple[str, str | None]]:
     """Return state and reason of every customer in the results of a run; a customer has one line."""
     bucket, prefix = output_value(cloud.outputs, "BroadcastBucketName"), f"runs/{run_id}/"
-    with closing(client(cloud, "s3")) as s3:
+    s3 = client(cloud, "s3")
 
-        def read(key: str) -> bytes:
-            content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-            return content
+    def read(key: str) -> bytes:
+        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
 
-        # A part that was repeated leaves more results; those that are listed count.
-        listed = json.loads(read(f"{prefix}results.json"))["results"]
-        lines = [json.loads(line) for result in listed for line in read(result["key"]).splitlines()]
+    # A part that was repeated leaves more results; those that are listed count.
+    listed = json.loads(read(f"{prefix}results.json"))["results"]
+    lines = [json.loads(line) for result in listed for line in read(result["key"]).splitlines()]
     report = {line["userId"]: (line["state"], line["reason"]) for line in lines}
     assert len(report) == len(lines), "somebody has two outcomes in one run"
     return report
@@ -136,15 +134,15 @@ def progress_of(cloud: Cloud, execution_arn: str) -> dict[str, Any]:
     """Return a run in figures, as written down while it goes on; waits for the first turn."""
     bucket = output_value(cloud.outputs, "BroadcastBucketName")
     key = f"runs/{execution_arn.rpartition(':')[2]}/progress.json"
-    with closing(client(cloud, "s3")) as s3:
+    s3 = client(cloud, "s3")
 
-        def written() -> dict[str, Any] | None:
-            try:
-                return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-            except s3.exceptions.NoSuchKey:
-                return None
+    def written() -> dict[str, Any] | None:
+        try:
+            return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except s3.exceptions.NoSuchKey:
+            return None
 
-        progress = eventually(written, seconds=60, what="the first turn of the run")
+    progress = eventually(written, seconds=60, what="the first turn of the run")
     assert progress is not None
     return progress
 
@@ -280,23 +278,23 @@ def function_with(cloud: Cloud, variable: str) -> tuple[str, dict[str, str]]:
 
 def functions_with(cloud: Cloud, variable: str) -> dict[str, dict[str, str]]:
     """Return the environments of the functions that have this environment variable, by their names."""
-    with closing(client(cloud, "lambda")) as functions:
-        environments = {
-            function["FunctionName"]: function.get("Environment", {}).get("Variables", {})
-            for page in functions.get_paginator("list_functions").paginate()
-            for function in page["Functions"]
-        }
+    functions = client(cloud, "lambda")
+    environments = {
+        function["FunctionName"]: function.get("Environment", {}).get("Variables", {})
+        for page in functions.get_paginator("list_functions").paginate()
+        for function in page["Functions"]
+    }
     return {name: dict(found) for name, found in environments.items() if variable in found}
 
 
 def logged_lines(cloud: Cloud) -> Iterator[tuple[str, str]]:
     """Yield every line of every log group, with the group's name."""
-    with closing(client(cloud, "logs")) as logs:
-        groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-        for name in groups:
-            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name):
-                for event in page["events"]:
-                    yield name, event["message"]
+    logs = client(cloud, "logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    for name in groups:
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name):
+            for event in page["events"]:
+                yield name, event["message"]
 
 
 def logged_entries(cloud: Cloud, message: str) -> list[dict[str, Any]]:
@@ -305,26 +303,24 @@ def logged_entries(cloud: Cloud, message: str) -> list[dict[str, Any]]:
 
 
 def client(cloud: Cloud, service: str) -> Any:
-    """Return a client of the account's root user; the caller closes it."""
-    return aws.session().client(  # type: ignore[call-overload]
-        service, endpoint_url=cloud.places.aws_endpoint, config=aws.client_config()
-    )
+    """Return the client of a service, of the account's root user."""
+    return cloud.client(service)
 
 
 def _lines_of(cloud: Cloud, run_id: str, kind: str) -> list[dict[str, Any]]:
     bucket = output_value(cloud.outputs, "BroadcastBucketName")
     lines: list[dict[str, Any]] = []
-    with closing(client(cloud, "s3")) as s3:
-        listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"runs/{run_id}/{kind}/")
-        for found in listed.get("Contents", []):
-            body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
-            lines += map(json.loads, body.splitlines())
+    s3 = client(cloud, "s3")
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"runs/{run_id}/{kind}/")
+    for found in listed.get("Contents", []):
+        body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
+        lines += map(json.loads, body.splitlines())
     return lines
 
 
 def _secret(cloud: Cloud, arn: str) -> str:
-    with closing(client(cloud, "secretsmanager")) as secrets:
-        text: str = secrets.get_secret_value(SecretId=arn)["SecretString"]
+    secrets = client(cloud, "secretsmanager")
+    text: str = secrets.get_secret_value(SecretId=arn)["SecretString"]
     return text
 
 

@@ -133,9 +133,7 @@ class RunFilesReader:
             progress=one("progress.json"),
             summary=one("summary.json"),
             results=[
-                line | {"at": ended.get(key)}
-                for key, line in lines("results/")
-                if not named or key in named
+                line | {"at": ended.get(key)} for key, line in lines("results/") if not named or key in named
             ],
             rest=[line | {"at": report["endedAt"]} for report in reports for line in report.get("rest", ())],
             people=[line["userId"] for _, line in lines("parts/")],

@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import statistics
 import time
+import uuid
 
 from botocore.exceptions import ClientError
 
@@ -90,6 +91,43 @@ def test_a_worker_that_dies_is_replaced(patched):
 
     assert "errorMessage" in patched.invoke(function, {"die": True})
     assert patched.invoke(function) != before
+
+
+LAYERED = """
+import os
+import layered
+def handler(event, context):
+    return os._exit(3) if event else [os.getpid(), __file__, layered.__file__, layered.WORD]
+"""
+
+
+def two_cold_starts(running, package):
+    layer = running.client("lambda").publish_layer_version(
+        LayerName=f"layer-{uuid.uuid4().hex[:8]}",
+        Content={"ZipFile": package({"python/layered.py": f"WORD = '{uuid.uuid4().hex}'"})},
+    )
+    function = running.function(LAYERED, Layers=[layer["LayerVersionArn"]])
+    first = running.invoke(function)
+    running.invoke(function, {"die": True})
+    return first, running.invoke(function)
+
+
+def test_code_and_layers_are_unpacked_once(patched, package):
+    first, second = two_cold_starts(patched, package)
+    other, _ = two_cold_starts(patched, package)
+
+    assert first[0] != second[0]
+    assert first[1:] == second[1:]
+    # A layer with other files has a folder of its own.
+    assert other[2] != first[2]
+    assert other[3] != first[3]
+
+
+def test_without_the_patch_each_worker_unpacks_for_itself(unpatched, package):
+    first, second = two_cold_starts(unpatched, package)
+
+    assert first[3] == second[3]
+    assert not set(first[1:3]) & set(second[1:3])
 
 
 def median_seconds(running):

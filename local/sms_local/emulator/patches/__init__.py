@@ -14,6 +14,7 @@ PATCHES = (
     "sms_voice_resources",
     "lambda_errors",
     "lambda_log_wait",
+    "function_files",
     "dynamodb_properties",
     "time_to_live_stream",
     "stream_batch_failures",
