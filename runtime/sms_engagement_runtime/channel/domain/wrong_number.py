@@ -179,7 +179,7 @@ _ENGLISH: Final = (
 
 # Spanish
 _NUMERO: Final = "(?:numero|num|nro|telefono|celular)"
-_EQUIVOCADO: Final = f"(?:{_NUMERO} (?:equivocado|erroneo|errado)|persona equivocada)"
+_EQUIVOCADO: Final = f"(?:{_NUMERO} (?:equivocado|erroneo|errado|incorrecto)|persona equivocada)"
 _USTED: Final = "(?:(?:usted|ud|tu|ustedes) )?"
 _ES_NAME: Final = (
     _not_one_of(
@@ -204,7 +204,10 @@ _SPANISH: Final = (
 
 # French
 _NUMERO_FR: Final = "(?:numero|num)(?: de (?:telephone|tel|portable|mobile))?"
-_MAUVAIS: Final = f"(?:(?:mauvais|faux) {_NUMERO_FR}|mauvaise personne|mauvais destinataire)"
+_MAUVAIS: Final = (
+    f"(?:(?:mauvais|faux) {_NUMERO_FR}|{_NUMERO_FR} (?:incorrect|errone)"
+    "|mauvaise personne|mauvais destinataire)"
+)
 _ERREUR_DE: Final = f"(?:{_NUMERO_FR}|personne|destinataire)"
 _FR_NAME: Final = (
     _not_one_of(
@@ -250,7 +253,7 @@ _GERMAN: Final = (
 
 # Portuguese
 _NUMERO_PT: Final = "(?:numero|num|telefone|celular|contato)"
-_ERRADO: Final = f"(?:{_NUMERO_PT} errado|pessoa errada)"
+_ERRADO: Final = f"(?:{_NUMERO_PT} (?:errado|incorreto)|pessoa errada)"
 _VOCE: Final = "(?:voces?|vcs?|o senhor|a senhora)"
 _PT_NAME: Final = (
     _not_one_of(
