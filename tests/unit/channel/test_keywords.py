@@ -71,8 +71,8 @@ def test_nothing_said_is_no_wrong_number():
 
 
 WRONG_NUMBER_WORDS = (
-    "wrong number,you have the wrong number,número equivocado,número incorrecto,mauvais numéro,numéro incorrect,"
-    "numéro erroné,falsche Nummer,número errado,número incorreto"
+    "wrong number,you have the wrong number,número equivocado,número incorrecto,mauvais numéro,"
+    "numéro incorrect,numéro erroné,falsche Nummer,número errado,número incorreto"
 )
 
 

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
 
-from sms_engagement_runtime.review_collector.domain.keyed_hash import keyed_digest
+from sms_engagement_runtime.channel.domain.keyed_hash import keyed_digest
 from sms_engagement_runtime.review_collector.domain.tokens import REFERENCE_LENGTH
 
 REGISTRATION = "registration"

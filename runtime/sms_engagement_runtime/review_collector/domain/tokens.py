@@ -26,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hmac import compare_digest
 
-from sms_engagement_runtime.review_collector.domain.keyed_hash import keyed_digest
+from sms_engagement_runtime.channel.domain.keyed_hash import keyed_digest
 
 TOKEN_LENGTH = 40
 """Characters of a token."""

@@ -1,8 +1,8 @@
 """HMAC-SHA256 with the key's own work done once.
 
-Link tokens are made by the hundred thousand with one key. ``hmac.digest`` sets its key up anew for each of
-them, which costs twice as much as the message itself; here the two padded key blocks are hashed once and
-copied (RFC 2104 §4 describes just that).
+Link tokens and subscriber ids are made by the hundred thousand with one key. ``hmac.digest`` sets its key up
+anew for each of them, which costs twice as much as the message itself; here the two padded key blocks are
+hashed once and copied (RFC 2104 §4 describes just that).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import hmac
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sms_engagement_runtime.review_collector.domain.keyed_hash import keyed_digest
+from sms_engagement_runtime.channel.domain.keyed_hash import keyed_digest
 
 
 @given(key=st.binary(max_size=200), message=st.binary(max_size=300))
