@@ -225,13 +225,64 @@ def test_a_zone_in_which_nobody_lives_is_as_none(time_zone):
     assert _zones("+12065550123", "US", time_zone) == ("America/Los_Angeles",)
 
 
+@pytest.mark.parametrize(
+    ("e164", "time_zone", "wall"),
+    [
+        ("+12125550123", "EST", "America/New_York"),
+        ("+14045550123", "EST", "America/New_York"),
+        ("+13035550123", "MST", "America/Denver"),
+        # Who moved to the East with a number of Seattle.
+        ("+12065550123", "EST", "America/New_York"),
+        ("+12065550123", "EST", "America/Los_Angeles"),
+        ("+16025550123", "MST", "America/Phoenix"),
+        ("+19075550123", "HST", "America/Adak"),
+        ("+18085550123", "HST", "Pacific/Honolulu"),
+        # Clocks without a summer behind names that have one in the tz database.
+        ("+21620123456", "CET", "Africa/Tunis"),
+        ("+21620123456", "MET", "Africa/Tunis"),
+        ("+218912345678", "EET", "Africa/Tripoli"),
+        ("+2207012345", "WET", "Africa/Banjul"),
+        ("+33612345678", "CET", "Europe/Paris"),
+    ],
+)
+@pytest.mark.parametrize("month", [1, 7])
+def test_an_abbreviation_never_opens_the_night_of_any_clock_that_it_may_stand_for(
+    e164, time_zone, wall, month
+):
+    country = phonenumbers.region_code_for_number(phonenumbers.parse(e164))
+    hours = DEFAULT.hours_for(PLACES.place_of(PhoneNumber(e164), country, time_zone))
+    midnight = datetime(2026, month, 15, tzinfo=ZoneInfo(wall))
+
+    open_at = [
+        at
+        for minutes in range(0, 24 * 60, 15)
+        if hours.is_open(at := midnight.replace(hour=minutes // 60, minute=minutes % 60))
+    ]
+
+    assert open_at
+    assert {8 <= at.hour < 21 for at in open_at} == {True}
+
+
+def test_an_abbreviation_counts_beside_the_zones_of_the_number():
+    assert _zones("+12125550123", "US", "EST") == ("America/New_York", "EST")
+    assert _zones("+12065550123", "US", "EST") == ("America/Los_Angeles", "America/New_York", "EST")
+    assert _zones("+33612345678", "FR", "CET") == ("Europe/Paris", "CET")
+
+
+def test_an_abbreviation_tells_no_place_where_the_number_tells_none():
+    for abbreviation in number_places._ABBREVIATIONS:
+        assert PLACES.place_of(PhoneNumber("+88213312345"), None, abbreviation) == Place(())
+
+
+def test_a_name_for_clocks_with_the_summer_of_the_united_states_is_a_place():
+    for name in ("EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT"):
+        assert _zones("+12065550123", "US", name) == (name,)
+
+
 def test_every_other_zone_of_the_tz_database_may_be_on_record():
     names = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
-    places = [
-        name
-        for name in names
-        if not re.match(r"Etc/|G?MT|GMT|UCT|UTC|Universal|Zulu|Greenwich|Factory", name)
-    ]
+    no_place = r"Etc/.*|GMT.*|UCT|UTC|Universal|Zulu|Greenwich|Factory|[CEMW]ET|[EHM]ST"
+    places = [name for name in names if not re.fullmatch(no_place, name)]
 
     assert len(places) > 500
     for name in places:

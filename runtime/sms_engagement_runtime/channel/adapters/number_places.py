@@ -53,6 +53,19 @@ _NO_PLACE: Final = frozenset(
 )
 _NO_PLACE_FOLDER: Final = "Etc/"
 
+# Abbreviations of a standard time, with the clocks that they may stand for. The tz database has zones of
+# these names, three of which know no summer: by that of `EST`, New York's night would begin at ten in summer.
+# The zones beside them are those of most people; who lives elsewhere has a number that tells so.
+_ABBREVIATIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "EST": ("America/New_York", "EST"),
+    "MST": ("America/Denver", "MST"),
+    "HST": ("America/Adak", "HST"),
+    "CET": ("CET",),
+    "EET": ("EET",),
+    "MET": ("MET",),
+    "WET": ("WET",),
+}
+
 
 class NumberPlaces:
     """Finds the time zones and the state of a number without parsing it again.
@@ -62,6 +75,9 @@ class NumberPlaces:
     area code; nor is what it says of other countries: mobile numbers there tell no place, and it answers
     with the capital (``+61 4`` is Sydney) or with what was true once. Such a number, and a toll-free one,
     may be anywhere in its country.
+
+    An abbreviation on record (``EST``) is no place. It only narrows what the number says: every clock that it
+    may stand for counts beside the number's zones, and where the number has none, nothing is known.
 
     The state follows from the area code alone, and counts beside a time zone on record: who moved with their
     number is protected by both.
@@ -73,7 +89,10 @@ class NumberPlaces:
         states = _STATE_BY_PREFIX.get(e164[:_PREFIX_LENGTH], ())
         if time_zone is not None and time_zone in _time_zones():
             return _place((time_zone,), states)
-        return _place(_zones_of_number(e164[1:], country), states)
+        zones = _zones_of_number(e164[1:], country)
+        if zones and time_zone in _ABBREVIATIONS:
+            zones = tuple(dict.fromkeys((*zones, *_ABBREVIATIONS[time_zone])))
+        return _place(zones, states)
 
 
 # One object a place, so that a broadcast does not hold a million of them.
@@ -127,10 +146,8 @@ def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
 @cache
 def _time_zones() -> frozenset[str]:
     """Names that a record may hold. Not ``zoneinfo.available_timezones``, which opens 600 files."""
-    names = _tz_database("zones").split()
-    return frozenset(
-        name for name in names if name not in _NO_PLACE and not name.startswith(_NO_PLACE_FOLDER)
-    )
+    names = set(_tz_database("zones").split()) - _NO_PLACE - _ABBREVIATIONS.keys()
+    return frozenset(name for name in names if not name.startswith(_NO_PLACE_FOLDER))
 
 
 def _tz_database(*path: str) -> str:
