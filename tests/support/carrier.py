@@ -17,7 +17,7 @@ from sms_local.carrier.server import create_server
 
 PHONE_NUMBER_ID = "phone-local0000000000000000000000000"
 PHONE_NUMBER_ARN = f"arn:aws:sms-voice:us-east-1:000000000000:phone-number/{PHONE_NUMBER_ID}"
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 60
 
 
 class NoTopics:

@@ -26,7 +26,7 @@ from sms_local.carrier.publisher import SnsPublisher
 from sms_local.carrier.server import create_server
 
 EVENTS = Path(__file__).parents[2] / "events"
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 60
 
 
 def wait_until[R](condition: Callable[[], R]) -> R:
@@ -161,7 +161,7 @@ def sms_client(switched_server: tuple[Switch, str]) -> Iterator[Any]:
         aws_secret_access_key="test",
         # What the client would refuse by itself has to be refused by the service.
         config=Config(
-            retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=10, parameter_validation=False
+            retries={"total_max_attempts": 1}, connect_timeout=20, read_timeout=60, parameter_validation=False
         ),
     )
     yield client

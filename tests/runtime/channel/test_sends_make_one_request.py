@@ -19,14 +19,16 @@ from sms_engagement_runtime.channel.domain.errors import (
 from tests.support.raw_http_server import RawHttpServer, answer, cut_off, drop, reset_when_reused
 from tests.support.texts import outbound_message
 
-IMPATIENT = SENDING.merge(Config(read_timeout=0.3, connect_timeout=0.3))
+PATIENT = SENDING.merge(Config(read_timeout=30, connect_timeout=30))
+IMPATIENT = SENDING.merge(Config(read_timeout=2, connect_timeout=30))
+"""Where no answer comes."""
 
 
 @dataclass(frozen=True)
 class SenderUnderTest:
     service: str
 
-    def at(self, url, config=IMPATIENT, **options):
+    def at(self, url, config=PATIENT, **options):
         client = boto3.client(self.service, endpoint_url=url, config=config)
         if self.service == "sns":
             return SnsSender(client, **options)
@@ -63,7 +65,7 @@ def sender(request):
 def test_an_unknown_outcome_after_exactly_one_request(sender, behaviour):
     with RawHttpServer(behaviour) as server:
         with pytest.raises(OutcomeUnknownError):
-            sender.at(server.url).send(outbound_message())
+            sender.at(server.url, PATIENT if behaviour else IMPATIENT).send(outbound_message())
 
         assert len(server.requests) == 1
 
