@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["sms_local.testing"]
 
@@ -28,12 +28,22 @@ os.environ.update(
     AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     POWERTOOLS_SERVICE_NAME="tests",
     POWERTOOLS_TRACE_DISABLED="true",
+    # A company's proxy knows neither this machine's own servers nor names that must not resolve.
+    NO_PROXY="127.0.0.1,localhost,.invalid",
+    no_proxy="127.0.0.1,localhost,.invalid",
 )
 for _name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
     os.environ.pop(_name, None)
 
-# The machine may be busy with other work: a slow example is no failure.
-settings.register_profile("repository", deadline=None)
+# The machine may be busy with other work: a slow example is no failure. And the examples are the same in each
+# run, without those of earlier ones: what fails, fails for everybody.
+settings.register_profile(
+    "repository",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("repository")
 
 

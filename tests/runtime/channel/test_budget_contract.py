@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ class OnDynamoDB:
 
     client: Any
     time: ManualTime = field(default_factory=ManualTime)
+    pauses: list[float] = field(default_factory=list)
 
     def budget(self, *, day: int | None = None, campaign: int | None = None, **options: Any) -> DynamoBudget:
         return DynamoBudget(
@@ -47,6 +49,8 @@ class OnDynamoDB:
             limits=_limits(day, campaign),
             millicents_per_part=PRICE,
             clock=self.time,
+            sleep=self.pauses.append,
+            jitter=lambda: 1.0,
             **options,
         )
 
@@ -194,6 +198,7 @@ class Counting:
         self._client = client
         self.calls: list[str] = []
         self.fails = False
+        self.errors: list[ClientError] = []
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
@@ -202,9 +207,23 @@ class Counting:
             self.calls.append(name)
             if self.fails:
                 raise TransientError("no answer")
+            if self.errors:
+                raise self.errors.pop(0)
             return call(**request)
 
         return counted
+
+
+def met_transaction() -> ClientError:
+    return ClientError({"Error": {"Code": "TransactionConflictException"}}, "UpdateItem")
+
+
+def met_by_transaction(reason: str) -> ClientError:
+    answer: Any = {
+        "Error": {"Code": "TransactionCanceledException"},
+        "CancellationReasons": [{"Code": reason}],
+    }
+    return ClientError(answer, "TransactWriteItems")
 
 
 class TestOnDynamoDB:
@@ -338,6 +357,67 @@ class TestOnDynamoDB:
         operation = dynamodb.client.meta.service_model.operation_model("TransactWriteItems")
         assert operation.input_shape.members["ClientRequestToken"].metadata["idempotencyToken"]
 
+    def test_a_return_that_met_another_write_is_repeated(self, dynamodb: OnDynamoDB) -> None:
+        client = Counting(dynamodb.client)
+        budget = dynamodb.budget(day=8, most_ahead=64, client=client)
+        for _ in range(4):
+            budget.reserve(CAMPAIGN, 1, NOW)
+        for _ in range(3):
+            budget.give_back(CAMPAIGN, 1, NOW)
+        client.errors = [met_by_transaction("TransactionConflict"), met_by_transaction("ThrottlingError")]
+
+        budget.settle()
+
+        assert dynamodb.spent() == 1
+        assert dynamodb.pauses == [0.02, 0.04]
+
+    def test_what_others_kept_from_being_returned_is_returned_later(self, dynamodb: OnDynamoDB) -> None:
+        client = Counting(dynamodb.client)
+        budget = dynamodb.budget(day=2, client=client)
+        budget.reserve(CAMPAIGN, 1, NOW)
+        budget.give_back(CAMPAIGN, 1, NOW)
+        client.errors = [met_by_transaction("TransactionConflict") for _ in range(7)]
+
+        budget.settle()
+
+        assert (dynamodb.spent(), client.errors) == (1, [])
+        assert dynamodb.pauses == [0.02, 0.04, 0.08, 0.16, 0.32, 0.64]
+        budget.settle()
+        assert dynamodb.spent() == 0
+
+    def test_a_reservation_that_met_a_return_is_repeated(self, dynamodb: OnDynamoDB) -> None:
+        client = Counting(dynamodb.client)
+        budget = dynamodb.budget(day=2, campaign=2, client=client)
+        client.errors = [met_transaction(), met_transaction()]
+
+        assert budget.reserve(CAMPAIGN, 1, NOW) is None
+
+        assert [dynamodb.spent(row) for row in (DAY_ROW, CAMPAIGN_ROW)] == [1, 1]
+        assert dynamodb.pauses == [0.02, 0.04]
+
+    def test_a_reservation_that_others_kept_from_being_made_costs_nothing(self, dynamodb: OnDynamoDB) -> None:
+        client = Counting(dynamodb.client)
+        budget = dynamodb.budget(day=1, client=client)
+        client.errors = [met_transaction() for _ in range(7)]
+        with pytest.raises(TransientError, match="UpdateItem: TransactionConflictException"):
+            budget.reserve(CAMPAIGN, 1, NOW)
+
+        assert budget.reserve(CAMPAIGN, 1, NOW) is None
+
+    def test_a_return_that_failed_in_another_way_is_not_repeated(self, dynamodb: OnDynamoDB) -> None:
+        """It may have been done: repeated, it would allow too much."""
+        client = Counting(dynamodb.client)
+        budget = dynamodb.budget(day=2, client=client)
+        budget.reserve(CAMPAIGN, 1, NOW)
+        budget.give_back(CAMPAIGN, 1, NOW)
+        client.errors = [ClientError({"Error": {"Code": "InternalServerError"}}, "TransactWriteItems")]
+
+        budget.settle()
+        budget.settle()
+
+        assert client.calls == ["update_item", "transact_write_items"]
+        assert (dynamodb.spent(), dynamodb.pauses) == (1, [])
+
     def test_rows_name_no_person_and_go_after_90_days(self, dynamodb: OnDynamoDB) -> None:
         budget = dynamodb.budget(day=5, campaign=5)
 
@@ -364,7 +444,11 @@ STEPS = st.lists(
 @given(
     steps=STEPS, day=st.integers(1, 30), campaign=st.integers(1, 30), most_ahead=st.sampled_from([1, 4, 64])
 )
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 def test_whatever_the_interleaving_of_processes_never_more_than_the_limit(
     steps: list[tuple[int, str, int, float]], day: int, campaign: int, most_ahead: int
 ) -> None:

@@ -1060,7 +1060,7 @@ def test_a_crash_at_any_instant_never_sends_twice(answers, instant):
 
 
 def test_many_at_once_send_one_text(channel):
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(8, timeout=60)
 
     def attempt(_: int) -> OutcomeState:
         barrier.wait()

@@ -109,7 +109,7 @@ def test_after_the_window_a_review_stays_as_it_is(shop):
 
 @pytest.mark.parametrize("opinions", [(FIVE, FIVE), (FIVE, TWO)], ids=["the same form", "two forms"])
 def test_two_posts_at_once_leave_one_review_and_one_notice(shop, opinions):
-    barrier, outcomes = Barrier(2), []
+    barrier, outcomes = Barrier(2, timeout=60), []
 
     def post(opinion):
         barrier.wait()
