@@ -90,8 +90,8 @@ class NumberPlaces:
         if time_zone is not None and time_zone in _time_zones():
             return _place((time_zone,), states)
         zones = _zones_of_number(e164[1:], country)
-        if zones and time_zone in _ABBREVIATIONS:
-            zones = tuple(dict.fromkeys((*zones, *_ABBREVIATIONS[time_zone])))
+        if zones:
+            zones = tuple(dict.fromkeys((*zones, *_ABBREVIATIONS.get(time_zone or "", ()))))
         return _place(zones, states)
 
 
