@@ -721,16 +721,27 @@ def test_a_text_whose_outcome_nobody_knows_is_paid(channel):
     assert budget.spent == {"day#2026-11-21": 881}
 
 
+def test_an_error_during_the_call_that_nobody_foresaw_is_paid(channel):
+    budget = _budget(channel, day=2)
+    channel.sender.answers = [KeyError("what nobody foresaw")]
+
+    with pytest.raises(KeyError):
+        channel.service().send(INTENT)
+
+    assert budget.spent == {"day#2026-11-21": 881}
+
+
+@pytest.mark.parametrize("error", [TransientError("no answer"), KeyError("what nobody foresaw")])
 @pytest.mark.parametrize("port", ["contacts", "ledger", "pause"])
-def test_a_port_that_does_not_answer_costs_nothing(channel, port):
+def test_an_error_before_the_call_costs_nothing(channel, port, error):
     budget = _budget(channel, day=1)
 
-    class Silent:
+    class Failing:
         def __getattr__(self, name: str) -> Any:
-            raise TransientError("no answer")
+            raise error
 
-    with pytest.raises(TransientError):
-        replace(channel.service(), **{port: Silent()}).send(INTENT)
+    with pytest.raises(type(error)):
+        replace(channel.service(), **{port: Failing()}).send(INTENT)
 
     assert budget.spent == {"day#2026-11-21": 0}
 

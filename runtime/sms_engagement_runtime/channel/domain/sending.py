@@ -9,7 +9,6 @@ from sms_engagement_runtime.channel.domain.budget import Unlimited
 from sms_engagement_runtime.channel.domain.consent import Contact, Evidence, Source, opt_out, replace_contact
 from sms_engagement_runtime.channel.domain.errors import (
     ContactChangedError,
-    EngagementError,
     OutcomeUnknownError,
     SendingDisabledError,
     SendRefusedError,
@@ -429,9 +428,9 @@ class _Reservation:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # An error of a port ends the attempt, and the process goes on; anything else ends the process, whose
-        # reservations stay.
-        goes_on = kind is None or issubclass(kind, EngagementError)
+        # An error ends the attempt, and whoever sends many texts goes on with the next one, even where nobody
+        # foresaw it. Anything else ends the process, whose reservations stay.
+        goes_on = kind is None or issubclass(kind, Exception)
         if goes_on and self.objection is None and not self.is_spent:
             self._budget.give_back(*self._arguments, is_exempt=self._is_exempt)
 
