@@ -8,16 +8,18 @@
 ==================================  ==========  ===============================================
 """
 
+import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import error_code, service_call
+from sms_engagement_runtime.channel.adapters.aws_errors import error_code
+from sms_engagement_runtime.channel.adapters.busy_rows import RowBusyError, write_when_free
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, to_item
 from sms_engagement_runtime.channel.adapters.instants import to_seconds
 from sms_engagement_runtime.channel.domain.budget import MILLICENTS_PER_PART, SpendLimits
@@ -37,6 +39,9 @@ _IN_DEMAND_SECONDS: Final = 2
 _SHARE_LEFT: Final = 8
 """At most one part in so many of what is left is reserved ahead: what lies unused with one process while
 another is refused gets ever smaller towards the limit, and the last texts are reserved one by one."""
+
+_LONGEST_PAUSES_SECONDS: Final = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
+"""The parts of a wave end together, and all of them return to the same row then."""
 
 
 @dataclass(slots=True)
@@ -77,6 +82,10 @@ class DynamoBudget:
         Message parts; about what is sent in a second.
     clock
         Seconds that only grow, as ``time.monotonic``.
+    sleep
+        Waits before a write that met another one of its row is tried again.
+    jitter
+        A number from 0 to 1, as ``random.random``: writes that met once do not meet again.
     """
 
     def __init__(
@@ -87,7 +96,9 @@ class DynamoBudget:
         limits: SpendLimits,
         millicents_per_part: int = MILLICENTS_PER_PART,
         most_ahead: int = 1,
-        clock: Callable[[], float] = monotonic,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
         self._table = table
@@ -95,6 +106,8 @@ class DynamoBudget:
         self._millicents_per_part = millicents_per_part
         self._most_ahead = most_ahead
         self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
         # One lock for all rows: a write under it happens about once a second.
         self._lock = Lock()
         self._pots: dict[str, _Pot] = {}
@@ -138,13 +151,18 @@ class DynamoBudget:
                 self._pot(_campaign(campaign_id)).unused += parts
 
     def settle(self) -> None:
-        """Return to the rows what is unused. What cannot be returned stays reserved."""
+        """Return to the rows what is unused. What cannot be returned stays reserved.
+
+        Where other writes were in the way, it stays with this process, for its next text or its next return.
+        """
         with self._lock:
             pots, self._pots = self._pots, {}
             for row, pot in pots.items():
                 if pot.unused:
                     try:
                         self._return(row, pot.unused)
+                    except RowBusyError:
+                        self._pots[row] = _Pot(unused=pot.unused)
                     except TransientError:
                         # Nobody knows whether it was returned, and returning it twice would allow too much.
                         continue
@@ -198,7 +216,8 @@ class DynamoBudget:
                 "ConditionExpression": "attribute_not_exists(spentMillicents) OR spentMillicents <= :most",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
-        with service_call("dynamodb:UpdateItem"):
+
+        def add() -> int | None:
             try:
                 answer = self._client.update_item(
                     TableName=self._table,
@@ -215,16 +234,19 @@ class DynamoBudget:
                     raise
                 refusal: Any = error.response
                 return int(refusal["Item"]["spentMillicents"]["N"])
-        if limit is not None:
-            spent = int(answer["Attributes"]["spentMillicents"]["N"])
-            self._pot(row).left = (limit - spent) // self._millicents_per_part
-        return None
+            if limit is not None:
+                spent = int(answer["Attributes"]["spentMillicents"]["N"])
+                self._pot(row).left = (limit - spent) // self._millicents_per_part
+            return None
+
+        return self._when_free("dynamodb:UpdateItem", add)
 
     def _return(self, row: str, parts: int) -> None:
         # As a transaction, since botocore gives it a token: an update that it repeats, for its answer was
-        # lost, would return the amount twice.
-        with service_call("dynamodb:TransactWriteItems"):
-            self._client.transact_write_items(
+        # lost, would return the amount twice. One that was cancelled is another one when it is tried again.
+        self._when_free(
+            "dynamodb:TransactWriteItems",
+            lambda: self._client.transact_write_items(
                 TransactItems=[
                     {
                         "Update": {
@@ -238,7 +260,12 @@ class DynamoBudget:
                         }
                     }
                 ]
-            )
+            ),
+        )
+
+    def _when_free[T](self, operation: str, write: Callable[[], T]) -> T:
+        pauses = (longest * (1 + self._jitter()) / 2 for longest in _LONGEST_PAUSES_SECONDS)
+        return write_when_free(write, operation=operation, pauses=pauses, sleep=self._sleep)
 
     def _pot(self, row: str) -> _Pot:
         return self._pots.setdefault(row, _Pot())
