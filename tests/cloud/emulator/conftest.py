@@ -32,7 +32,7 @@ from sms_local.emulator.patches import PATCHES
 PORTS = range(4600, 4640)
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 90.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -200,8 +200,8 @@ class Emulator:
     def client(self, service: str, credentials: Mapping[str, str] | None = None, **config: Any) -> Any:
         options = {
             "retries": {"total_max_attempts": 1},
-            "connect_timeout": 2,
-            "read_timeout": 20,
+            "connect_timeout": 20,
+            "read_timeout": 60,
             "inject_host_prefix": False,
         }
         keys = credentials or {"AccessKeyId": "test", "SecretAccessKey": "test"}
@@ -312,7 +312,7 @@ class Emulator:
     def clock(self, query: str = "", **body: object) -> dict[str, Any]:
         """What the clock answers; with a body it is moved."""
         content = json.dumps(body).encode() if body else None
-        with urllib.request.urlopen(f"{self.url}{CLOCK_PATH}{query}", content, timeout=30) as response:
+        with urllib.request.urlopen(f"{self.url}{CLOCK_PATH}{query}", content, timeout=120) as response:
             return dict(json.load(response))
 
     def now(self) -> datetime:
@@ -345,7 +345,7 @@ def zipped(files: Mapping[str, str]) -> bytes:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/_ministack/health", timeout=2) as response:
+        with urllib.request.urlopen(f"{url}/_ministack/health", timeout=20) as response:
             return response.status == 200
     except (urllib.error.URLError, OSError):
         return False

@@ -64,7 +64,7 @@ def tables(patched: Any) -> Iterator[tuple[Any, str, str]]:
 
 def at_once(count: int, run: Any) -> list[Any]:
     """Results of so many threads that begin together, each given its number."""
-    barrier = Barrier(count)
+    barrier = Barrier(count, timeout=60)
 
     def begin(number: int) -> Any:
         barrier.wait()

@@ -46,7 +46,7 @@ def process_exists(pid: int) -> bool:
 def test_a_port_in_use_ends_the_start_with_one_sentence(patched, tmp_path):
     command = emulator.command(port=patched.port, carrier_url="http://127.0.0.1:1", state_dir=tmp_path)
 
-    ended = subprocess.run(command, env=emulator.environment(), capture_output=True, text=True, timeout=20)
+    ended = subprocess.run(command, env=emulator.environment(), capture_output=True, text=True, timeout=60)
 
     assert ended.returncode == 1
     assert ended.stdout == ""
@@ -61,7 +61,7 @@ def test_an_unknown_patch_ends_the_start_with_one_sentence(tmp_path):
         port=4639, carrier_url="http://127.0.0.1:1", state_dir=tmp_path, without=["no_such"]
     )
 
-    ended = subprocess.run(command, env=emulator.environment(), capture_output=True, text=True, timeout=20)
+    ended = subprocess.run(command, env=emulator.environment(), capture_output=True, text=True, timeout=60)
 
     assert ended.returncode == 1
     assert "there is no patch no_such" in ended.stderr
@@ -86,7 +86,7 @@ def test_sigterm_ends_it_and_every_lambda_worker(start):
         assert all(process_exists(pid) for pid in (quiet, stubborn, forked))
 
         running.process.terminate()
-        running.process.wait(15)
+        running.process.wait(60)
 
         assert not any(process_exists(pid) for pid in (quiet, stubborn, forked, running.process.pid))
 
@@ -100,7 +100,7 @@ def test_it_ends_at_once_and_in_order_while_a_function_hangs(start):
 
         running.process.terminate()
 
-        assert running.process.wait(10) == 0
+        assert running.process.wait(60) == 0
 
 
 def test_it_ends_at_once_and_in_order_while_a_custom_resource_is_waited_for(start, eventually):
@@ -121,7 +121,7 @@ def test_it_ends_at_once_and_in_order_while_a_custom_resource_is_waited_for(star
 
         running.process.terminate()
 
-        assert running.process.wait(10) == 0
+        assert running.process.wait(60) == 0
 
 
 def test_it_listens_on_loopback_only(patched):

@@ -128,11 +128,11 @@ def test_a_timestamp_that_cannot_be_read_fails_the_execution(timed):
 
 def test_a_stopped_execution_waits_no_longer_and_is_due_no_more(timed):
     execution = timed.execution(parallel(chain(3600), chain(7200)))
-    timed.clock("?quiet_within=10")
+    timed.clock("?quiet_within=60")
 
     timed.client("stepfunctions").stop_execution(executionArn=execution)
 
-    assert timed.clock("?quiet_within=10")["next_due"] is None
+    assert timed.clock("?quiet_within=60")["next_due"] is None
     assert timed.jump(DAY) == []
     assert timed.described(execution)["status"] == "ABORTED"
     assert history(timed, execution)[-1]["type"] == "ExecutionAborted"
@@ -171,7 +171,7 @@ def test_a_retry_waits_as_long_as_it_says(timed, retry, paused):
 
 def test_an_execution_stopped_before_a_retry_does_not_try_again(timed):
     execution = failing(timed)
-    timed.clock("?quiet_within=15")
+    timed.clock("?quiet_within=60")
 
     timed.client("stepfunctions").stop_execution(executionArn=execution)
 

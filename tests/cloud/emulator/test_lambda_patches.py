@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import json
-import statistics
 import time
 import uuid
 
@@ -20,7 +19,7 @@ def handler(event, context):
 
 QUIET = "def handler(event, context):\n    return 1\n"
 
-SLOW = "import time\ndef handler(event, context):\n    time.sleep(2)\n"
+SLOW = "import time\ndef handler(event, context):\n    time.sleep(5)\n"
 
 ROLE = {
     "Type": "AWS::IAM::Role",
@@ -130,21 +129,27 @@ def test_without_the_patch_each_worker_unpacks_for_itself(unpatched, package):
     assert not set(first[1:3]) & set(second[1:3])
 
 
-def median_seconds(running):
-    function = running.function(QUIET)
-    running.invoke(function)
+def quiet_handler(running):
+    """Return what times one invocation of a warm function."""
+    client, function = running.client("lambda"), running.function(QUIET)
+    client.invoke(FunctionName=function)
 
     def timed():
         start = time.perf_counter()
-        running.invoke(function)
+        client.invoke(FunctionName=function)["Payload"].read()
         return time.perf_counter() - start
 
-    return statistics.median(timed() for _ in range(9))
+    return timed
 
 
 def test_a_quiet_handler_is_answered_without_a_wait_for_logs(patched, unpatched):
-    # The wait that is gone is 50 ms; the two are measured side by side, on whatever machine this is.
-    assert median_seconds(unpatched) - median_seconds(patched) > 0.03
+    with_patch, without = quiet_handler(patched), quiet_handler(unpatched)
+
+    # In turns, so that other work of the machine hits both; the quickest of many is what the emulator takes.
+    pairs = [(with_patch(), without()) for _ in range(25)]
+
+    # The wait that is gone is 50 ms.
+    assert min(seconds for _, seconds in pairs) - min(seconds for seconds, _ in pairs) > 0.03
 
 
 def function_with(**properties):
@@ -175,10 +180,11 @@ def reserved(running, stack):
 def test_reserved_concurrency_of_a_template_throttles(patched):
     stack = patched.deploy(function_with(ReservedConcurrentExecutions=1))
     name = patched.outputs(stack)["Name"]
+    client = patched.client("lambda")
 
     def invoke():
         try:
-            return patched.client("lambda").invoke(FunctionName=name)["StatusCode"]
+            return client.invoke(FunctionName=name)["StatusCode"]
         except ClientError as error:
             return error.response["Error"]["Code"]
 

@@ -69,10 +69,13 @@ def test_what_is_no_number_fails_the_execution(timed, value):
     assert described["error"] == "States.Runtime"
 
 
-def test_without_the_patch_all_run_side_by_side(start, tmp_path):
+def test_without_the_patch_all_run_side_by_side(start, tmp_path, eventually):
     with start(without=("map_settings_paths",)) as running:
         definition = machine(overlapping(running), str(tmp_path / "all"), MaxConcurrencyPath="$.most")
 
-        described = running.run(definition, {"items": list(range(4)), "most": 1})
+        def most():
+            described = running.run(definition, {"items": list(range(4)), "most": 1})
+            return max(json.loads(described["output"]))
 
-    assert max(json.loads(described["output"])) > 1
+        # Four functions that start cold one after the other may not meet the first time.
+        assert eventually(lambda: most() > 1)

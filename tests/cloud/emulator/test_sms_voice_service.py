@@ -106,14 +106,17 @@ def test_a_carrier_that_is_not_there_is_a_dropped_connection(start_with_carrier)
         running.client("pinpoint-sms-voice-v2").send_text_message(**text())
 
 
-def test_a_hanging_carrier_runs_into_the_callers_own_time_out(patched, carrier, carrier_answer):
+def test_a_hanging_carrier_runs_into_the_callers_own_time_out(patched, carrier, carrier_answer, eventually):
     release = threading.Event()
     carrier.answers["SendTextMessage"] = carrier_answer({"MessageId": "message-1"}, hold=release)
 
     with pytest.raises(ReadTimeoutError):
         patched.client("pinpoint-sms-voice-v2", read_timeout=1).send_text_message(**text())
 
-    release.set()
+    try:
+        eventually(lambda: carrier.calls)
+    finally:
+        release.set()
     assert len(carrier.calls) == 1
 
 

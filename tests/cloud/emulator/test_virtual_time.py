@@ -122,7 +122,7 @@ def test_notifications_and_events_carry_virtual_time(timed):
 
     sns.publish(TopicArn=topic, Message="Hi")
     events.put_events(Entries=[{"Source": source, "DetailType": "Test", "Detail": "{}"}])
-    timed.clock("?quiet_within=10")
+    timed.clock("?quiet_within=60")
 
     messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
     bodies = [json.loads(message["Body"]) for message in messages]
@@ -217,7 +217,7 @@ def test_quiet_is_when_the_last_link_of_a_chain_has_ended(timed):
 
     for number in range(1, 4):
         sns.publish(TopicArn=topic, Message="go")
-        timed.clock("?quiet_within=20")
+        timed.clock("?quiet_within=60")
         assert taken() == number
 
 
@@ -231,7 +231,7 @@ def test_what_does_not_become_quiet_in_time_is_said(timed):
     with failure.value as answer:
         assert answer.code == 503
         assert "still run" in json.load(answer)["error"]
-    timed.clock("?quiet_within=20")
+    timed.clock("?quiet_within=60")
 
 
 def test_a_failed_asynchronous_call_is_over_when_its_retries_are(timed):
@@ -242,7 +242,7 @@ def test_a_failed_asynchronous_call_is_over_when_its_retries_are(timed):
     )
 
     timed.client("lambda").invoke(FunctionName=function, InvocationType="Event")
-    timed.clock("?quiet_within=20")
+    timed.clock("?quiet_within=60")
 
     assert taken() == 3
 
