@@ -297,6 +297,52 @@ def test_a_thousand_texts_a_second_take_less_than_a_hundred_writes():
     assert channel.queue.calls / channel.time.elapsed() < 100
 
 
+def test_a_rate_that_cannot_be_filled_is_not_a_write_for_each_text():
+    channel = Processes(2000)
+
+    def work():
+        for _ in range(40):
+            channel.send(channel.pacers[0], Lane.PROMOTIONAL, call_seconds=0.05)
+
+    channel.time.run([work] * 60)
+
+    texts, seconds = len(channel.all_left), channel.time.elapsed()
+    assert texts / seconds > 500
+    assert channel.queue.calls / seconds <= 51
+    assert most_in_a_second(channel.all_left) <= 2000
+
+
+def test_on_an_idle_queue_a_text_by_itself_waits_for_nobody():
+    channel = Processes(2000)
+    waited = []
+
+    def work():
+        for _ in range(20):
+            begun_at = channel.time.elapsed()
+            channel.pacers[0].acquire(1, Lane.PROMOTIONAL)
+            waited.append(channel.time.elapsed() - begun_at)
+            channel.time.sleep(0.02)
+
+    channel.time.run([work])
+
+    assert {round(seconds, 6) for seconds in waited} == {WRITE_SECONDS}
+
+
+def test_texts_that_come_together_on_an_idle_queue_wait_for_a_moment_only():
+    channel = Processes(2000)
+    waited = []
+
+    def work(begin):
+        channel.time.sleep(begin)
+        channel.pacers[0].acquire(1, Lane.TRANSACTIONAL)
+        waited.append(channel.time.elapsed() - begin)
+
+    channel.time.run([lambda begin=begin: work(begin) for begin in (0, 0.001, 0.004, 0.019)])
+
+    assert channel.queue.calls == 2
+    assert max(waited) <= 0.02 + WRITE_SECONDS
+
+
 def test_all_processes_get_their_share():
     channel = Processes(20, 4)
     texts = Counter()
@@ -517,6 +563,88 @@ def test_a_clock_that_was_put_back_holds_nobody_up():
     channel.time.run([work])
 
     assert channel.time.elapsed() < 3
+
+
+class PutBack:
+    """A queue that is slow to answer: the clock is put back meanwhile, for the first `times` answers."""
+
+    def __init__(self, time, back, *, times=1):
+        self.time = time
+        self.back = back
+        self.times = times
+        self.queue = FakeRateQueue()
+
+    def reserve(self, length, lane, now):
+        decision = self.queue.reserve(length, lane, now)
+        if self.times:
+            self.times -= 1
+            self.time.ahead -= self.back
+        return decision
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=20), timedelta(minutes=2), timedelta(hours=3)])
+def test_a_clock_that_is_put_back_while_a_slot_is_reserved_holds_nobody_up(back):
+    time = JumpingTime()
+    channel = Processes(1, time=time, queue=PutBack(time, back))
+    slots = []
+
+    def work():
+        slot = channel.pacers[0].acquire(1, Lane.TRANSACTIONAL)
+        slots.append((slot.at - time.now()).total_seconds())
+
+    channel.time.run([work])
+
+    assert channel.time.elapsed() <= 32
+    # What the gate allows is what the clock shows now.
+    assert 0 <= slots[0] <= 0.5
+
+
+def test_a_clock_that_is_put_back_while_a_text_waits_for_its_slot_lets_the_gate_see_the_new_time():
+    time = JumpingTime()
+    channel = Processes(1, time=time)
+    slots = []
+
+    def work():
+        channel.pacers[0].acquire(1, Lane.PROMOTIONAL)
+        slot = channel.pacers[0].acquire(1, Lane.PROMOTIONAL)
+        slots.append((slot.at - time.now()).total_seconds())
+
+    def put_back():
+        time.sleep(0.5)
+        time.ahead = timedelta(hours=-3)
+
+    channel.time.run([work, put_back])
+
+    assert 0 <= slots[0] <= 0.5
+    assert channel.time.elapsed() < 3
+
+
+def test_a_clock_that_is_put_back_each_time_stops_nobody():
+    time = JumpingTime()
+    channel = Processes(1, time=time, queue=PutBack(time, timedelta(hours=3), times=100))
+    slots = []
+
+    def work():
+        slot = channel.pacers[0].acquire(1, Lane.PROMOTIONAL)
+        slots.append((slot.at - time.now()).total_seconds())
+
+    channel.time.run([work])
+
+    assert channel.time.elapsed() < 1
+    assert 0 <= slots[0] <= 0.5
+
+
+def test_a_clock_that_is_put_back_holds_nobody_up_who_waits_for_room():
+    time = JumpingTime()
+    queue = FakeRateQueue()
+    queue.reserve(5 * SECOND, Lane.TRANSACTIONAL, time.now())
+    channel = Processes(1, time=time, queue=PutBack(time, timedelta(hours=3), times=2))
+    channel.queue.queue.queue = queue
+
+    channel.time.run([channel.worker(channel.pacers[0], 1)])
+
+    assert len(channel.all_left) == 1
+    assert channel.time.elapsed() <= 32
 
 
 class Overslept(VirtualTime):

@@ -75,6 +75,17 @@ _SHORTER: Final = 0.99
 """What the lead is multiplied with after a gate that took longer, and after one that did not: so it settles
 where one gate in twenty takes longer (0.2 times 1 against 0.01 times 19)."""
 
+_FARTHEST_SLOT: Final = LONGEST_WAIT + 2 * BLOCK
+"""No slot is farther ahead: a queue as long as it may be, the block, and what write and gate take."""
+
+_IDLE_SPACING: Final = timedelta(milliseconds=20)
+"""How long after a write to an idle queue the next one of this process comes.
+
+A rate that the functions cannot fill leaves the queue idle. With a write for each text, 900 texts a second
+would come near the 1,000 writes a second that one item takes (Amazon DynamoDB developer guide, *Service
+quotas*).
+"""
+
 _MOST_ATTEMPTS: Final = 10
 """Writes that find another queue than the one before found. Two are enough, but for a row that vanishes."""
 
@@ -210,7 +221,7 @@ class SharedPacer:
     Where texts have to wait, whoever comes first reserves for everybody who waits by then, and a promotional
     block is not reserved before the last one of this process is nearly used up. So with threads to spare a
     write serves dozens of texts, no slot is reserved for nobody, and no process takes more of the rate than
-    it can use.
+    it can use. Where nobody has to wait, texts that come within some milliseconds are reserved together.
 
     Parameters
     ----------
@@ -246,6 +257,7 @@ class SharedPacer:
         self._turns = {lane: lock() for lane in Lane}
         self._waiting: dict[Lane, list[_Ticket]] = {lane: [] for lane in Lane}
         self._is_idle = True
+        self._asked_at: datetime | None = None
         self._write_takes = timedelta(0)
         self._lead = _FIRST_LEAD
         self._last_promotional: datetime | None = None
@@ -263,11 +275,17 @@ class SharedPacer:
         for _ in range(_MOST_SLOTS):
             lead = self._lead
             at = self._take(_Ticket(parts, lead), lane)
-            had_to_wait = at - lead > self._clock.now() + TOLERANCE
+            now = self._clock.now()
+            had_to_wait = at - lead > now + TOLERANCE
+            if at - now > _FARTHEST_SLOT:
+                # The clock was put back since it was reserved: it may be hours ahead now.
+                continue
             self._sleep_until(at - lead)
             now = self._clock.now()
-            if not is_missed(at, now):
+            if not is_missed(at, now) and at - now <= _LONGEST_LEAD + TOLERANCE:
                 break
+        # The gate looks at the hours of the slot. Where the clock goes back each time, that must be now.
+        at = min(at, now + lead)
         is_tight = had_to_wait or is_sparse(self._rate.spacing(parts))
         return Slot(at=at, parts=parts, taken_at=now, is_tight=is_tight)
 
@@ -289,12 +307,13 @@ class SharedPacer:
         self._sleep(longest * (1 + self._jitter()) / 2)
 
     def _take(self, ticket: _Ticket, lane: Lane) -> datetime:
-        if self._is_idle:
-            # Nobody is in front, so nobody has to wait for company either: a write each, side by side.
+        waiting = self._waiting[lane]
+        now = self._clock.now()
+        if self._is_idle and not waiting and self._next_idle_write(now) <= now:
+            # Nobody is in front, so nobody has to wait for company either.
             decision = self._ask(self._rate.spacing(ticket.parts), lane, ticket.lead)
             if isinstance(decision, Reserved):
                 return decision.start
-        waiting = self._waiting[lane]
         waiting.append(ticket)
         deadline = self._clock.now() + LONGEST_WAIT
         with self._turns[lane]:
@@ -309,6 +328,8 @@ class SharedPacer:
 
     def _serve(self, lane: Lane, deadline: datetime) -> None:
         """Reserve one block for those who wait."""
+        if self._is_idle:
+            self._sleep_until(self._next_idle_write(self._clock.now()))
         if lane is Lane.PROMOTIONAL and self._last_promotional is not None:
             # Two blocks are the farthest that it can be, unless the clock was put back.
             latest = self._clock.now() + 2 * BLOCK
@@ -320,7 +341,9 @@ class SharedPacer:
         while isinstance(decision := self._ask(length, lane, lead), Full):
             if decision.until > deadline:
                 raise NoSlotError("the rate is taken for the next half minute")
-            self._sleep_until(decision.until)
+            # Either may be of a clock that was put back since.
+            deadline = min(deadline, self._clock.now() + LONGEST_WAIT)
+            self._sleep_until(min(decision.until, deadline))
         for ticket, slot in zip(tickets, slots(decision.start, spacings), strict=False):
             ticket.slot = slot
             if lane is Lane.PROMOTIONAL:
@@ -329,7 +352,7 @@ class SharedPacer:
 
     def _ask(self, length: timedelta, lane: Lane, lead: timedelta) -> Reserved | Full:
         """Reserve once, and note what the write takes and whether the queue was empty."""
-        asked_at = self._clock.now()
+        asked_at = self._asked_at = self._clock.now()
         # Nobody can leave before the write is answered and the text was at the gate.
         earliest = asked_at + self._write_takes + lead
         decision = self._queue.reserve(length, lane, earliest)
@@ -337,6 +360,13 @@ class SharedPacer:
         self._write_takes = min(max(took, timedelta(0)), _LONGEST_WRITE)
         self._is_idle = isinstance(decision, Reserved) and decision.start == earliest
         return decision
+
+    def _next_idle_write(self, now: datetime) -> datetime:
+        """Return when an idle queue may be written to again: now, where the last write is long ago."""
+        last = self._asked_at
+        if last is None or last > now:  # The clock was put back.
+            return now
+        return max(now, last + _IDLE_SPACING)
 
     def _remember(self, gate_took: timedelta) -> None:
         self._lead = min(self._lead * (_LONGER if gate_took > self._lead else _SHORTER), _LONGEST_LEAD)
