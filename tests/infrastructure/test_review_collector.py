@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from typing import Any
 
 import aws_cdk as cdk
@@ -21,6 +22,7 @@ from sms_engagement import (
     StopRules,
 )
 from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
+from sms_engagement.review_collector.schedule import first_day_without
 from tests.infrastructure.synthesis import (
     ATTRIBUTES,
     Template,
@@ -32,6 +34,7 @@ from tests.infrastructure.synthesis import (
     rights_of,
     scrubbed,
     template_of,
+    warnings_of,
 )
 
 KEY_RIGHTS = {"kms:Decrypt", "kms:GenerateDataKey*"}
@@ -666,6 +669,52 @@ def test_schedules_are_run_for_this_account_only(default: Template) -> None:
 def test_a_schedule_that_cannot_be_kept_is_refused(props: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BroadcastSchedule(**props)
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "time_zone", "day"),
+    [
+        (2, 0, "America/New_York", date(2026, 3, 8)),
+        (2, 30, "America/New_York", date(2026, 3, 8)),
+        (1, 59, "America/New_York", None),
+        (3, 0, "America/New_York", None),
+        (10, 0, "America/New_York", None),
+        # An hour that comes twice in autumn is there.
+        (1, 30, "America/New_York", None),
+        (2, 30, "Europe/Berlin", date(2026, 3, 29)),
+        (2, 30, "America/Phoenix", None),
+        # Half an hour is skipped, in the spring of the south.
+        (2, 15, "Australia/Lord_Howe", date(2026, 10, 4)),
+        (2, 30, "Australia/Lord_Howe", None),
+        (0, 0, "Asia/Beirut", date(2026, 3, 29)),
+        (2, 30, cdk.Aws.REGION, None),
+    ],
+)
+def test_a_time_that_the_clock_skips_is_found(
+    hour: int, minute: int, time_zone: str, day: date | None
+) -> None:
+    when = BroadcastSchedule(hour=hour, minute=minute, time_zone=time_zone)
+
+    assert first_day_without(when) == day
+
+
+def test_a_time_that_the_clock_skips_once_a_year_is_warned_of() -> None:
+    app = new_app()
+    stack = new_stack(app)
+
+    ReviewCollector(stack, "Reviews", channel=imported(stack), schedule=BroadcastSchedule(hour=2, minute=30))
+
+    (warning,) = [text for text in warnings_of(app, stack) if "sms-engagement:skipped-time" in text]
+    assert warning.startswith(
+        "the clock of America/New_York skips 02:30 when it is put forward, as on 2026-03-08: "
+    )
+
+
+def test_a_time_that_comes_every_day_is_not_warned_of(default_stack: cdk.Stack) -> None:
+    app = default_stack.node.root
+    assert isinstance(app, cdk.App)
+
+    assert not any("skipped-time" in text for text in warnings_of(app, default_stack))
 
 
 def test_how_often_people_are_asked_reaches_whoever_decides(default: Template, full: Template) -> None:

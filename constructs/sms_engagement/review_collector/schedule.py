@@ -1,11 +1,12 @@
 """When reviews are asked for."""
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Final
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
-from aws_cdk import Duration, Stack, TimeZone, Token
+from aws_cdk import Annotations, Duration, Stack, TimeZone, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
@@ -19,6 +20,11 @@ from sms_engagement._acknowledge import acknowledge_wildcard
 # What begins hours late would go on past the allowed hours of the day.
 _MAX_EVENT_AGE: Final = Duration.hours(6)
 
+# Clocks are changed by the same rule each year. Not the days ahead of today: the same app makes the same
+# warnings whenever it is synthesized.
+_FIRST_DAY: Final = date(2026, 1, 1)
+_DAYS: Final = 5 * 365
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BroadcastSchedule:
@@ -30,7 +36,9 @@ class BroadcastSchedule:
         By the wall clock of `time_zone`; 10:00 by default. Whom it is not an allowed hour for by then, in
         their own zone, is asked when it is.
     time_zone
-        IANA name. An hour that this zone's clock skips in spring is, that day, the hour after it.
+        IANA name. A time that this zone's clock skips in spring does not come that day: nobody is asked then,
+        and the next day asks everybody who is due (*EventBridge Scheduler user guide, Daylight savings
+        time*). Such a time is warned of.
     enabled
         Whether it is kept. The schedule is there in any case and can be switched on and off.
 
@@ -57,6 +65,19 @@ class BroadcastSchedule:
                 f"got {self.time_zone!r}"
             )
             raise ValueError(msg)
+
+
+def first_day_without(when: BroadcastSchedule) -> date | None:
+    """Return the first day on which the zone's clock does not show that time; None where it always does."""
+    if any(map(Token.is_unresolved, (when.hour, when.minute, when.time_zone))) or not _zones():
+        return None
+    zone = ZoneInfo(when.time_zone)
+    for number in range(_DAYS):
+        wall = datetime.combine(_FIRST_DAY + timedelta(days=number), time(when.hour, when.minute))
+        shown = wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
+        if shown.replace(tzinfo=None) != wall:
+            return wall.date()
+    return None
 
 
 @cache
@@ -126,7 +147,7 @@ def _daily(
     description: str,
     target: scheduler.IScheduleTarget,
 ) -> scheduler.Schedule:
-    return scheduler.Schedule(
+    schedule = scheduler.Schedule(
         scope,
         id,
         description=description,
@@ -136,6 +157,14 @@ def _daily(
         ),
         target=target,
     )
+    skipped = first_day_without(when)
+    if skipped is not None:
+        Annotations.of(schedule).add_warning_v2(
+            "sms-engagement:skipped-time",
+            f"the clock of {when.time_zone} skips {when.hour:02}:{when.minute:02} when it is put forward, "
+            f"as on {skipped}: EventBridge Scheduler leaves out such a day. Take a time that comes every day.",
+        )
+    return schedule
 
 
 def _role(scope: Construct, id: str) -> iam.Role:
