@@ -162,7 +162,7 @@ def _daily(
         Annotations.of(schedule).add_warning_v2(
             "sms-engagement:skipped-time",
             f"the clock of {when.time_zone} skips {when.hour:02}:{when.minute:02} when it is put forward, "
-            f"as on {skipped}: EventBridge Scheduler leaves out such a day. Take a time that comes every day.",
+            f"as on {skipped}: EventBridge Scheduler leaves out such a day. Take a time that always comes.",
         )
     return schedule
 
