@@ -11,13 +11,14 @@ Both have ``expiresAt`` (time to live) in epoch seconds.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
+from sms_engagement_runtime.channel.adapters.aws_errors import service_call
+from sms_engagement_runtime.channel.adapters.busy_rows import write_when_free
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import cancellation_codes
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
 from sms_engagement_runtime.channel.adapters.instants import to_seconds
@@ -143,27 +144,8 @@ class DynamoCampaignCounts:
             if (*cancellation_codes(error), "None")[0] != "ConditionalCheckFailed":
                 raise
 
-    def _until_free(self, write: Callable[[], Any]) -> None:
-        """Write, and again where another write of the row was under way: such a one was not done."""
-        for pause in (*_PAUSES_SECONDS, None):
-            try:
-                with service_call("dynamodb:UpdateItem"):
-                    write()
-            except ServiceCallError as error:
-                if pause is None or not _is_conflict(error.__cause__):
-                    raise
-                self._sleep(pause)
-            else:
-                return
-
-
-def _is_conflict(error: BaseException | None) -> bool:
-    if not isinstance(error, ClientError):
-        return False
-    # A single write that meets a transaction, and a transaction that meets any other write (Amazon DynamoDB
-    # developer guide, *Transaction conflict handling*).
-    codes: Sequence[str] = [error_code(error), *cancellation_codes(error)]
-    return "TransactionConflictException" in codes or "TransactionConflict" in codes
+    def _until_free(self, write: Callable[[], object]) -> None:
+        write_when_free(write, operation="dynamodb:UpdateItem", pauses=_PAUSES_SECONDS, sleep=self._sleep)
 
 
 def _key(campaign_id: str, record: str) -> Item:
