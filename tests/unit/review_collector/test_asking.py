@@ -1,10 +1,13 @@
 """Asking a customer: once an occasion, one message part, with a link that opens from the first second."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome
 from sms_engagement_runtime.channel.domain.encoding import measure
@@ -12,11 +15,15 @@ from sms_engagement_runtime.channel.domain.errors import (
     OutcomeUnknownError,
     SendingDisabledError,
     SendRefusedError,
+    TransientError,
 )
 from sms_engagement_runtime.channel.domain.introduction import introduced, plain
+from sms_engagement_runtime.channel.domain.ledger import MessageState, may_claim
+from sms_engagement_runtime.channel.domain.pacing import NoSlotError
 from sms_engagement_runtime.channel.domain.phone_number import NumberKind, ParsedNumber, PhoneNumber
 from sms_engagement_runtime.review_collector.domain.customers import Customer
 from sms_engagement_runtime.review_collector.domain.named_texts import PersonalText
+from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
 from sms_engagement_runtime.review_collector.domain.request_texts import (
     STANDARD_REMINDERS,
     STANDARD_TEXTS,
@@ -106,7 +113,7 @@ def test_a_name_gives_way_to_the_opt_out_of_a_first_text(system):
 
     system.ask_due(customer)
     system.clock.advance(days=3)
-    system.ask_due(customer)
+    system.ask_due(customer, run_id="thursday")
 
     first, second = system.sender.bodies
     assert first.startswith("Hi! Please review")
@@ -612,6 +619,332 @@ def test_an_attempt_that_is_refused_does_not_unask_whom_another_one_asked(system
     system.record("order-18")
     assert system.ask_due(run_id="tuesday").reason == "COOLDOWN"
     assert len(system.sender.sent) == 1
+
+
+class FaultPlan(CrashPlan):
+    """A service does not answer at one instant: before its effect, or after it."""
+
+    def reach(self):
+        self.instants += 1
+        if self.instants == self.crash_at:
+            raise TransientError(f"instant {self.instants}")
+
+
+ASKING_INSTANTS = cut_off_at_every_instant(lambda system: None, ask_john)
+WITHOUT_REMINDERS = OccasionPolicy(reminder_delay=None)
+POLICIES = pytest.mark.parametrize(
+    "policy", [OccasionPolicy(), WITHOUT_REMINDERS], ids=["reminders", "no reminders"]
+)
+# The first one is a long weekend, the second one a pause that nearly outlasts the run.
+COMES_BACK = pytest.mark.parametrize("hours", [45, 192], ids=["after 45 hours", "after 8 days"])
+
+
+def ledger_row(system):
+    return next(iter(system.ledger.rows.values()), None)
+
+
+def asked_texts(system):
+    return [body for body in system.sender.bodies if "Please review your recent purchase" in body]
+
+
+@pytest.mark.parametrize("instant", ASKING_INSTANTS)
+@POLICIES
+@COMES_BACK
+def test_a_run_that_comes_back_after_days_knows_whom_it_texted_and_texts_the_others(
+    system, instant, policy, hours
+):
+    system.policy = policy
+    with pytest.raises(Crash):
+        ask_john(system.asker(CrashPlan(crash_at=instant).wrap))
+    texted = len(system.sender.sent)
+    system.clock.advance(hours=hours)
+
+    outcome = system.ask_due()
+
+    row = ledger_row(system)
+    if row.state is MessageState.CLAIMED:
+        assert outcome.state == "UNCERTAIN"
+        assert len(system.sender.sent) == texted
+    else:
+        assert (outcome.state, outcome.message_id) == ("ACCEPTED", row.message_id)
+        assert len(system.sender.sent) == 1
+    assert system.row().asked_at is not None
+    assert system.ask_due() == outcome
+
+
+@pytest.mark.parametrize("instant", ASKING_INSTANTS)
+@POLICIES
+@COMES_BACK
+def test_whom_a_run_lost_days_ago_the_next_runs_ask_once(system, instant, policy, hours):
+    system.policy = policy
+    with pytest.raises(Crash):
+        ask_john(system.asker(CrashPlan(crash_at=instant).wrap))
+    system.clock.advance(hours=hours)
+
+    for day in range(3):
+        system.ask_due(run_id=f"day {day}")
+        system.clock.advance(hours=24)
+
+    if ledger_row(system).state is not MessageState.CLAIMED:
+        assert len(asked_texts(system)) == 1
+    assert len(asked_texts(system)) <= 1
+
+
+@pytest.mark.parametrize("instant", ASKING_INSTANTS)
+@POLICIES
+def test_a_service_that_does_not_answer_leaves_nobody_asked_who_was_not_texted(system, instant, policy):
+    system.policy = policy
+    with pytest.raises(TransientError):
+        ask_john(system.asker(FaultPlan(crash_at=instant).wrap))
+
+    row = system.requests.rows.get(request_key())
+    if may_claim(ledger_row(system)):
+        # Where it was the writing of the row, nobody knows that it is there: it is settled.
+        is_of_the_write = instant in (3, 4)
+        assert is_of_the_write or row is None or row.asked_at is None
+    else:
+        assert row.asked_at == system.clock.now()
+    system.clock.advance(hours=192)
+    system.ask_due(run_id="next week")
+    assert len(asked_texts(system)) == 1 or ledger_row(system).state is MessageState.CLAIMED
+
+
+class TestServiceDoesNotAnswer:
+    @staticmethod
+    def no_slot():
+        raise NoSlotError("the rate is taken")
+
+    def test_a_person_without_a_slot_is_not_recorded_as_asked(self, system):
+        system.pacer.on_acquire = self.no_slot
+
+        with pytest.raises(NoSlotError):
+            system.ask_due()
+
+        assert system.row().asked_at is None
+        assert system.ask_due(run_id="also-monday").state == "ACCEPTED"
+
+    def test_nor_is_one_who_is_asked_by_an_event(self, system):
+        system.policy = WITHOUT_REMINDERS
+        system.pacer.on_acquire = self.no_slot
+
+        with pytest.raises(NoSlotError):
+            system.ask()
+
+        assert system.row("order-17").asked_at is None
+        system.clock.advance(days=8)
+        assert system.ask_due(run_id="a broadcast").state == "ACCEPTED"
+        assert system.ask().state == "ALREADY_SENT"
+        assert len(system.sender.sent) == 1
+
+    def test_the_first_error_is_the_one_that_is_raised(self, system, monkeypatch):
+        def unavailable(request_id, at):
+            raise TransientError("dynamodb")
+
+        system.pacer.on_acquire = self.no_slot
+        monkeypatch.setattr(system.requests, "withdraw", unavailable)
+
+        with pytest.raises(NoSlotError):
+            system.ask_due()
+
+        system.clock.advance(days=8)
+        assert system.ask_due().state == "ACCEPTED"
+
+    def test_who_was_texted_by_another_attempt_meanwhile_stays_asked(self, system):
+        def other_attempt():
+            assert system.ask_due().state == "ACCEPTED"
+            self.no_slot()
+
+        system.pacer.on_acquire = other_attempt
+
+        with pytest.raises(NoSlotError):
+            system.ask_due()
+
+        assert system.row().asked_at is not None
+
+    @pytest.mark.parametrize("later", [timedelta(0), timedelta(minutes=14)])
+    @pytest.mark.parametrize("refused", [True, False])
+    def test_who_another_attempt_may_be_about_to_text_stays_asked(self, system, later, refused):
+        """One attempt waits for its slot, another one fails or is refused, and then the first one texts."""
+
+        def other_attempt():
+            system.clock.advance(seconds=later.total_seconds())
+            if refused:
+                system.pause.paused = True
+                assert system.ask_due().state == "DEFERRED"
+                system.pause.paused = False
+            else:
+                system.pacer.on_acquire = self.no_slot
+                with pytest.raises(NoSlotError):
+                    system.ask_due()
+
+        system.pacer.on_acquire = other_attempt
+
+        assert system.ask_due().state == "ACCEPTED"
+        assert system.row().asked_at is not None
+        # So the cooldown holds.
+        system.clock.advance(days=1)
+        system.record("order-18")
+        assert system.ask_due(run_id="tuesday").reason == "ALREADY_ASKED"
+        assert len(system.sender.sent) == 1
+
+    def test_an_attempt_takes_back_its_own_word_and_not_that_of_another_one_in_the_same_second(self, system):
+        """The first attempt fails; the second one, of the same second, has passed the gate meanwhile."""
+        later_attempts = []
+
+        def second_attempt():
+            system.pacer.on_acquire = lambda: later_attempts.append(system.row().asked_at) or self.no_slot()
+            with pytest.raises(NoSlotError):
+                system.ask_due()
+            self.no_slot()
+
+        system.pacer.on_acquire = second_attempt
+        with pytest.raises(NoSlotError):
+            system.ask_due()
+
+        assert system.row().asked_at == later_attempts[0]
+
+    def test_whom_a_dead_attempt_left_is_taken_back_once_it_is_surely_dead(self, system):
+        system.ask_due()
+        system.lose()
+        system.clock.advance(minutes=21)
+        system.pause.paused = True
+
+        assert system.ask_due().state == "DEFERRED"
+        assert system.row().asked_at is None
+
+
+class TestComingBack:
+    def test_a_run_that_texted_counts_it_also_where_the_person_answered_or_was_asked_since(self, system):
+        system.ask_due()
+        system.answer()
+        system.clock.advance(days=2)
+        assert system.ask("order-17").state == "ACCEPTED"
+        system.clock.advance(days=1)
+
+        assert system.ask_due() == PersonOutcome(
+            user_id="u1", state="ACCEPTED", message_id="message-1", parts=1
+        )
+        assert len(system.sender.sent) == 2
+
+    def test_a_run_texts_nobody_whom_somebody_else_asked_since(self, system):
+        system.ask_due()
+        system.sender.sent.clear()
+        system.lose()
+        system.clock.advance(days=1)
+        assert system.ask("order-17").state == "ACCEPTED"
+        system.clock.advance(days=1)
+
+        outcome = system.ask_due()
+
+        assert (outcome.state, len(system.sender.sent)) == ("SUPPRESSED", 1)
+        assert system.row().asked_at is None
+
+    def test_a_run_does_not_remind_whom_it_asked_itself(self, system):
+        system.ask_due()
+        system.clock.advance(days=4)
+
+        assert system.ask_due().message_id == "message-1"
+        assert len(system.sender.sent) == 1
+
+    def test_a_follow_up_that_texts_whom_the_run_lost_knows_it_afterwards(self, system):
+        system.ask_due()
+        system.sender.sent.clear()
+        system.lose()
+        system.clock.advance(days=3)
+        first = system.ask_due(run_id="follow-up", follow_up=True)
+        system.clock.advance(days=1)
+
+        assert first.state == "ACCEPTED"
+        assert system.ask_due(run_id="follow-up", follow_up=True) == first
+        assert len(system.sender.sent) == 1
+
+    @pytest.mark.parametrize("is_marked", [True, False])
+    @pytest.mark.parametrize("days", [2, 8])
+    def test_a_run_knows_whom_it_reminded_days_ago(self, system, is_marked, days):
+        system.ask_due()
+        system.clock.advance(days=3)
+        first = system.ask_due(run_id="follow-up", follow_up=True)
+        if not is_marked:
+            system.requests.rows[request_key()] = replace(system.row(), reminded_at=None)
+        system.clock.advance(days=days)
+
+        again = system.ask_due(run_id="follow-up", follow_up=True)
+
+        assert (again.state, again.message_id) == ("ACCEPTED", first.message_id)
+        assert len(system.sender.sent) == 2
+
+    def test_what_is_over_when_the_run_comes_back_is_not_asked_about(self, system):
+        system.record(occurred_at=system.clock.now() - 27 * DAY)
+        system.ask_due()
+        system.sender.sent.clear()
+        system.lose("order-17")
+        system.clock.advance(days=3)
+
+        outcome = system.ask_due()
+
+        assert (outcome.state, outcome.reason) == ("SUPPRESSED", "EXPIRED")
+        assert system.sender.bodies == []
+        assert system.row("order-17").asked_at is None
+
+    @pytest.mark.parametrize(
+        ("answer", "reason"),
+        [
+            (SendRefusedError("INVALID_PARAMETER"), "NOT_DELIVERED"),
+            (OutcomeUnknownError("InternalServerException"), "ALREADY_ASKED"),
+        ],
+    )
+    def test_what_became_of_a_text_counts_in_its_own_run_only(self, system, answer, reason):
+        system.policy = WITHOUT_REMINDERS
+        system.sender.answers.append(answer)
+        first = system.ask_due()
+        system.clock.advance(days=4)
+
+        assert system.ask_due(run_id="friday") == PersonOutcome(
+            user_id="u1", state="SUPPRESSED", reason=reason
+        )
+        assert system.ask_due().state == first.state
+        assert system.sender.calls == 1
+
+
+attempts = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "event"]),
+        st.sampled_from([CrashPlan, FaultPlan]),
+        st.integers(min_value=1, max_value=20),
+        st.sampled_from([timedelta(0), timedelta(minutes=5), timedelta(days=1), timedelta(days=2), 4 * DAY]),
+    ),
+    max_size=5,
+)
+
+
+@given(attempts, st.booleans())
+def test_whatever_fails_and_whoever_comes_back_when_the_person_is_asked_once(attempts, remind):
+    system = System()
+    system.policy = replace(system.policy, reminder_delay=3 * DAY if remind else None)
+    system.record()
+
+    def attempt(name, asker):
+        if name == "event":
+            return asker.ask_by_id("u1", "order-17")
+        return asker.ask_due(JOHN, run_id=name)
+
+    for name, plan, instant, pause in attempts:
+        with suppress(Crash, TransientError):
+            attempt(name, system.asker(plan(crash_at=instant).wrap))
+        system.clock.advance(seconds=pause.total_seconds())
+    text = None
+    for day in range(5):
+        outcomes = {name: attempt(name, system.asker()) for name in ("a", f"day {day}", "b")}
+        text = next((row for row in system.ledger.rows.values() if row.purpose == "review-request"), None)
+        if text and text.state is MessageState.ACCEPTED and text.campaign_id in outcomes:
+            assert outcomes[text.campaign_id].state == "ACCEPTED"
+        system.clock.advance(days=1)
+
+    assert text is not None
+    requests = [message for message in system.sender.sent if message.key == text.key]
+    assert len(requests) == 1 or (text.state is MessageState.CLAIMED and not requests)
+    assert len(system.sender.sent) <= 2 if remind else len(system.sender.sent) == len(requests)
+    assert system.row("order-17").asked_at is not None
 
 
 class TestNewLink:

@@ -277,6 +277,45 @@ class TestWaiting:
         assert errands.system.clock.now() == evening + 3 * DAY + 6 * HOUR
 
 
+class TestBeingCutOff:
+    @pytest.mark.parametrize("was_texted", [True, False])
+    @pytest.mark.parametrize("days", [2, 8])
+    def test_an_event_that_comes_back_after_days_is_told_from_the_ledger(self, errands, was_texted, days):
+        errands.system.ask()
+        if not was_texted:
+            errands.system.sender.sent.clear()
+            errands.system.lose("order-17")
+        errands.system.clock.advance(days=days)
+
+        outcome = errands.run(since=START)
+
+        assert outcome.state == ("ALREADY_SENT" if was_texted else "ACCEPTED")
+        assert len(errands.bodies) == 1
+        assert list(errands.later.waits) == [REMINDER]
+
+    def test_who_waits_since_the_rate_was_taken_is_not_recorded_as_asked(self, errands):
+        def no_slot():
+            raise NoSlotError("the rate is taken")
+
+        errands.system.pacer.on_acquire = no_slot
+
+        assert errands.run().reason == "THROTTLED"
+        assert errands.system.row("order-17").asked_at is None
+        assert errands.come_back("event-1")[-1].state == "ACCEPTED"
+        assert errands.system.row("order-17").asked_at is not None
+
+    def test_an_event_that_never_comes_back_is_left_to_the_broadcasts(self, errands):
+        errands.system.policy = replace(errands.system.policy, reminder_delay=None)
+        errands.system.ask()
+        errands.system.sender.sent.clear()
+        errands.system.lose("order-17")
+        errands.system.clock.advance(days=2)
+
+        assert errands.system.ask_due().state == "ACCEPTED"
+        assert errands.run(since=START).state == "ALREADY_SENT"
+        assert len(errands.bodies) == 1
+
+
 class TestOtherErrands:
     def test_an_occasion_is_recorded_and_nobody_texted(self, errands):
         outcome = errands.run(RecordOccasion("u1", "order-18", START - DAY))

@@ -106,7 +106,9 @@ class TestAsking:
     def test_the_latest_of_many_requests_counts_for_the_cooldown(self):
         fresh = row("c", recorded=1)
 
-        assert choose([row("a", asked=300), row("b", asked=20), fresh], NOW, POLICY) == Nothing("COOLDOWN")
+        assert choose([row("a", asked=300), row("b", recorded=40, asked=40), fresh], NOW, POLICY) == Nothing(
+            "COOLDOWN"
+        )
 
 
 class TestReminding:
@@ -123,9 +125,9 @@ class TestReminding:
         ],
     )
     def test_a_request_is_reminded_of_for_a_week_from_the_third_day_on(self, days, is_due):
-        request = row(asked=days)
+        request = row(recorded=days, asked=days)
 
-        assert choose([request], NOW, POLICY) == (Remind(request) if is_due else Nothing("NO_OCCASION"))
+        assert (choose([request], NOW, POLICY) == Remind(request)) is is_due
 
     @pytest.mark.parametrize("ended", [{"answered": 1}, {"reminded": 1}])
     def test_who_answered_or_was_reminded_is_left_alone(self, ended):
@@ -134,7 +136,7 @@ class TestReminding:
     def test_reminders_can_be_switched_off(self):
         off = replace(POLICY, reminder_delay=None)
 
-        assert choose([row(asked=4)], NOW, off) == Nothing("NO_OCCASION")
+        assert choose([row(asked=4, answered=3)], NOW, off) == Nothing("NO_OCCASION")
         assert choose([row(asked=4)], NOW, off, follow_up=True) == Nothing("NO_REMINDERS")
         assert reminder_useful_until(row(asked=4), off) is None
 
@@ -189,6 +191,69 @@ class TestSettling:
     def test_what_was_asked_by_itself_needs_no_check(self):
         # Its event is delivered again until it is done.
         assert choose([row(asked=1)], NOW, POLICY) == Nothing("NO_OCCASION")
+
+    @pytest.mark.parametrize("days", [0, 1, 1.7, 2.5, 4, 8, 12, 40, 60 - 1 / 86400])
+    @pytest.mark.parametrize("delay", [timedelta(days=3), None])
+    @pytest.mark.parametrize("follow_up", [False, True])
+    def test_a_run_settles_what_it_wrote_itself_whenever_it_comes_back(self, days, delay, follow_up):
+        policy = replace(POLICY, reminder_delay=delay)
+        request = row(recorded=days, asked=days, run_id="run-1")
+
+        assert choose([request], NOW, policy, run_id="run-1", follow_up=follow_up) == Settle(request)
+
+    def test_a_run_of_the_same_name_may_come_when_no_run_lasts_that_long(self):
+        request = row(recorded=60, asked=60, run_id="run-1")
+
+        assert choose([request], NOW, POLICY, run_id="run-1") == Nothing("NO_OCCASION")
+
+    def test_a_run_settles_its_own_request_before_it_thinks_of_anything_new(self):
+        mine = row("a", recorded=4, asked=3, run_id="run-1")
+        since = row("b", recorded=2, asked=2)
+        fresh = row("c", recorded=1)
+        policy = replace(POLICY, cooldown=DAY)
+
+        assert choose([mine, since, fresh], NOW, policy, run_id="run-1") == Settle(mine)
+        assert choose([mine, since, fresh], NOW, policy, run_id="run-2") == Ask("c", fresh)
+
+    @pytest.mark.parametrize("run_id", ["run-1", None])
+    @pytest.mark.parametrize(
+        ("days", "is_checked"),
+        [(1.5, True), (2.5, True), (8, True), (30 - 1 / 86400, True), (30, False), (60, False)],
+    )
+    def test_without_reminders_a_request_is_checked_until_it_is_over(self, run_id, days, is_checked):
+        off = replace(POLICY, reminder_delay=None)
+        request = row(recorded=days, asked=days, run_id=run_id)
+
+        expected = Settle(request) if is_checked else Nothing("NO_OCCASION")
+        assert choose([request], NOW, off) == expected
+
+    def test_a_registration_is_checked_for_ten_days_at_least(self):
+        policy = replace(POLICY, reminder_delay=None, lifetime=DAY)
+
+        def at(days):
+            return row(REGISTRATION, recorded=50, asked=days, run_id="run-1")
+
+        assert choose([at(10 - 1 / 86400)], NOW, policy) == Settle(at(10 - 1 / 86400))
+        assert choose([at(10)], NOW, policy) == Nothing("NO_OCCASION")
+
+    def test_what_a_reminder_will_tell_in_time_is_left_to_it(self):
+        early, late = (row(recorded=r, asked=2, run_id="run-1") for r in (2, 29.5))
+
+        assert choose([early], NOW, POLICY) == Nothing("NO_OCCASION")
+        # When its reminder is due, this one is over.
+        assert choose([late], NOW, POLICY) == Settle(late)
+
+    def test_what_no_reminder_came_to_is_checked_after_its_time(self):
+        request = row(recorded=10, asked=10, run_id="run-1")
+
+        assert choose([request], NOW - SECOND, POLICY) == Remind(request)
+        assert choose([request], NOW, POLICY) == Settle(request)
+
+    @pytest.mark.parametrize("proof", [{"answered": 1}, {"reminded": 1}])
+    def test_what_proves_the_text_makes_checking_it_needless(self, proof):
+        off = replace(POLICY, reminder_delay=None)
+
+        assert choose([row(recorded=5, asked=5, run_id="run-1", **proof)], NOW, off) == Nothing("NO_OCCASION")
 
 
 def test_only_the_registration_is_of_use_for_ever():
@@ -269,6 +334,39 @@ def test_a_follow_up_only_reminds_and_says_when_it_is_too_early(rows):
         assert choice.until > NOW
         assert isinstance(choose(rows, choice.until, POLICY, follow_up=True), Remind)
         assert choose(rows, choice.until - SECOND, POLICY, follow_up=True) == choice
+
+
+@given(requests, st.booleans(), st.booleans())
+def test_a_run_that_has_asked_settles_that_and_no_other_run_is_changed_by_its_name(rows, remind, follow_up):
+    policy = POLICY if remind else replace(POLICY, reminder_delay=None)
+    mine = [r for r in rows if r.run_id == "run" and r.asked_at and NOW - r.asked_at < 60 * DAY]
+
+    choice = choose(rows, NOW, policy, run_id="run", follow_up=follow_up)
+
+    if mine:
+        assert isinstance(choice, Settle)
+        assert choice.request in mine
+        assert choice.request.asked_at == max(r.asked_at for r in mine)
+    else:
+        assert choice == choose(rows, NOW, policy, follow_up=follow_up)
+
+
+@given(requests, st.booleans())
+def test_nobody_is_left_alone_whose_request_may_be_unsent_and_of_use(rows, remind):
+    """What neither reminder nor answer proves is asked, checked or reminded of before it is over."""
+    policy = POLICY if remind else replace(POLICY, reminder_delay=None)
+    rows = [replace(r, recorded_at=min(r.recorded_at, r.asked_at or r.recorded_at)) for r in rows]
+    match choose(rows, NOW, policy):
+        case Nothing():
+            asked = [r for r in rows if r.asked_at is not None]
+            last = max(asked, key=lambda r: (r.asked_at, r.request_id), default=None)
+            if last is None or last.answered_at or last.reminded_at:
+                return
+            ends_at = useful_until(last, policy) or last.asked_at + policy.lifetime
+            is_new = last.asked_at + UNSETTLED > NOW
+            reminds_in_time = remind and last.asked_at + policy.reminder_delay < ends_at
+            is_left_to_the_reminder = reminds_in_time and last.asked_at + policy.reminder_delay > NOW
+            assert ends_at <= NOW or is_new or is_left_to_the_reminder
 
 
 @given(requests)

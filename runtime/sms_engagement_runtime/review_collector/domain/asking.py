@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from sms_engagement_runtime.channel.domain import ledger
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import PersonOutcome
 from sms_engagement_runtime.channel.domain.consent import Scope
+from sms_engagement_runtime.channel.domain.errors import TransientError
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import Intent, LedgerRow, MessageState, intent_key
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
@@ -21,6 +23,8 @@ from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.domain.customers import Customer, first_name
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeySource
 from sms_engagement_runtime.review_collector.domain.occasions import (
+    LONGEST_RUN,
+    REMINDER_WINDOW,
     UNSETTLED,
     Ask,
     Nothing,
@@ -51,6 +55,9 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 FARTHEST_OCCASION: Final = timedelta(days=300)
 """How far ahead an occasion may lie that an event waits for; an execution ends after a year (Step Functions,
 quotas)."""
+
+LONGEST_ATTEMPT: Final = timedelta(minutes=15) + CLOCK_SKEW
+"""Age at which whoever wrote that they ask is at it no more: no function lives longer (Lambda, quotas)."""
 
 CONSTRUCT: Final = "reviews"
 """Name of this capability in ledger keys."""
@@ -148,17 +155,7 @@ class ReviewAsker:
         if isinstance(person, PersonOutcome):
             return person
         turn = _Turn(self, person, run_id=run_id, is_dry=dry_run)
-        now = self.send_service.clock.now()
-        rows = self.requests.of_customer(person.user_id)
-        match choose(rows, now, self.policy, follow_up=follow_up):
-            case Ask(occasion, row):
-                return turn.ask(occasion, row)
-            case Remind(request):
-                return turn.remind(request)
-            case Settle(request):
-                return turn.settle(request)
-            case Nothing(reason, until):
-                return turn.reminded_already(rows) or _waiting(person.user_id, reason, until)
+        return turn.take(self.requests.of_customer(person.user_id), follow_up=follow_up)
 
     def ask_by_id(
         self,
@@ -282,13 +279,34 @@ class _Turn:
     is_dry: bool = False
     useful_until: datetime | None = None
 
+    def take(self, rows: Sequence[ReviewRequest], *, follow_up: bool) -> PersonOutcome:
+        """Do what is due in a broadcast.
+
+        Parameters
+        ----------
+        rows
+            All requests of the person.
+        follow_up
+            As in `ReviewAsker.ask_due`.
+        """
+        match choose(rows, self._now, self.asker.policy, run_id=self.run_id, follow_up=follow_up):
+            case Ask(occasion, row):
+                return self.ask(occasion, row)
+            case Remind(request):
+                return self.remind(request)
+            case Settle(request):
+                return self._reminded_already(rows) or self._settle(request, rows, follow_up=follow_up)
+            case Nothing(reason, until):
+                return self._reminded_already(rows) or _waiting(self.person.user_id, reason, until)
+
     def ask(
         self, occasion: str, row: ReviewRequest | None = None, *, occurred_at: datetime | None = None
     ) -> PersonOutcome:
         """Ask about an occasion.
 
         The row that the link stands for is written before the text goes out: a link may be opened before the
-        call to the carrier has returned. Where the gate refuses, the row stays without ``askedAt``.
+        call to the carrier has returned. Where the gate refuses, or a service does not answer before the text
+        is claimed, the row stays without ``askedAt``.
 
         Parameters
         ----------
@@ -297,6 +315,7 @@ class _Turn:
             gone out.
         """
         customer, now = self.person.customer, self._now
+        replaced = row.asked_at if row else None
         request = ReviewRequest(
             request_id=row.request_id if row else self.asker.request_id(customer.user_id, occasion),
             user_id=customer.user_id,
@@ -306,7 +325,7 @@ class _Turn:
             locale=customer.locale,
             occurred_at=(row.occurred_at if row else None) or occurred_at,
             recorded_at=row.recorded_at if row else now,
-            asked_at=now,
+            asked_at=_after(replaced, now),
             subscriber_id=self.person.subscriber_id,
             run_id=self.run_id,
         )
@@ -314,17 +333,26 @@ class _Turn:
         intent = self._intent(request, REQUEST, self.asker.texts, expires_at=expires_at)
         if self.is_dry:
             return self._send(intent)
-        standing = self.asker.requests.reserve(request, instead_of=row.asked_at if row else None)
+        standing = self.asker.requests.reserve(request, instead_of=replaced)
         if standing is not None:
             refusal = self._objection_of(standing)
             if refusal is not None:
                 return refusal
             # Another attempt has written the row and not claimed the text: it was cut off, or is at it now.
             # Then the claim decides between the two.
-            self.asker.requests.reserve(request, instead_of=standing.asked_at)
-        outcome = self._send(intent)
+            replaced = standing.asked_at
+            request = replace(request, asked_at=_after(replaced, now))
+            self.asker.requests.reserve(request, instead_of=replaced)
+        try:
+            outcome = self._send(intent)
+        except TransientError:
+            # The first error says what to do. A row that stays as it is, is settled later.
+            with suppress(TransientError):
+                if ledger.may_claim(self.asker.send_service.ledger.get(intent.key)):
+                    self._withdraw(request, replaced)
+            raise
         if outcome.state in _NOT_SENT:
-            self.asker.requests.withdraw(request.request_id, now)
+            self._withdraw(request, replaced)
         return outcome
 
     def remind(self, request: ReviewRequest) -> PersonOutcome:
@@ -362,19 +390,6 @@ class _Turn:
             requests.mark_reminded(request.request_id, self._now)
         return outcome
 
-    def settle(self, request: ReviewRequest) -> PersonOutcome:
-        """Tell what asking came to, a short while ago; ask where the text never went out."""
-        return self._objection_of(request) or self.ask(request.occasion, request)
-
-    def reminded_already(self, requests: Sequence[ReviewRequest]) -> PersonOutcome | None:
-        """Tell of the reminder that this very run has sent, before its part was cut off and sent again."""
-        for request in requests:
-            if request.reminded_at is not None and request.reminded_at > self._now - UNSETTLED:
-                text = self._text_of(request, REMINDER)
-                if text is not None and text.campaign_id == self.run_id:
-                    return self._outcome_of(text)
-        return None
-
     def send_link(self, request: ReviewRequest, *, requested_at: datetime) -> PersonOutcome:
         """Send a new link for a request."""
         # Finding out that it was sent costs no rate slot.
@@ -395,6 +410,56 @@ class _Turn:
     @property
     def _now(self) -> datetime:
         return self.asker.send_service.clock.now()
+
+    def _settle(
+        self, request: ReviewRequest, rows: Sequence[ReviewRequest], *, follow_up: bool
+    ) -> PersonOutcome:
+        """Tell what asking came to; ask where the text never went out, and nobody else has asked since."""
+        outcome = self._objection_of(request)
+        asked_at = request.asked_at
+        assert asked_at is not None
+        if outcome is not None:
+            is_old = self._now >= asked_at + UNSETTLED and request.run_id != self.run_id
+            if is_old and outcome.state == OutcomeState.FAILED:
+                # It counted as a failure of that run, and is none of each run after it.
+                return _skipped(self.person.user_id, AskReason.NOT_DELIVERED)
+            if is_old and outcome.state == OutcomeState.UNCERTAIN:
+                return _skipped(self.person.user_id, AskReason.ALREADY_ASKED)
+            return outcome
+        if not any(is_later(other, request) for other in rows):
+            return self.ask(request.occasion, request)
+        if not self.is_dry:
+            self._withdraw(request, replaced=asked_at)
+        others = [replace(row, asked_at=None) if row is request else row for row in rows]
+        return self.take(others, follow_up=follow_up)
+
+    def _reminded_already(self, requests: Sequence[ReviewRequest]) -> PersonOutcome | None:
+        """Tell of the reminder that this very run has sent, before its part was cut off and sent again."""
+        now = self._now
+        for request in requests:
+            ends_at = reminder_useful_until(request, self.asker.policy)
+            if ends_at is None or now >= ends_at + LONGEST_RUN:
+                continue
+            # The mark comes after the text, so it may be missing.
+            if request.reminded_at is not None or now >= ends_at - REMINDER_WINDOW:
+                text = self._text_of(replace(request, subscriber_id=self.person.subscriber_id), REMINDER)
+                if text is not None and text.campaign_id == self.run_id:
+                    return self._outcome_of(text)
+        return None
+
+    def _withdraw(self, request: ReviewRequest, replaced: datetime | None) -> None:
+        """Take back that a text went out which did not, unless somebody else may be about to send it.
+
+        Parameters
+        ----------
+        replaced
+            When another attempt wrote that it asks, and was overwritten; None where there was none. As long
+            as it may live, it may pass where this one did not: a row without ``askedAt`` would then hide its
+            text from the cooldown. The row is settled later instead.
+        """
+        assert request.asked_at is not None
+        if replaced is None or self._now >= replaced + LONGEST_ATTEMPT:
+            self.asker.requests.withdraw(request.request_id, request.asked_at)
 
     def _objection_of(self, standing: ReviewRequest) -> PersonOutcome | None:
         """Tell why a request that was made must not be made again; None where its text never went out."""
@@ -476,6 +541,11 @@ class _Turn:
             expires_at=expires_at,
             caused_at=caused_at,
         )
+
+
+def _after(replaced: datetime | None, now: datetime) -> datetime:
+    """Return when an attempt asks. No two share a second of the table, so each takes back its own only."""
+    return now if replaced is None else max(now, replaced + timedelta(seconds=1))
 
 
 def _outcome(user_id: str, outcome: SendOutcome) -> PersonOutcome:

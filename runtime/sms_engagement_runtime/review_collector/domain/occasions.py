@@ -21,11 +21,23 @@ REMINDER_WINDOW: Final = timedelta(days=7)
 """How long after its hour a reminder is still one: quiet hours, pauses and weekends fit in between."""
 
 UNSETTLED: Final = timedelta(hours=36)
-"""How long what a broadcast wrote about its asking is checked against the ledger.
+"""How long every broadcast checks what another one wrote about its asking against the ledger.
 
 A broadcast writes that it asks before it sends. Where it is cut off in between, the next one, a day later
-and some hours long, finds the row and has to tell whether the text went out.
+and some hours long, finds the row and has to tell whether the text went out. What is older is checked only
+where neither a reminder nor an answer will tell or has told.
 """
+
+LONGEST_RUN: Final = timedelta(days=60)
+"""How long a broadcast can last (its state machine's time-out), and so come back to what it wrote itself.
+
+A run of the same name cannot be younger than that: names are free again 90 days after an execution ended
+(Step Functions, ``StartExecution``).
+"""
+
+_LEAST_CHECKED: Final = timedelta(days=10)
+"""How long the registration, which is never over, is checked at least where occasions live for less: the run
+that was cut off may last a week, and the next one comes after it."""
 
 
 _SECOND: Final = timedelta(seconds=1)
@@ -123,7 +135,12 @@ type Choice = Ask | Remind | Settle | Nothing
 
 
 def choose(
-    requests: Collection[ReviewRequest], now: datetime, policy: OccasionPolicy, *, follow_up: bool = False
+    requests: Collection[ReviewRequest],
+    now: datetime,
+    policy: OccasionPolicy,
+    *,
+    run_id: str | None = None,
+    follow_up: bool = False,
 ) -> Choice:
     """Choose what to do about one customer.
 
@@ -134,9 +151,15 @@ def choose(
     ----------
     requests
         All rows of the customer, in any order.
+    run_id
+        The broadcast that asks. A part of it that was cut off comes back after an hour or, where hours or a
+        pause are in the way, after days: what this very run wrote is settled first, whatever its age.
     follow_up
         Whether this is about reminders only.
     """
+    own = _asked_by(run_id, requests, now)
+    if own is not None:
+        return Settle(own)
     last = last_asked(requests)
     if follow_up:
         return remind(last, now, policy)
@@ -149,7 +172,7 @@ def choose(
     reminder = remind(last, now, policy)
     if isinstance(reminder, Remind):
         return reminder
-    if last.run_id is not None and now < last.asked_at + UNSETTLED:
+    if _is_unsettled(last, last.asked_at, now, policy):
         return Settle(last)
     return occasion if isinstance(occasion, Nothing) else Nothing(AskReason.COOLDOWN)
 
@@ -195,6 +218,34 @@ def reminder_useful_until(request: ReviewRequest, policy: OccasionPolicy) -> dat
     if policy.reminder_delay is None or request.asked_at is None:
         return None
     return request.asked_at + policy.reminder_delay + REMINDER_WINDOW
+
+
+def _asked_by(run_id: str | None, requests: Collection[ReviewRequest], now: datetime) -> ReviewRequest | None:
+    if run_id is None:
+        return None
+    return last_asked(
+        [
+            request
+            for request in requests
+            if request.run_id == run_id and request.asked_at and now < request.asked_at + LONGEST_RUN
+        ]
+    )
+
+
+def _is_unsettled(request: ReviewRequest, asked_at: datetime, now: datetime, policy: OccasionPolicy) -> bool:
+    """Whether nobody may have noticed yet that the text of a request never went out."""
+    if now < asked_at + UNSETTLED:
+        # A single event is delivered again until it is done.
+        return request.run_id is not None
+    if request.answered_at is not None or request.reminded_at is not None:
+        return False
+    ends_at = useful_until(request, policy)
+    if policy.reminder_delay is not None:
+        remind_at = asked_at + policy.reminder_delay
+        if now < remind_at and (ends_at is None or remind_at < ends_at):
+            # Its reminder will look, and in time: no need to look up everybody on each day until then.
+            return False
+    return now < (ends_at or asked_at + max(policy.lifetime, _LEAST_CHECKED))
 
 
 def _newest_open(requests: Collection[ReviewRequest], now: datetime, policy: OccasionPolicy) -> Ask | Nothing:
