@@ -112,6 +112,42 @@ def test_each_person_comes_out_in_one_state():
     assert report.ended_at == START
 
 
+def test_a_part_is_marked_as_begun_before_the_first_of_it_is_asked():
+    marked = []
+
+    class Watching(Answers):
+        def __call__(self, person):
+            marked.append(function.run.begun_key(function.part) in function.store.objects)
+            return super().__call__(person)
+
+    function = PartFunction("a", "b", ask=Watching())
+
+    function.carry_out()
+
+    assert marked == [True, True]
+
+
+def test_a_part_that_is_handed_back_is_not_marked_as_begun():
+    function = PartFunction("a")
+    function.pause.paused = True
+
+    assert function.carry_out().is_untouched
+    assert function.run.begun_key(function.part) not in function.store.objects
+
+
+def test_a_part_that_cannot_be_marked_asks_nobody():
+    function = PartFunction("a")
+
+    def write_json(key, value):
+        raise TransientError("x")
+
+    function.store.write_json = write_json
+
+    with pytest.raises(TransientError):
+        function.carry_out()
+    assert function.ask.calls == []
+
+
 def test_who_left_since_the_snapshot_is_not_asked():
     function = PartFunction("a", "b")
     function.missing = {"b"}

@@ -170,6 +170,126 @@ def test_a_part_without_a_report_goes_again_after_its_claims_have_settled():
     assert again.report_key != lost.report_key
 
 
+def lost(plans, assignment, *, begun):
+    if begun:
+        plans.store.write_json(RUN.begun_key(assignment.part), {})
+
+
+def returned(plans, assignment, **outcome):
+    plans.report(
+        assignment, *(PersonOutcome(user_id=one, **outcome) for one in plans.people(assignment.part))
+    )
+
+
+def to_the_end(plans):
+    """Let the run's time pass; return what its people ended in."""
+    plans.clock.instant = START + timedelta(days=7)
+    assert plans.take().next is Next.DONE
+    progress = plans.progress()
+    return {state: number for state, number in progress["outcomes"].items() if state != "SUPPRESSED"}, {
+        reason: number for reason, number in progress["reasons"].items() if reason != "NO_PHONE"
+    }
+
+
+def test_only_a_part_that_was_begun_may_have_texted():
+    plans = Plans(2)
+    begun, unbegun = plans.wave(plans.take())
+    lost(plans, begun, begun=True)
+
+    plans.clock.instant = plans.take().until
+    wave = [assignment.part for assignment in plans.wave(plans.take())]
+
+    assert [(part.key, part.may_have_texted) for part in wave] == [
+        (begun.part.key, True),
+        (unbegun.part.key, False),
+    ]
+    assert [(part.failures, part.outages) for part in wave] == [(1, 0), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    "unsure",
+    [
+        {"state": "IN_FLIGHT"},
+        {"state": "REMAINING", "reason": "SERVICE_UNAVAILABLE"},
+        {"state": "REMAINING", "reason": "UNEXPECTED_ERROR"},
+        None,
+    ],
+)
+def test_who_may_have_been_texted_stays_so_until_the_ledger_was_asked(unsure):
+    plans = Plans(2)
+    first, other = plans.wave(plans.take())
+    if unsure is None:
+        lost(plans, first, begun=True)
+    else:
+        returned(plans, first, **unsure)
+    returned(plans, other, state="REMAINING", reason="OUT_OF_TIME")
+    turn = plans.take()
+    if turn.next is Next.SEND:
+        (assignment,) = plans.wave(turn)
+        returned(plans, assignment, state="REMAINING", reason="OUT_OF_TIME")
+    plans.clock.instant = START + timedelta(minutes=2)
+    for assignment in plans.wave(plans.take()):
+        returned(plans, assignment, state="REMAINING", reason="OUT_OF_TIME")
+
+    ended = to_the_end(plans)
+
+    assert ended == ({"UNCERTAIN": 3}, {"PART_FAILED": 3, "RUN_EXPIRED": 3})
+
+
+def test_an_attempt_that_began_after_it_was_given_up_is_found_when_the_run_ends():
+    plans = Plans(1)
+    (assignment,) = plans.wave(plans.take())
+    plans.take()
+    # Step Functions lost the call; Lambda carries it out all the same, and dies.
+    lost(plans, assignment, begun=True)
+
+    assert to_the_end(plans) == ({"UNCERTAIN": 3}, {"PART_FAILED": 3})
+
+
+def test_marks_are_looked_for_only_where_reports_are_missing():
+    plans = Plans(2)
+    read = []
+    real = plans.store.read_json
+
+    def read_json(keys, *, prefix):
+        read.append(prefix)
+        return real(keys, prefix=prefix)
+
+    plans.store.read_json = read_json
+    one, other = plans.wave(plans.take())
+    all_accepted(plans, one)
+    returned(plans, other, state="REMAINING", reason="OUT_OF_TIME")
+    (again,) = plans.wave(plans.take())
+    assert RUN.begun_prefix not in read
+
+    plans.take()
+
+    assert again.part.people == 3
+    assert read.count(RUN.begun_prefix) == 1
+
+
+def test_of_two_calls_at_once_each_has_a_manifest_of_its_own():
+    plans = Plans(1)
+    before = dict(plans.store.objects)
+    answered = plans.take()
+    written = dict(plans.store.objects)
+    # The other call has read the plan before this one wrote it, and finds other parts due.
+    plans.store.objects = before | {"padding": "1"}
+    other = plans.take(after=0)
+
+    assert other.manifest_key != answered.manifest_key
+    assert answered.manifest_key in written
+
+
+def test_a_part_written_by_an_earlier_version_is_read():
+    part = Part(key="runs/r/parts/1.jsonl", group=EAST, people=3)
+
+    assert "mayHaveTexted" not in part.to_json()
+    assert Part.from_json(part.to_json()) == part
+    unsure = Part(key=part.key, group=EAST, people=3, may_have_texted=True)
+    assert Part.from_json(unsure.to_json()) == unsure
+
+
 def test_a_report_that_comes_late_does_not_count():
     plans = Plans(1)
     (lost,) = plans.wave(plans.take())

@@ -35,7 +35,12 @@ def check(machine, summary, people, *, run_id="run"):
     assert summary["outcomes"] == dict(sorted(Counter(state for state, _ in states.values()).items()))
     assert machine.progress(run_id)["remaining"] == summary["outcomes"].get("REMAINING", 0)
     left = {"REMAINING", "DEFERRED"} & summary["outcomes"].keys()
-    assert summary["complete"] is (not left and "PART_FAILED" not in summary["reasons"])
+    assert summary["complete"] is (not left and {"PART_FAILED", "RUN_EXPIRED"}.isdisjoint(summary["reasons"]))
+    not_texted = {
+        people[one].phone for one, (state, _) in states.items() if state in ("REMAINING", "DEFERRED")
+    }
+    not_texted |= {people[one].phone for one, state in states.items() if state[1] == "RUN_EXPIRED"}
+    assert not_texted.isdisjoint(machine.texted)
     check_texts(machine)
 
 
@@ -94,6 +99,7 @@ def test_a_child_that_always_dies_leaves_its_people_and_costs_nobody_else_a_text
         (people,) = machine.store.read_people([assignment.part.key])
         if "u005" in people:
             deaths.append(machine.clock.now())
+            machine.store.write_json(assignment.run.begun_key(assignment.part), {})
             return None
         return real(assignment)
 
@@ -348,6 +354,8 @@ def test_a_run_gives_up_after_its_time():
     check(machine, summary, machine.customers)
     assert summary["outcomes"] == {"SUPPRESSED": 6}
     assert summary["reasons"] == {"RUN_EXPIRED": 6}
+    # They still have something due, and only another run asks them.
+    assert summary["complete"] is False
     assert machine.clock.now() == START + timedelta(hours=3)
 
 
@@ -458,6 +466,87 @@ def test_who_was_texted_before_every_function_of_the_part_died_is_not_said_to_be
     assert len(machine.texted) == 3
 
 
+def stopped_by_opt_outs():
+    machine = Machine(crowd(9), per_part=9, stop_rules=StopRules(min_volume=1))
+    machine.carrier.on_text = lambda texts: machine.counts.add("run", delivered=5, opted_out=3)
+    return machine
+
+
+def stopped_by_its_time():
+    return Machine(crowd(9), per_part=9, expires_after=timedelta(seconds=50))
+
+
+def stopped_by_its_budget():
+    return Machine(crowd(18), per_part=9, limits=SpendLimits(per_campaign=881 * 5))
+
+
+@pytest.mark.parametrize("machine_of", [stopped_by_opt_outs, stopped_by_its_time, stopped_by_its_budget])
+def test_a_run_that_ends_early_says_of_nobody_whom_a_dead_function_texted_that_they_were_not(machine_of):
+    machine = machine_of()
+    machine.crash_parts = iter([24])
+
+    summary = machine.run()
+
+    assert machine.died == 1
+    assert machine.texted
+    check(machine, summary, machine.customers)
+    texted = {machine.states()[one.id] for one in machine.customers.values() if one.phone in machine.texted}
+    assert texted <= {("UNCERTAIN", "PART_FAILED"), ("ACCEPTED", None)}
+    assert ("UNCERTAIN", "PART_FAILED") in texted
+    assert not summary["complete"]
+
+
+def test_a_part_whose_functions_never_begin_is_left_and_nobody_of_it_counts_as_texted():
+    machine = Machine(crowd(6))
+    calls = []
+    real = machine._send_part
+
+    def send_part(assignment):
+        (people,) = machine.store.read_people([assignment.part.key])
+        if "u005" in people:
+            # Lambda has no function free, or none that starts.
+            calls.append(machine.clock.now())
+            return None
+        return real(assignment)
+
+    machine._send_part = send_part
+
+    summary = machine.run()
+
+    check(machine, summary, machine.customers)
+    assert summary["outcomes"] == {"ACCEPTED": 3, "REMAINING": 3}
+    assert summary["reasons"] == {"SERVICE_UNAVAILABLE": 3}
+    gaps = [round((later - earlier).total_seconds()) for earlier, later in pairwise(calls)]
+    assert gaps == [61, 122, 244, 488, *[900] * 19]
+
+
+def test_functions_that_do_not_begin_for_an_hour_cost_nobody_the_text():
+    machine = Machine(crowd(6))
+    real = machine._send_part
+
+    def send_part(assignment):
+        if machine.clock.now() - START > timedelta(hours=1):
+            real(assignment)
+
+    machine._send_part = send_part
+
+    summary = machine.run()
+
+    check(machine, summary, machine.customers)
+    assert summary["outcomes"] == {"ACCEPTED": 6}
+
+
+def test_a_dry_run_whose_functions_never_begin_ends_soon():
+    machine = Machine(crowd(6))
+    machine._send_part = lambda assignment: None
+
+    summary = machine.run(given={"dryRun": True})
+
+    assert summary["outcomes"] == {"REMAINING": 6}
+    assert summary["reasons"] == {"SERVICE_UNAVAILABLE": 6}
+    assert machine.clock.now() - START < timedelta(minutes=20)
+
+
 @pytest.mark.parametrize(("given", "hours"), [({}, (4.5, 5.5)), ({"dryRun": True}, (0.2, 0.3))])
 def test_a_service_that_never_answers_ends_the_run(given, hours):
     machine = Machine(crowd(6))
@@ -488,6 +577,7 @@ def test_an_outage_does_not_count_as_deaths_of_the_function():
     def send_part(assignment):
         if assignment.part.outages > 5 and not dead:
             dead.append(assignment)
+            machine.store.write_json(assignment.run.begun_key(assignment.part), {})
             return None
         return real_part(assignment)
 
@@ -577,6 +667,7 @@ def test_whatever_dies_and_whenever_everybody_ends_in_one_state_and_is_texted_on
         crash_steps=iter(data.draw(crashes, "crashes of steps")),
         crash_parts=iter(data.draw(crashes, "crashes of parts")),
         part_seconds=data.draw(st.sampled_from([3, 235]), "seconds of a part"),
+        expires_after=data.draw(st.sampled_from([timedelta(days=7), timedelta(minutes=3)]), "its time"),
         limits=data.draw(
             st.sampled_from([SpendLimits(), SpendLimits(per_day=881 * 7), SpendLimits(per_campaign=881 * 9)]),
             "budget",
@@ -622,5 +713,5 @@ def test_whatever_dies_and_whenever_everybody_ends_in_one_state_and_is_texted_on
     accepted = {everybody[one].phone for one, (state, _) in machine.states().items() if state == "ACCEPTED"}
     assert accepted <= set(machine.texted)
     remaining = {reason for state, reason in machine.states().values() if state == "REMAINING"}
-    assert remaining <= {"PART_FAILED", "CAMPAIGN_BUDGET"}
+    assert remaining <= {"CAMPAIGN_BUDGET"}
     assert machine.errors == []

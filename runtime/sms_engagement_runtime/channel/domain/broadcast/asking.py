@@ -39,7 +39,7 @@ _READING_LASTS: Final = timedelta(seconds=15)
 _ATTEMPTS: Final = 3
 # Seconds before another attempt at reading the people of a part; each has the client's own behind it.
 _FIND_PAUSES: Final = (1.0, 3.0)
-# Proven not sent, and likely to go better in a moment.
+# Likely to go better in a moment. Whom the text reached all the same, the ledger knows then.
 _TRIED_AGAIN: Final[frozenset[str | None]] = frozenset(
     {RunReason.SERVICE_UNAVAILABLE, Reason.THROTTLED, Reason.CONTACT_CHANGED}
 )
@@ -127,6 +127,8 @@ class PartAsker[Person]:
         run, part = assignment.run, assignment.part
         ends_at = None if run.is_dry else last_text_at(self.hours_of(part.group), self.clock.now())
         (people,) = self.store.read_people([part.key])
+        # Before the first of them is asked: a part without this mark texted nobody.
+        self.store.write_json(run.begun_key(part), {"begunAt": self.clock.now().isoformat()})
         outcomes, stop = self._ask_all(people, ends_at, is_dry=run.is_dry)
         final = [outcome for outcome in outcomes if _is_settled(outcome, is_dry=run.is_dry)]
         result_key = None

@@ -55,6 +55,7 @@ class _Kind(NamedTuple):
     group: str
     failures: int
     outages: int
+    may_have_texted: bool
     slot: int | None
 
 
@@ -95,10 +96,11 @@ class PartWriter:
         not_before: datetime | None = None,
         failures: int = 0,
         outages: int = 0,
+        may_have_texted: bool = False,
     ) -> None:
         """Add a person to a part with others of the group whose turn comes at about the same time."""
         slot = None if not_before is None else (not_before - _EPOCH) // _SLOT
-        kind = _Kind(group, failures, outages, slot)
+        kind = _Kind(group, failures, outages, may_have_texted, slot)
         waiting = self._waiting.setdefault(kind, _Waiting())
         waiting.people.append(recipient_id)
         if not_before is not None:
@@ -121,6 +123,7 @@ class PartWriter:
                 "group": kind.group,
                 "failures": kind.failures,
                 "outages": kind.outages,
+                "mayHaveTexted": kind.may_have_texted,
                 "notBefore": None if waiting.not_before is None else waiting.not_before.isoformat(),
                 "people": waiting.people,
             }
@@ -137,6 +140,7 @@ class PartWriter:
                     not_before=instant(row["notBefore"]),
                     failures=row["failures"],
                     outages=row["outages"],
+                    may_have_texted=row.get("mayHaveTexted", False),
                 )
 
     def _write(self, kind: _Kind) -> None:
@@ -148,6 +152,7 @@ class PartWriter:
             not_before=waiting.not_before,
             failures=kind.failures,
             outages=kind.outages,
+            may_have_texted=kind.may_have_texted,
         )
         self._store.write_people(part.key, waiting.people)
         self._people -= part.people

@@ -8,7 +8,7 @@ stored before it is given. A turn that is asked for again, because the answer go
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -45,7 +45,8 @@ MAX_FAILURES: Final = 5
 """Attempts at a part whose function dies, or at a person whose turn ends in an error that nobody foresaw."""
 
 MAX_OUTAGES: Final = 24
-"""Attempts at a person for whom a service does not answer: five hours, with the waits between them.
+"""Attempts at a person for whom a service does not answer, or at a part whose function does not begin: five
+hours, with the waits between them.
 
 A service is not away for that long. A right that is missing is, and a new run asks once it is there.
 """
@@ -70,6 +71,11 @@ _OUTAGES: Final[frozenset[str | None]] = frozenset(
     {RunReason.SERVICE_UNAVAILABLE, Reason.THROTTLED, Reason.CONTACT_CHANGED}
 )
 """Reasons that pass by themselves: each further attempt waits longer."""
+
+_MAY_HAVE_TEXTED: Final[frozenset[str | None]] = frozenset(
+    {RunReason.SERVICE_UNAVAILABLE, RunReason.UNEXPECTED_ERROR}
+)
+"""Reasons of attempts that may have ended behind the call to the carrier."""
 
 
 class Next(StrEnum):
@@ -280,7 +286,7 @@ class Planner:
             held_until = self._held_until(progress, now)
             if held_until is not None:
                 return self._wait(progress, held_until, now)
-        return self._send(progress, now)
+        return self._send(progress, names, now)
 
     def _end_early(self, progress: Progress, names: Names, now: datetime) -> None:
         """Give everybody who is left their last state, where the run is at its end before they are."""
@@ -316,7 +322,7 @@ class Planner:
             progress.hold_reason = None
         return progress.hold_until
 
-    def _send(self, progress: Progress, now: datetime) -> Turn:
+    def _send(self, progress: Progress, names: Names, now: datetime) -> Turn:
         is_dry = progress.run.is_dry
         wave = choose_wave(
             progress.parts,
@@ -330,7 +336,8 @@ class Planner:
             return self._wait(progress, first, now)
         progress.waves += 1
         progress.parts, progress.wave_parts = list(wave.later), list(wave.parts)
-        manifest_key = progress.run.wave_key(progress.waves)
+        # Named by the call: of two at once, the one whose answer counts may have chosen other parts.
+        manifest_key = progress.run.wave_key(f"{progress.waves:05}-{names()}")
         self.store.write_json(
             manifest_key,
             [
@@ -377,14 +384,21 @@ class _Harvest:
         keys = [_report_key(progress, part) for part in wave_parts]
         reports = self._store.read_json(keys, prefix=progress.run.report_prefix(progress.waves))
         stops: list[PartReport] = []
+        lost: list[Part] = []
         for part, report in zip(wave_parts, reports, strict=True):
             if report is None:
-                self._take_back_failed(part)
+                lost.append(part)
                 continue
             read = PartReport.from_json(report)
             self._take_in(part, read)
             if read.stopped_by is not None:
                 stops.append(read)
+        begun = _begun(progress.run, self._store, lost)
+        for part in lost:
+            if part.key in begun:
+                self._take_back_failed(part)
+            else:
+                self._take_back_unbegun(part)
         self._writer.flush()
         self._left.flush()
         progress.tally += self._left.tally
@@ -424,7 +438,14 @@ class _Harvest:
         else:
             not_before = None
         self._writer.add(
-            part.group, outcome.user_id, not_before=not_before, failures=failures, outages=outages
+            part.group,
+            outcome.user_id,
+            not_before=not_before,
+            failures=failures,
+            outages=outages,
+            may_have_texted=part.may_have_texted
+            or outcome.state == OutcomeState.IN_FLIGHT
+            or outcome.reason in _MAY_HAVE_TEXTED,
         )
 
     @property
@@ -434,27 +455,28 @@ class _Harvest:
 
     def _take_back_failed(self, part: Part) -> None:
         failures = part.failures + 1
+        # The function that died may have texted some of them first, and nobody wrote down whom.
+        died = replace(part, failures=failures, may_have_texted=True)
         if failures >= MAX_FAILURES:
-            # The functions that died may have texted some of them first, and nobody wrote down whom.
-            state = REMAINING if self._progress.run.is_dry else OutcomeState.UNCERTAIN
-            for people in self._store.read_people([part.key]):
-                for recipient_id in people:
-                    self._left.add(
-                        PersonOutcome(user_id=recipient_id, state=state, reason=RunReason.PART_FAILED)
-                    )
+            self._leave(died, RunReason.PART_FAILED)
             return
         # Whom the function that died had claimed a text for is known to be uncertain by then.
         not_before = self._now + _doubling(_FIRST_BACK_OFF, failures - 1, _LAST_BACK_OFF)
-        self._back.append(
-            Part(
-                key=part.key,
-                group=part.group,
-                people=part.people,
-                not_before=not_before,
-                failures=failures,
-                outages=part.outages,
-            )
-        )
+        self._back.append(replace(died, not_before=not_before))
+
+    def _take_back_unbegun(self, part: Part) -> None:
+        """Put off a part of which nobody was asked: Lambda did not take the call, or the map had a fault."""
+        outages = part.outages + 1
+        if outages >= self._most_outages:
+            self._leave(part, RunReason.SERVICE_UNAVAILABLE)
+            return
+        not_before = self._now + _doubling(_FIRST_BACK_OFF, outages - 1, _LAST_BACK_OFF)
+        self._back.append(replace(part, outages=outages, not_before=not_before))
+
+    def _leave(self, part: Part, reason: str) -> None:
+        for people in self._store.read_people([part.key]):
+            for recipient_id in people:
+                self._left.add(_left_out(self._progress.run, part, recipient_id, REMAINING, reason))
 
     def _hold(self, stops: Sequence[PartReport]) -> None:
         progress = self._progress
@@ -474,14 +496,33 @@ class _Harvest:
 def give_up(
     progress: Progress, store: RunStore, names: Names, parts: Sequence[Part], *, state: str, reason: str
 ) -> None:
-    """Give all people of these parts their last state, and count them."""
-    writer = OutcomeWriter(progress.run, store, names=names)
-    for people in store.read_people([part.key for part in parts]):
+    """Give all people of these parts their last state, and count them.
+
+    Nobody who may have been texted is said not to have been: an attempt at a part of theirs began, and how it
+    ended is not known.
+    """
+    run = progress.run
+    writer = OutcomeWriter(run, store, names=names)
+    begun = frozenset[str]() if run.is_dry else _begun(run, store, parts)
+    for part, people in zip(parts, store.read_people([part.key for part in parts]), strict=True):
+        known = replace(part, may_have_texted=True) if part.key in begun else part
         for recipient_id in people:
-            writer.add(PersonOutcome(user_id=recipient_id, state=state, reason=reason))
+            writer.add(_left_out(run, known, recipient_id, state, reason))
     writer.flush()
     progress.tally += writer.tally
     progress.results += [Result(key=key) for key in writer.keys]
+
+
+def _begun(run: Run, store: RunStore, parts: Sequence[Part]) -> frozenset[str]:
+    """Return the keys of those parts that a function began to ask, of which no report counts yet."""
+    marks = store.read_json([run.begun_key(part) for part in parts], prefix=run.begun_prefix) if parts else ()
+    return frozenset(part.key for part, mark in zip(parts, marks, strict=True) if mark is not None)
+
+
+def _left_out(run: Run, part: Part, recipient_id: str, state: str, reason: str) -> PersonOutcome:
+    if part.may_have_texted and not run.is_dry:
+        state, reason = OutcomeState.UNCERTAIN, RunReason.PART_FAILED
+    return PersonOutcome(user_id=recipient_id, state=state, reason=reason)
 
 
 def look_at(run: Run, *, store: RunStore, now: datetime) -> dict[str, Any] | None:

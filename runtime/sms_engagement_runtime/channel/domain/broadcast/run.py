@@ -10,7 +10,8 @@ key                                content
 ``parts/000001-….jsonl``           people to ask: ``{"userId"}`` a line; no phone number, no name
 ``audience.json``                  `Audience`: written last by the snapshot
 ``plan.json``                      how far the run is (``planning.Progress``)
-``waves/00001.json``               array of the parts that are sent at once, read by the Distributed Map
+``waves/00001-….json``             array of the parts that are sent at once, read by the Distributed Map
+``begun/….json``                   a function has begun to ask the people of that part
 ``reports/00001/….json``           what a part of that wave came to: `PartReport`
 ``results/….jsonl``                one line a person whose state is final: `PersonOutcome`
 ``results.json``                   array of the keys of the results that count
@@ -125,13 +126,25 @@ class Run:
         digest = f"-{sha256(self.run_id.encode()).hexdigest()[:_DIGEST_LENGTH]}"
         return self.run_id[: longest - len(digest)] + digest + FOLLOW_UP_SUFFIX
 
-    def wave_key(self, wave: int) -> str:
-        """Parts of a wave, counted from 1."""
-        return f"{self.prefix}waves/{wave:05}.json"
+    def wave_key(self, name: str) -> str:
+        """Parts of a wave."""
+        return f"{self.prefix}waves/{name}.json"
 
     def report_prefix(self, wave: int) -> str:
         """Where the reports of a wave lie."""
         return f"{self.prefix}reports/{wave:05}/"
+
+    @property
+    def begun_prefix(self) -> str:
+        """Where it is marked which parts were begun."""
+        return f"{self.prefix}begun/"
+
+    def begun_key(self, part: Part) -> str:
+        """Mark that a function began to ask the people of a part: without it, nobody of them was asked.
+
+        One for all attempts: it also tells of an attempt that began after the plan had given it up.
+        """
+        return f"{self.begun_prefix}{part.name}.json"
 
     def part_key(self, name: str) -> str:
         """People of a part."""
@@ -219,8 +232,11 @@ class Part:
     failures
         How often in a row their function died, or asking them ended in an error that nobody foresaw.
     outages
-        How often in a row a service did not answer, or the carrier took nothing. Both make the next attempt
-        wait.
+        How often in a row a service did not answer, their function did not begin, or the carrier took
+        nothing. Both make the next attempt wait.
+    may_have_texted
+        An earlier attempt may have texted some of them and did not say whom. Once set it stays: only the
+        ledger knows, and it is asked in their turn.
     """
 
     key: str
@@ -229,6 +245,7 @@ class Part:
     not_before: datetime | None = None
     failures: int = 0
     outages: int = 0
+    may_have_texted: bool = False
 
     @property
     def name(self) -> str:
@@ -244,6 +261,8 @@ class Part:
             value["failures"] = self.failures
         if self.outages:
             value["outages"] = self.outages
+        if self.may_have_texted:
+            value["mayHaveTexted"] = True
         return value
 
     @classmethod
@@ -256,6 +275,7 @@ class Part:
             not_before=instant(value.get("notBefore")),
             failures=value.get("failures", 0),
             outages=value.get("outages", 0),
+            may_have_texted=value.get("mayHaveTexted", False),
         )
 
 

@@ -10,8 +10,9 @@ from sms_engagement_runtime.channel.domain.broadcast.run import Run, RunStore
 from sms_engagement_runtime.channel.domain.budget import in_dollars
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 
-# Not sent, and to be sent by a later run.
+# Not sent, or nobody knows; a later run asks them.
 _LEFT: Final[frozenset[str]] = frozenset({REMAINING, OutcomeState.DEFERRED})
+_LEFT_REASONS: Final[frozenset[str]] = frozenset({RunReason.PART_FAILED, RunReason.RUN_EXPIRED})
 
 
 def summarise(
@@ -34,9 +35,9 @@ def summarise(
         ``{"runId", "dryRun", "recipients", "customers", "outcomes": {state: n}, "reasons": {code: n},
         "parts", "estimatedCostUsd", "complete", "reason", "follows", "paused", "stoppedBy", "waves"}``.
         ``recipients`` are the people in parts, ``customers`` everybody whom the source named; ``outcomes``
-        adds up to ``customers``. Not ``complete`` where anybody is ``REMAINING`` or ``DEFERRED``, or was in a
-        part that failed: a new run takes care of them. ``followUp`` is there only where a run is to follow:
-        its name.
+        adds up to ``customers``. Not ``complete`` where anybody is ``REMAINING`` or ``DEFERRED``, was in a
+        part that failed, or still waited when the run expired: a new run takes care of them. ``followUp``
+        is there only where a run is to follow: its name.
     """
     (saved,) = store.read_json([run.plan_key], prefix=run.prefix)
     progress = Progress.from_json(saved)
@@ -50,7 +51,7 @@ def summarise(
         "reasons": dict(tally.reasons),
         "parts": tally.parts,
         "estimatedCostUsd": in_dollars(tally.parts * millicents_per_part),
-        "complete": _LEFT.isdisjoint(tally.outcomes) and RunReason.PART_FAILED not in tally.reasons,
+        "complete": _LEFT.isdisjoint(tally.outcomes) and _LEFT_REASONS.isdisjoint(tally.reasons),
         "reason": run.reason,
         "follows": run.follows,
         "paused": run.is_dry and is_paused,
