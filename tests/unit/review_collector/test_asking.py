@@ -839,6 +839,25 @@ class TestComingBack:
         assert (outcome.state, len(system.sender.sent)) == ("SUPPRESSED", 1)
         assert system.row().asked_at is None
 
+    def test_a_run_knows_whom_it_texted_where_another_one_wrote_over_its_row(self, system):
+        def other_run():
+            # It writes over the row of the first one, whose claim goes before its own.
+            system.pacer.on_acquire = lambda: system.ledger.rows.update(claimed)
+            assert system.ask_due(run_id="also-monday").state == "ALREADY_SENT"
+            system.ledger.rows.clear()
+
+        first = System()
+        first.ask_due()
+        claimed = dict(first.ledger.rows)
+        system.pacer.on_acquire = other_run
+        first_outcome = system.ask_due()
+        assert system.row().run_id == "also-monday"
+        system.clock.advance(days=2)
+
+        assert system.ask_due() == first_outcome
+        assert system.ask_due(run_id="also-monday").state == "ALREADY_SENT"
+        assert len(system.sender.sent) == 1
+
     def test_a_run_does_not_remind_whom_it_asked_itself(self, system):
         system.ask_due()
         system.clock.advance(days=4)

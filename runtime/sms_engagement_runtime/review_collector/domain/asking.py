@@ -297,7 +297,8 @@ class _Turn:
             case Settle(request):
                 return self._reminded_already(rows) or self._settle(request, rows, follow_up=follow_up)
             case Nothing(reason, until):
-                return self._reminded_already(rows) or _waiting(self.person.user_id, reason, until)
+                already = self._reminded_already(rows) or self._asked_already(rows)
+                return already or _waiting(self.person.user_id, reason, until)
 
     def ask(
         self, occasion: str, row: ReviewRequest | None = None, *, occurred_at: datetime | None = None
@@ -443,6 +444,15 @@ class _Turn:
             # The mark comes after the text, so it may be missing.
             if request.reminded_at is not None or now >= ends_at - REMINDER_WINDOW:
                 text = self._text_of(replace(request, subscriber_id=self.person.subscriber_id), REMINDER)
+                if text is not None and text.campaign_id == self.run_id:
+                    return self._outcome_of(text)
+        return None
+
+    def _asked_already(self, requests: Sequence[ReviewRequest]) -> PersonOutcome | None:
+        """Tell of the text that this very run has sent, where another attempt wrote over its row."""
+        for request in requests:
+            if request.asked_at is not None and self._now < request.asked_at + LONGEST_RUN:
+                text = self._text_of(request, REQUEST)
                 if text is not None and text.campaign_id == self.run_id:
                     return self._outcome_of(text)
         return None
