@@ -25,8 +25,16 @@ from tests.infrastructure.synthesis import (
 
 DEFINITION = ROOT / "constructs" / "sms_engagement" / "channel" / "broadcast.asl.json"
 
-# What ends a process or a call without an answer of our own, and what our own code calls transient.
-PASSING = {"Runtime.ExitError", "Sandbox.Timedout", "ServiceCallError", "States.Timeout"}
+# What ends a process or a call without an answer of our own, and what our own code calls transient. A refusal
+# is among it: while a deployment replaces a policy, AWS denies what it allows before and after. Names are
+# matched exactly, so the subclass is named beside its base.
+PASSING = {
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "ServiceCallError",
+    "ServiceRefusedError",
+    "States.Timeout",
+}
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +129,17 @@ def test_every_step_has_a_time_limit_retries_with_jitter_and_a_way_out(definitio
             errors = [error for error in retry["ErrorEquals"] if error not in PASSING]
             is_ours = name != "Start follow-up run"
             assert all(error.startswith("Lambda.") for error in errors) or not is_ours
+
+
+@pytest.mark.parametrize("name", ["Take audience snapshot", "Plan", "Summarise"])
+def test_a_right_that_is_missing_for_a_moment_does_not_end_a_run(
+    definition: dict[str, Any], name: str
+) -> None:
+    (retry,) = definition["States"][name]["Retry"]
+
+    assert {"ServiceCallError", "ServiceRefusedError"} <= set(retry["ErrorEquals"])
+    # Longer than a deployment takes to replace a policy.
+    assert retry["IntervalSeconds"] * retry["BackoffRate"] ** (retry["MaxAttempts"] - 1) >= 120
 
 
 def test_no_state_is_without_a_way_to_it_and_every_way_leads_to_a_state(definition: dict[str, Any]) -> None:
