@@ -19,6 +19,8 @@ MOST_PEOPLE = 200
 #: Objects of one kind that a report is made from, and their lines: parts and results have thousands each.
 _MOST_OBJECTS = 60
 _MOST_LINES = 1000
+#: All objects of a run; the greatest one of a local cloud has some dozens.
+_MOST_KEYS = 10_000
 
 #: Groups of a report, in the order in which they are shown:
 #: those first whom a reader would not expect.
@@ -105,8 +107,10 @@ class RunFilesReader:
     def read(self, run_id: str) -> RunFiles:
         """Read what there is, up to a bound."""
         prefix = f"runs/{run_id}/"
-        found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix).get("Contents", [])
-        etags = {one["Key"]: one["ETag"] for one in found}
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, PaginationConfig={"MaxItems": _MOST_KEYS}
+        )
+        etags = {one["Key"]: one["ETag"] for page in pages for one in page.get("Contents", [])}
 
         def read(folder: str) -> dict[str, bytes]:
             keys = sorted(key for key in etags if key.startswith(prefix + folder))
