@@ -33,7 +33,7 @@ def _start(tmp_path: Path, program: str, *, mark: str = MARK) -> tuple[subproces
     process = start(
         [sys.executable, "-c", program], log=log, environment=dict(os.environ), mark=mark, folder=tmp_path
     )
-    assert wait_until(lambda: log.read_text().endswith("\n"), seconds=20)
+    assert wait_until(lambda: log.read_text().endswith("\n"), seconds=60)
     return process, log.read_text().strip()
 
 
@@ -88,7 +88,7 @@ def test_a_process_that_ignores_the_polite_signal_is_ended_by_force(
     left = end_all([leader], mark=MARK, grace_seconds=0.2)
 
     assert left == set()
-    assert process.wait(timeout=5) == -9
+    assert process.wait(timeout=60) == -9
 
 
 def test_a_later_process_with_the_same_number_is_left_alone(
@@ -110,7 +110,7 @@ def test_a_process_that_ended_but_was_not_reaped_does_not_run(tmp_path: Path) ->
     )
     identity = ProcessIdentity(pid=process.pid, started="unknown")
 
-    assert wait_until(lambda: identify(process.pid) is None, seconds=20)
+    assert wait_until(lambda: identify(process.pid) is None, seconds=60)
     assert not is_running(identity)
     process.wait()
 

@@ -8,7 +8,7 @@ import pytest
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-SOON = timedelta(seconds=20)
+SOON = timedelta(seconds=60)
 
 
 def waiting_for_a_token(running, **task):

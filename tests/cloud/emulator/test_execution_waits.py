@@ -7,7 +7,7 @@ import pytest
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-SOON = timedelta(seconds=20)
+SOON = timedelta(seconds=60)
 
 
 def wait(seconds, **more):

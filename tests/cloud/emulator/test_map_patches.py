@@ -144,7 +144,7 @@ def test_stopping_ends_the_retries_of_a_child(patched, eventually):
     eventually(lambda: states.describe_map_run(mapRunArn=run["mapRunArn"])["status"] == "ABORTED")
 
     # Five retries with doubling waits would take half a minute.
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 25
 
 
 def test_too_many_failures_stop_the_rest_of_the_map(patched, table):

@@ -32,7 +32,7 @@ def test_it_has_milliseconds(patched):
     # All five at a full second would be one chance in 10 to the 15.
     assert any(not text.endswith(".000Z") for text in texts)
     for text in texts:
-        assert abs(datetime.now(UTC) - datetime.fromisoformat(text)) < timedelta(seconds=30)
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(text)) < timedelta(minutes=5)
 
 
 def test_without_the_patch_it_has_whole_seconds(unpatched):

@@ -13,7 +13,7 @@ import pytest
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-SOON = timedelta(seconds=20)
+SOON = timedelta(seconds=60)
 
 
 def queue(running, **attributes):

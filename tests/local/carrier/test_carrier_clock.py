@@ -17,7 +17,7 @@ TOPIC = "arn:aws:sns:us-east-1:000000000000:events"
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-SOON = timedelta(seconds=20)
+SOON = timedelta(seconds=60)
 
 
 @dataclass
