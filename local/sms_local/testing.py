@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _PORT_BASES = range(20_000, 32_000)
 _POLL_SECONDS = 0.1
 
+#: A Monday with no change of clocks within five weeks and no holiday within two: what a test shows must not
+#: depend on the day on which it runs.
+_CLOCK_START = "2027-02-01T17:00:00+00:00"
+
 #: By which time passes while a test waits for something's end.
 _STEP = timedelta(minutes=1)
 
@@ -51,7 +55,7 @@ def sms_local(*arguments: str, **options: Any) -> subprocess.CompletedProcess[st
     )
 
 
-def eventually[T](look: Callable[[], T], *, seconds: float = 20.0, what: str = "it") -> T:
+def eventually[T](look: Callable[[], T], *, seconds: float = 90.0, what: str = "it") -> T:
     """Return the first true value of `look`; fail the test when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -225,9 +229,9 @@ class Cloud:
 
 @pytest.fixture(scope="session")
 def running_cloud() -> Iterator[Cloud]:
-    """Start an embedded cloud with IAM policies enforced, for the whole test run."""
+    """Start an embedded cloud with IAM policies enforced, always on one day, for the whole test run."""
     base = free_port_base()
-    started = sms_local("up", "--port-base", str(base))
+    started = sms_local("up", "--port-base", str(base), "--clock-start", _CLOCK_START)
     if started.returncode != 0:
         pytest.fail(f"the embedded cloud did not start: {started.stderr.strip()}")
     places = Places(port_base=base)

@@ -34,7 +34,7 @@ def test_a_review_goes_to_the_archive_when_its_time_is_over(quiet_cloud: Cloud) 
 
     table = quiet_cloud.outputs["tables"]["reviews"]
     quiet_cloud.dynamodb.delete_item(TableName=table, Key={"reviewId": {"S": deleted["reviewId"]}})
-    expired_at = int(time.time()) - 60
+    expired_at = int(quiet_cloud.now().timestamp()) - 60
     quiet_cloud.dynamodb.update_item(
         TableName=table,
         Key={"reviewId": {"S": expiring["reviewId"]}},

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -59,13 +59,13 @@ class Desk:
     @property
     def reference(self) -> bytes:
         verified = tokens.verify(
-            self.token, keys=self.keys.by_id, now=datetime.now(UTC), max_lifetime=timedelta(days=8)
+            self.token, keys=self.keys.by_id, now=self.cloud.now(), max_lifetime=timedelta(days=8)
         )
         assert isinstance(verified, tokens.Verified)
         return verified.reference
 
     def mint(self, *, days: float, reference: bytes | None = None) -> str:
-        expires_at = datetime.now(UTC) + timedelta(days=days)
+        expires_at = self.cloud.now() + timedelta(days=days)
         return self.keys.mint(reference or self.reference, expires_at=expires_at)
 
     def spoilt(self, kind: str) -> str:
@@ -84,13 +84,13 @@ class Desk:
             case "future":
                 return self.mint(days=60)
             case "foreign":
-                expires_at = datetime.now(UTC) + timedelta(days=3)
+                expires_at = self.cloud.now() + timedelta(days=3)
                 foreign = b"the key of another installation"
                 return tokens.mint(
                     self.reference, expires_at=expires_at, key_id=self.keys.active, key=foreign
                 )
             case "unknown key":
-                expires_at = datetime.now(UTC) + timedelta(days=3)
+                expires_at = self.cloud.now() + timedelta(days=3)
                 unknown = next(number for number in range(1, 16) if number not in self.keys.by_id)
                 return tokens.mint(self.reference, expires_at=expires_at, key_id=unknown, key=b"k" * 32)
             case "words":

@@ -101,7 +101,7 @@ def test_a_jump_answers_when_receipts_that_fell_due_are_in_the_ledger(timed_clou
     assert [one["at"] for one in due] == sorted(one["at"] for one in due)
     described = timed_cloud.stepfunctions.describe_execution(executionArn=execution)
     assert described["status"] == "SUCCEEDED"
-    assert 4 * HOUR <= described["stopDate"] - described["startDate"] < 4 * HOUR + MINUTE
+    assert 4 * HOUR <= described["stopDate"] - described["startDate"] < 4 * HOUR + 5 * MINUTE
 
 
 def test_a_link_expires_with_the_virtual_time_and_a_new_one_works(timed_cloud: Cloud) -> None:
@@ -196,7 +196,7 @@ def test_the_clock_does_not_go_back(quiet_cloud: Cloud, body: dict[str, Any], se
 
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(sentence)
-    assert before <= quiet_cloud.now() < before + MINUTE
+    assert before <= quiet_cloud.now() < before + 5 * MINUTE
 
 
 @pytest.mark.parametrize(
@@ -232,10 +232,10 @@ def test_time_begins_where_it_is_told_to() -> None:
         try:
             while "simulator answer" not in (line := up.stdout.readline()):
                 assert line, "it ended before the emulator answered"
-            answer = httpx.get(f"{places.carrier_endpoint}/control/clock", timeout=10, trust_env=False)
+            answer = httpx.get(f"{places.carrier_endpoint}/control/clock", timeout=60, trust_env=False)
         finally:
             up.send_signal(signal.SIGINT)
 
     begun = datetime(2027, 3, 12, 17, tzinfo=UTC)
     assert "it is 2027-03-12 17:00 UTC there" in line
-    assert begun <= datetime.fromisoformat(answer.json()["now"]) < begun + MINUTE
+    assert begun <= datetime.fromisoformat(answer.json()["now"]) < begun + 5 * MINUTE

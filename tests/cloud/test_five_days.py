@@ -22,7 +22,7 @@ ANSWERS, STOPS, SILENT, ISLAND, LATE = (
     "+13035550122",
     "+16025550123",
     "+18085550124",
-    "+15125550125",
+    "+13125550125",
 )
 ZONES = {
     ANSWERS: ZoneInfo("America/Los_Angeles"),

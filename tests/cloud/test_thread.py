@@ -1,6 +1,5 @@
 """A text goes out, a review comes back, STOP is honoured: all of it from outside, with IAM enforced."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -89,8 +88,8 @@ def test_start_leads_back(cloud: Cloud) -> None:
     cloud.text_from(ZOE, "stop")
     eventually(lambda: cloud.texts(ZOE), what="the confirmation of the opt-out")
     # The emulator's topics stamp whole seconds, and of two keywords of one instant the opt-out counts.
-    stopped = int(time.time())
-    eventually(lambda: int(time.time()) > stopped, what="the next second")
+    stopped = int(cloud.now().timestamp())
+    eventually(lambda: int(cloud.now().timestamp()) > stopped, what="the next second")
     cloud.text_from(ZOE, "START")
 
     eventually(lambda: len(cloud.texts(ZOE)) == 2, what="the answer to START")
