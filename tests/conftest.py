@@ -47,10 +47,14 @@ settings.register_profile(
 settings.load_profile("repository")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first, so that a mistake shows soon; those in a browser last.
+    """Quick tests first, so that a mistake shows soon; those in a browser last. None hangs for ever.
 
     Playwright keeps an event loop running in this thread until the browser is closed, and nothing else can
     run one meanwhile.
     """
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
     items.sort(key=lambda item: 2 * ("browser" in item.keywords) + ("cloud" in item.keywords))
