@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sms_local.testing import Cloud
-from tests.support.cloud_drive import replace_customers
+from tests.support.cloud_drive import lift_pause, replace_customers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -13,16 +13,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.cloud)
-            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture
 def quiet_cloud(running_cloud: Cloud) -> Cloud:
-    """Leave the embedded cloud without customers, texts, scripted outcomes and faults.
+    """Leave the embedded cloud without customers, texts, scripted outcomes, faults and a pause.
 
     Quicker than `cloud`, which empties everything: what earlier tests stored of their own phones stays, so
     that a test of it uses new ones.
     """
     running_cloud.carrier.delete("/control/messages").raise_for_status()
     replace_customers(running_cloud, [])
+    lift_pause(running_cloud)
     return running_cloud

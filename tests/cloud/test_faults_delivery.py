@@ -153,7 +153,7 @@ def test_a_spent_limit_pauses_everything_until_somebody_resumes(quiet_cloud: Clo
     )
 
     run = start_broadcast(quiet_cloud)
-    eventually(lambda: progress_of(quiet_cloud, run)["reason"] == "PAUSED", seconds=60, what="the pause")
+    eventually(lambda: progress_of(quiet_cloud, run)["reason"] == "PAUSED", what="the pause")
     quiet_cloud.advance(timedelta(hours=2))
     while_paused = asked_phones(quiet_cloud)
     command(quiet_cloud, "resume")

@@ -1,12 +1,23 @@
 """Single texts in the embedded cloud: what waits for its hour, the reminder, and the digest of the day."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sms_local.testing import Cloud, eventually
-from tests.support.cloud_drive import Customer, client, new_phone, replace_customers, requests_to, token_in
+from tests.support.cloud_drive import (
+    Customer,
+    client,
+    new_phone,
+    replace_customers,
+    requests_to,
+    token_in,
+    wait_for_flag,
+)
 
 TOKYO, NEW_YORK = ZoneInfo("Asia/Tokyo"), ZoneInfo("America/New_York")
 REQUEST, REMINDER = "Please review your recent purchase", "A reminder to review your recent purchase"
@@ -105,6 +116,7 @@ def test_a_request_during_a_pause_goes_out_when_it_is_over(quiet_cloud: Cloud) -
     cloud = quiet_cloud
     user_id, phone = customer_at(cloud, 12)
     pause(cloud, paused=True)
+    wait_for_flag()
     try:
         ask(cloud, user_id, "order-19")
         eventually(lambda: waits_of(cloud, user_id, "ReviewRequested"), what="the wait")
@@ -128,6 +140,16 @@ def pause(cloud: Cloud, *, paused: bool) -> None:
         TableName=cloud.outputs["tables"]["contacts"],
         Item={"subscriberId": {"S": "control"}, "record": {"S": "sending"}, "paused": {"BOOL": paused}},
     )
+
+
+def test_the_console_script_pauses_and_resumes(quiet_cloud: Cloud) -> None:
+    def script(name: str) -> int:
+        place = ["--contacts-table", quiet_cloud.outputs["tables"]["contacts"]]
+        place += ["--endpoint-url", quiet_cloud.places.aws_endpoint]
+        installed = Path(sys.executable).with_name("sms-engagement")
+        return subprocess.run([installed, name, *place], check=False, timeout=120).returncode
+
+    assert [script(name) for name in ("status", "pause", "status", "resume", "status")] == [0, 0, 3, 0, 0]
 
 
 def test_an_occasion_is_asked_about_by_the_next_daily_broadcast(quiet_cloud: Cloud) -> None:

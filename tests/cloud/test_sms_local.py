@@ -107,7 +107,7 @@ def test_a_process_that_crashes_during_the_start_is_named_and_nothing_is_left(pl
 
         os.kill(carrier, signal.SIGKILL)
 
-        _, said = up.communicate(timeout=60)
+        _, said = up.communicate(timeout=120)
 
     assert up.returncode == 1
     assert "the carrier simulator stopped (signal 9)" in said
@@ -125,7 +125,7 @@ def test_an_interrupted_start_leaves_nothing(places: Places, number: signal.Sign
 
         up.send_signal(number)
 
-        _, said = up.communicate(timeout=60)
+        _, said = up.communicate(timeout=120)
 
     assert up.returncode == 130
     assert "nothing is left running" in said
@@ -149,7 +149,7 @@ def test_what_the_demo_started_ends_with_ctrl_c(places: Places) -> None:
             demo.send_signal(signal.SIGINT)
             time.sleep(0.05)
 
-        demo.communicate(timeout=60)
+        demo.communicate(timeout=120)
 
     assert demo.returncode == 0
     assert_nothing_left(places)

@@ -1,18 +1,19 @@
 """Drives the embedded cloud in tests: customers, runs, texts, links, and what was stored and logged."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from itertools import count
+from time import monotonic
 from typing import Any
 
+from sms_engagement_runtime.channel.adapters.pause import CONTROL_KEY
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
+from sms_engagement_runtime.commands.main import ExitStatus, main
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeys, parse_keys
 from sms_local.outputs import output_value
 from sms_local.testing import Cloud, eventually
@@ -20,14 +21,14 @@ from sms_local.testing import Cloud, eventually
 #: Area codes of the United States and Canada that no demo person has, in no state with hours of its own: what
 #: becomes of a person must not depend on how many others tests made before. Behind each, 555-0100 to 555-0199
 #: are set aside for fiction (NANPA).
-_AREA_CODES = (
+AREA_CODES = (
     207,
     213,
     217,
     215,
     216,
     303,
-    305,
+    315,
     313,
     314,
     416,
@@ -36,12 +37,18 @@ _AREA_CODES = (
     604,
     612,
     702,
-    713,
+    773,
     801,
     704,
     901,
     916,
 )
+#: Time passes by a minute after so many looks in vain, five seconds or more.
+_LOOKS_A_STEP = 50
+
+#: For how long a function believes a pause flag that it read, by the machine's own clock, and some more.
+_FLAG_SECONDS = 1.2
+
 _numbers = count()
 _people = count(1000)
 _LINK = re.compile(r"/r/([A-Za-z0-9_-]{40})(?![A-Za-z0-9_-])")
@@ -61,7 +68,7 @@ class Customer:
 def new_phone() -> str:
     """Return a number of fiction in E.164 that this test run has not used: nobody knows it yet."""
     index = next(_numbers)
-    return f"+1{_AREA_CODES[index // 100]}55501{index % 100:02}"
+    return f"+1{AREA_CODES[index // 100]}55501{index % 100:02}"
 
 
 def new_customers(number: int, *, name: str | None = "Sam Reed") -> list[Customer]:
@@ -142,7 +149,7 @@ def progress_of(cloud: Cloud, execution_arn: str) -> dict[str, Any]:
         except s3.exceptions.NoSuchKey:
             return None
 
-    progress = eventually(written, seconds=60, what="the first turn of the run")
+    progress = eventually(written, what="the first turn of the run")
     assert progress is not None
     return progress
 
@@ -197,32 +204,49 @@ def consents_of(cloud: Cloud, phone: str) -> set[str]:
     subscriber = subscriber_of(cloud, phone)
     rows = cloud.rows("contacts")
     own = [row for row in rows if row["subscriberId"] == subscriber and row["record"] == "contact"]
-    return {state for row in own for state in row["consents"].values()}
+    return {state for row in own for state in row.get("consents", {}).values()}
 
 
 def inbound(cloud: Cloud, **fields: Any) -> str:
     """Send a text from a phone, wait until nothing is left to be done about it, and return its id.
+
+    What was delivered twice is drained, too. For `fields` see `handled_inbound`.
+    """
+    inbound_id = handled_inbound(cloud, **fields)
+    wait_until_empty(cloud, "Inbound")
+    return inbound_id
+
+
+def handled_inbound(cloud: Cloud, **fields: Any) -> str:
+    """Send a text from a phone, wait until it is handled, and return its id; its answer may still wait.
 
     `fields` are those of the carrier's control API; ``from_`` stands for ``from``.
     """
     fields = {name.rstrip("_"): value for name, value in fields.items()}
     answer = cloud.carrier.post("/control/inbound", json=fields).raise_for_status()
     inbound_id: str = answer.json()["inbound_message_id"]
-    wait_until_empty(cloud, "Inbound")
-    marked = cloud.dynamodb.get_item(
-        TableName=cloud.outputs["tables"]["contacts"],
-        Key={"subscriberId": {"S": f"inbound#{inbound_id}"}, "record": {"S": "handled"}},
-        ConsistentRead=True,
-    )
-    assert "Item" in marked, "an inbound text that was not handled"
+
+    def is_marked() -> bool:
+        marked = cloud.dynamodb.get_item(
+            TableName=cloud.outputs["tables"]["contacts"],
+            Key={"subscriberId": {"S": f"inbound#{inbound_id}"}, "record": {"S": "handled"}},
+            ConsistentRead=True,
+        )
+        return "Item" in marked
+
+    _in_its_time(cloud, is_marked, what="the mark of an inbound text that was handled")
     return inbound_id
 
 
 def wait_until_empty(cloud: Cloud, part_of_name: str) -> None:
-    """Wait until the queues whose name holds this have no message left, waiting or being handled."""
+    """Wait until the queues whose name holds this have no message left, waiting, delayed or being handled."""
     urls = [url for url in cloud.sqs.list_queues()["QueueUrls"] if part_of_name in url]
     assert urls, part_of_name
-    counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    counts = (
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesDelayed",
+        "ApproximateNumberOfMessagesNotVisible",
+    )
 
     def is_empty() -> bool:
         return not any(
@@ -233,7 +257,21 @@ def wait_until_empty(cloud: Cloud, part_of_name: str) -> None:
             ].values()
         )
 
-    eventually(is_empty, what=f"the end of the messages in {part_of_name}")
+    _in_its_time(cloud, is_empty, what=f"the end of the messages in {part_of_name}")
+
+
+def _in_its_time(cloud: Cloud, look: Callable[[], bool], *, what: str) -> None:
+    """Wait until something is true, by the clock: a message that comes again does so minutes later."""
+    looks = count(1)
+
+    def is_true() -> bool:
+        if look():
+            return True
+        is_step = next(looks) % _LOOKS_A_STEP == 0
+        cloud.advance(timedelta(minutes=1) if is_step else timedelta(0))
+        return look()
+
+    eventually(is_true, what=what)
 
 
 def outcome(cloud: Cloud, **fields: Any) -> None:
@@ -325,26 +363,25 @@ def _secret(cloud: Cloud, arn: str) -> str:
 
 
 def command(cloud: Cloud, *arguments: str) -> None:
-    """Run the operators' command on this cloud."""
-    answer = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from sms_engagement_runtime.commands.main import main; sys.exit(main())",
-            *arguments,
-            "--contacts-table",
-            cloud.outputs["tables"]["contacts"],
-            "--endpoint-url",
-            cloud.places.aws_endpoint,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={
-            **os.environ,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        },
+    """Run the operators' command on this cloud; in this process, since a new one takes its time to begin."""
+    place = (
+        "--contacts-table",
+        cloud.outputs["tables"]["contacts"],
+        "--endpoint-url",
+        cloud.places.aws_endpoint,
     )
-    assert answer.returncode == 0, answer.stderr
+    assert main([*arguments, *place]) == ExitStatus.DONE
+
+
+def lift_pause(cloud: Cloud) -> None:
+    """Let sending go on if a test has left it paused, and wait until every function knows."""
+    contacts = cloud.outputs["tables"]["contacts"]
+    answer = cloud.dynamodb.delete_item(TableName=contacts, Key=CONTROL_KEY, ReturnValues="ALL_OLD")
+    if answer.get("Attributes", {}).get("paused", {}).get("BOOL"):
+        wait_for_flag()
+
+
+def wait_for_flag() -> None:
+    """Wait until no function believes the pause flag any more that it read before."""
+    written = monotonic()
+    eventually(lambda: monotonic() - written > _FLAG_SECONDS, what="the next look at the flag")
