@@ -14,7 +14,7 @@ PHONE_SIZED = {"width": 390, "height": 844}
 DESKTOP_SIZED = {"width": 1280, "height": 900}
 
 #: Functions start cold, and the machine may be busy with other work.
-_PATIENCE_MS = 20_000
+_PATIENCE_MS = 60_000
 
 _QUIET = (
     "--no-sandbox",
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @dataclass
