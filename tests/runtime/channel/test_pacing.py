@@ -3,8 +3,10 @@
 import random
 from bisect import bisect_left
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
+from threading import Event
 
 import pytest
 from botocore.exceptions import ClientError
@@ -161,6 +163,18 @@ class TestTable:
 
         with pytest.raises(TransientError, match="the queue changed each time"):
             DynamoRateQueue(Restless(), table=CONTACTS).reserve(SECOND, Lane.PROMOTIONAL, START)
+
+
+class Counted:
+    """A queue, with the number of times that it was asked."""
+
+    def __init__(self, queue):
+        self._queue = queue
+        self.writes = 0
+
+    def reserve(self, length, lane, now):
+        self.writes += 1
+        return self._queue.reserve(length, lane, now)
 
 
 class Counting:
@@ -341,6 +355,32 @@ def test_texts_that_come_together_on_an_idle_queue_wait_for_a_moment_only():
 
     assert channel.queue.calls == 2
     assert max(waited) <= 0.02 + WRITE_SECONDS
+
+
+def test_who_reserves_for_others_is_not_held_up_by_one_of_them_who_sleeps():
+    clock, queue, asleep, wake = FakeClock(START), Counted(FakeRateQueue()), Event(), Event()
+
+    def sleep(_: float) -> None:
+        if not asleep.is_set():
+            asleep.set()
+            assert wake.wait(60)
+
+    pacer = SharedPacer(
+        Rate(parts_per_second=1000), queue=queue, clock=clock, sleep=sleep, jitter=lambda: 0.0
+    )
+    pacer.acquire(1, Lane.PROMOTIONAL)
+    with ThreadPoolExecutor() as threads:
+        sleeper = threads.submit(pacer.acquire, 1, Lane.PROMOTIONAL)
+        try:
+            assert asleep.wait(60)
+            clock.advance(milliseconds=100)
+            other = threads.submit(pacer.acquire, 1, Lane.PROMOTIONAL).result(60)
+            assert not sleeper.done()
+        finally:
+            wake.set()
+
+    assert sleeper.result().at != other.at
+    assert queue.writes == 2
 
 
 def test_all_processes_get_their_share():

@@ -315,40 +315,49 @@ class SharedPacer:
             if isinstance(decision, Reserved):
                 return decision.start
         waiting.append(ticket)
-        deadline = self._clock.now() + LONGEST_WAIT
-        with self._turns[lane]:
-            try:
-                while ticket.slot is None:
-                    self._serve(lane, deadline)
-            except BaseException:
-                # Only who has the turn takes tickets away, so it is there still.
-                waiting.remove(ticket)
-                raise
-        return ticket.slot
+        deadline = now + LONGEST_WAIT
+        try:
+            while True:
+                # Nobody sleeps while having the turn: those who were served meanwhile must not wait for it.
+                with self._turns[lane]:
+                    if ticket.slot is not None:
+                        return ticket.slot
+                    wake_at = self._serve(lane, deadline)
+                if wake_at is not None:
+                    # Either may be of a clock that was put back since.
+                    deadline = min(deadline, self._clock.now() + LONGEST_WAIT)
+                    self._sleep_until(min(wake_at, deadline))
+        except BaseException:
+            with self._turns[lane]:
+                if ticket in waiting:
+                    waiting.remove(ticket)
+            raise
 
-    def _serve(self, lane: Lane, deadline: datetime) -> None:
-        """Reserve one block for those who wait."""
-        if self._is_idle:
-            self._sleep_until(self._next_idle_write(self._clock.now()))
-        if lane is Lane.PROMOTIONAL and self._last_promotional is not None:
-            # Two blocks are the farthest that it can be, unless the clock was put back.
-            latest = self._clock.now() + 2 * BLOCK
-            self._sleep_until(min(self._last_promotional, latest) - self._lead - _RESERVE_AHEAD)
+    def _serve(self, lane: Lane, deadline: datetime) -> datetime | None:
+        """Reserve one block for those who wait; return when to try that where it is too early."""
+        now = self._clock.now()
+        wake_at = self._next_idle_write(now) if self._is_idle else now
+        last = self._last_promotional
+        # Two blocks are the farthest that it can be, unless the clock was put back.
+        if lane is Lane.PROMOTIONAL and last is not None and last <= now + 2 * BLOCK:
+            wake_at = max(wake_at, last - self._lead - _RESERVE_AHEAD)
+        if wake_at > now:
+            return wake_at
         waiting = self._waiting[lane]
         tickets = waiting[:]
         spacings = self._rate.block(ticket.parts for ticket in tickets)
         length, lead = sum(spacings, timedelta(0)), max(ticket.lead for ticket in tickets)
-        while isinstance(decision := self._ask(length, lane, lead), Full):
+        decision = self._ask(length, lane, lead)
+        if isinstance(decision, Full):
             if decision.until > deadline:
                 raise NoSlotError("the rate is taken for the next half minute")
-            # Either may be of a clock that was put back since.
-            deadline = min(deadline, self._clock.now() + LONGEST_WAIT)
-            self._sleep_until(min(decision.until, deadline))
+            return decision.until
         for ticket, slot in zip(tickets, slots(decision.start, spacings), strict=False):
             ticket.slot = slot
             if lane is Lane.PROMOTIONAL:
                 self._last_promotional = slot
         del waiting[: len(spacings)]
+        return None
 
     def _ask(self, length: timedelta, lane: Lane, lead: timedelta) -> Reserved | Full:
         """Reserve once, and note what the write takes and whether the queue was empty."""
