@@ -93,7 +93,7 @@ from sms_engagement_runtime import settings
 
 services, environment = [], {{}}
 create_client, load = botocore.session.Session.create_client, settings.load
-by_name = {{"opt_out_mode": "self", "default_country": "US"}}
+by_name = {{"opt_out_mode": "self", "default_country": "US", "digest_time_zone": "America/New_York"}}
 by_type = {{str: "benchmark", int: "1", bool: "true"}}
 
 def create_and_note(self, service_name, *arguments, **options):
