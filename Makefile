@@ -51,7 +51,7 @@ cloud: setup ## Only the tests of the embedded cloud and of its pages in a brows
 
 bench: $(STAMPS)/cloud ## Measure against the sequential baseline (minutes; docs/performance.md explains the output)
 	$(RUN) python benchmarks/sequential_baseline/bench.py --adapter benchmarks.adapter --repeat 21 --paths token,review,keyword
-	$(RUN) python benchmarks/sequential_baseline/bench.py --adapter benchmarks.adapter --repeat 5 --paths broadcast.cpu
+	$(RUN) python benchmarks/sequential_baseline/bench.py --adapter benchmarks.adapter --repeat 3 --paths broadcast.cpu
 	$(RUN) python benchmarks/sequential_baseline/bench.py --adapter benchmarks.adapter --repeat 1 --paths broadcast.wall --customers 20000
 	$(RUN) python benchmarks/simulation.py
 	$(RUN) python benchmarks/cold_start.py
