@@ -13,8 +13,8 @@ from sms_engagement_runtime.channel.domain.broadcast.run import Part, Run, RunSt
 OUTCOMES_PER_OBJECT: Final = 10_000
 """Lines of one object of results: about a megabyte."""
 
-MAX_WAITING_PEOPLE: Final = 100_000
-"""People held in memory for parts that are not full: some ten megabytes."""
+MAX_WAITING_PEOPLE: Final = 50_000
+"""People held in memory for parts that are not full: some five megabytes."""
 
 _SLOT: Final = timedelta(minutes=15)
 """People whose next turn comes within one of these share a part, which begins with the last of them.
