@@ -77,6 +77,15 @@ def review(cloud: Cloud, text: dict[str, Any], rating: int) -> None:
     assert cloud.door.post("/submit-review", json=answer).status_code == 201
 
 
+def customer_who_answered(cloud: Cloud, hour: int, occasion: str, rating: int) -> str:
+    """Let it be this hour in Tokyo, and a customer review what they are asked about; return the phone."""
+    user_id, phone = customer_at(cloud, hour)
+    ask(cloud, user_id, occasion)
+    [asked] = eventually(lambda: requests_to(cloud, phone), what="the request")
+    review(cloud, asked, rating)
+    return phone
+
+
 def test_a_request_at_night_goes_out_in_the_morning_and_its_reminder_three_days_later(
     quiet_cloud: Cloud,
 ) -> None:
@@ -102,11 +111,8 @@ def test_a_request_at_night_goes_out_in_the_morning_and_its_reminder_three_days_
 
 def test_a_request_that_is_answered_is_not_reminded_of(quiet_cloud: Cloud) -> None:
     cloud = quiet_cloud
-    user_id, phone = customer_at(cloud, 12)
-    ask(cloud, user_id, "order-18")
-    [asked] = eventually(lambda: requests_to(cloud, phone), what="the request")
+    phone = customer_who_answered(cloud, 12, "order-18", rating=5)
 
-    review(cloud, asked, 5)
     cloud.advance(timedelta(days=4))
 
     assert len(requests_to(cloud, phone)) == 1
@@ -176,10 +182,7 @@ def test_an_occasion_is_asked_about_by_the_next_daily_broadcast(quiet_cloud: Clo
 
 def test_the_admins_get_a_digest_every_morning(quiet_cloud: Cloud) -> None:
     cloud = quiet_cloud
-    user_id, phone = customer_at(cloud, 18)
-    ask(cloud, user_id, "order-21")
-    [asked] = eventually(lambda: requests_to(cloud, phone), what="the request")
-    review(cloud, asked, 2)
+    customer_who_answered(cloud, 18, "order-21", rating=2)
     admin = cloud.subscribe(cloud.outputs["topics"]["admin"])
 
     # Eight in New York is ten in the evening in Tokyo.
