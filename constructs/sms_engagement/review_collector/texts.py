@@ -9,12 +9,12 @@ from aws_cdk import Token
 
 from sms_engagement_runtime.channel.domain.encoding import exceeds_cap, normalise
 from sms_engagement_runtime.channel.domain.introduction import introduced, plain
+from sms_engagement_runtime.channel.domain.named_texts import without_name
 from sms_engagement_runtime.channel.domain.templates import Template, worst_case
 from sms_engagement_runtime.review_collector.domain.confirming import (
     STANDARD_CONFIRMATIONS,
     confirmation_texts,
 )
-from sms_engagement_runtime.review_collector.domain.named_texts import without_name
 from sms_engagement_runtime.review_collector.domain.request_texts import (
     STANDARD_REMINDERS,
     STANDARD_TEXTS,

@@ -19,10 +19,10 @@ from sms_engagement_runtime.channel.domain.errors import (
 )
 from sms_engagement_runtime.channel.domain.introduction import introduced, plain
 from sms_engagement_runtime.channel.domain.ledger import MessageState, may_claim
+from sms_engagement_runtime.channel.domain.named_texts import PersonalText
 from sms_engagement_runtime.channel.domain.pacing import NoSlotError
 from sms_engagement_runtime.channel.domain.phone_number import NumberKind, ParsedNumber, PhoneNumber
 from sms_engagement_runtime.review_collector.domain.customers import Customer
-from sms_engagement_runtime.review_collector.domain.named_texts import PersonalText
 from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
 from sms_engagement_runtime.review_collector.domain.request_texts import (
     STANDARD_REMINDERS,

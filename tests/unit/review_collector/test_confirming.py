@@ -9,12 +9,12 @@ from sms_engagement_runtime.channel.domain.consent import ConsentState, Contact,
 from sms_engagement_runtime.channel.domain.encoding import measure
 from sms_engagement_runtime.channel.domain.errors import OutcomeUnknownError
 from sms_engagement_runtime.channel.domain.gate import MessageClass
+from sms_engagement_runtime.channel.domain.named_texts import without_name
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.sending import SendPolicy, SendService
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.domain.confirming import ReviewConfirmer, confirmation_texts
 from sms_engagement_runtime.review_collector.domain.customers import Customer
-from sms_engagement_runtime.review_collector.domain.named_texts import without_name
 from tests.support.fakes import (
     START,
     SUBSCRIBER_KEY,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from sms_engagement_runtime.channel.domain.named_texts import NamedTexts, PersonalText
 from sms_engagement_runtime.channel.domain.templates import Template
-from sms_engagement_runtime.review_collector.domain.named_texts import NamedTexts, PersonalText
 
 # Every letter is in the GSM alphabet, which has é and ñ but neither ó nor ã: one other would more than halve
 # what a part holds. With the longest link and ten letters of a name each is one part.

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from sms_engagement_runtime.http_api import UndecodableBodyError
 from sms_engagement_runtime.review_collector.domain.reviews import REPEATED
-from sms_engagement_runtime.review_collector.handlers.web import Request, UndecodableBodyError
+from sms_engagement_runtime.review_collector.handlers.web import Request
 
 MAX_BODY_LENGTH: Final = 64 * 1024
 """Bytes. 5,000 characters take 60,000 at the most: twelve each, percent-encoded or as JSON escapes."""

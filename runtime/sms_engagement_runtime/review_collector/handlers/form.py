@@ -23,12 +23,13 @@ from typing import Any
 from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.domain.errors import EngagementError
+from sms_engagement_runtime.http_api import Response, write_log
 from sms_engagement_runtime.review_collector.adapters.link_keys import CachedLinkKeys
 from sms_engagement_runtime.review_collector.adapters.secret_http import AwsEnvironment, SecretHttpReader
 from sms_engagement_runtime.review_collector.domain import form
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeySource, verify
 from sms_engagement_runtime.review_collector.domain.tokens import Rejected, Rejection, Verified
-from sms_engagement_runtime.review_collector.handlers.web import Request, Responder, Response, write_log
+from sms_engagement_runtime.review_collector.handlers.web import Request, Responder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.event_bus import EventBridgeBus
 from sms_engagement_runtime.channel.domain.errors import EngagementError
 from sms_engagement_runtime.channel.domain.ports import Clock
+from sms_engagement_runtime.http_api import Response, write_log
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
 from sms_engagement_runtime.review_collector.adapters.dynamodb_reviews import DynamoReviews
 from sms_engagement_runtime.review_collector.adapters.link_keys import CachedLinkKeys
@@ -59,7 +60,7 @@ from sms_engagement_runtime.review_collector.handlers.fields import (
     is_json,
     read_fields,
 )
-from sms_engagement_runtime.review_collector.handlers.web import Request, Responder, Response, write_log
+from sms_engagement_runtime.review_collector.handlers.web import Request, Responder
 
 TOKEN_REQUIRED = "Token is required"  # noqa: S105 an error's words, not a secret
 
