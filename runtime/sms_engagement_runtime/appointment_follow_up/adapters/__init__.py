@@ -1,0 +1,1 @@
+"""The ports of appointments, implemented on AWS services and booking providers."""

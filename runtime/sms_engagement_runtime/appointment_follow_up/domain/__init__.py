@@ -1,0 +1,1 @@
+"""The rules of appointments and the conversations about them; standard library only."""
