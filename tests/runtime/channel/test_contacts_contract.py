@@ -19,7 +19,7 @@ from sms_engagement_runtime.channel.domain.consent import (
 )
 from sms_engagement_runtime.channel.domain.errors import ContactChangedError
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
-from sms_engagement_runtime.channel.domain.prompts import Prompt
+from sms_engagement_runtime.channel.domain.prompts import ANY_ORIGINATION, Prompt
 from tests.support.dynamodb_tables import CONTACTS, channel_tables
 from tests.support.fakes import FakeContacts
 
@@ -162,6 +162,44 @@ class TestPrompts:
         assert self.open_for(contacts, origination="+12065550101") == []
         # A number that begins alike is another number.
         assert self.open_for(contacts, origination=ORIGINATION[:-1]) == []
+
+    def test_what_confirms_a_cancel_is_kept(self, contacts):
+        contacts.open(prompt(opt_out_reply="Your appointment stands."))
+
+        assert self.open_for(contacts) == [prompt(opt_out_reply="Your appointment stands.")]
+
+    @pytest.mark.parametrize("written_to", [ORIGINATION, "+12065550101", None])
+    def test_a_question_on_any_number_is_open_on_every_one(self, contacts, written_to):
+        anywhere = prompt(origination=ANY_ORIGINATION)
+        contacts.open(anywhere)
+        contacts.open(prompt(origination="+12065550102", occasion="a-2"))
+
+        found = self.open_for(contacts, origination=written_to)
+
+        assert anywhere in found
+        assert len(found) == (2 if written_to is None else 1)
+
+    def test_questions_of_one_number_and_of_any_are_found_together(self, contacts):
+        contacts.open(prompt(origination=ANY_ORIGINATION, occasion="a-2"))
+        contacts.open(prompt())
+
+        assert {question.occasion for question in self.open_for(contacts)} == {"a-1", "a-2"}
+
+    def test_a_question_on_any_number_belongs_to_its_person_and_expires(self, contacts):
+        contacts.open(prompt(origination=ANY_ORIGINATION))
+
+        assert self.open_for(contacts, person="v1:other") == []
+        assert self.open_for(contacts, now=NOW + timedelta(hours=1)) == []
+
+    def test_a_question_on_any_number_is_answered_once_whichever_number_is_written_to(self, contacts):
+        anywhere = prompt(origination=ANY_ORIGINATION)
+        contacts.open(anywhere)
+
+        contacts.close(anywhere, inbound_id="in-1")
+
+        assert self.open_for(contacts, inbound_id="in-2", origination="+12065550101") == []
+        again = self.open_for(contacts, inbound_id="in-1", origination="+12065550101")
+        assert again == [replace(anywhere, answered_by="in-1")]
 
     def test_questions_on_all_numbers_are_found_where_none_is_named(self, contacts):
         contacts.open(prompt())

@@ -10,6 +10,7 @@ from sms_engagement_runtime.channel.domain.keywords import (
     is_answered_by_service,
     is_service_opt_out,
     recognise,
+    says_cancel,
     says_wrong_number,
 )
 
@@ -84,6 +85,57 @@ WRONG_NUMBER_WORDS = (
 def test_no_decoration_hides_a_wrong_number_but_a_question_mark_does(words, before, after):
     assert recognise(f"{before}{words.swapcase()}{after}") is Keyword.WRONG_NUMBER
     assert recognise(f"{before}{words}?{after}") is Keyword.AMBIGUOUS_WRONG_NUMBER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CANCEL",
+        "cancel",
+        "Cancel.",
+        " \u201ccancel\u201d!! ",
+        "CANCELLL",
+        "ccancel",
+        "C A N C E L",
+        "c.a.n.c.e.l",
+        "\uff23\uff21\uff2e\uff23\uff25\uff2c",
+        "Can\u200bcel",
+        "please cancel",
+        "Cancel please, thank you very much",
+        "Cancel. Thanks!",
+        "cancel cancel",
+    ],
+)
+def test_a_bare_cancel_is_an_opt_out_that_may_mean_what_was_asked_about(text):
+    assert says_cancel(text)
+    assert recognise(text) is Keyword.OPT_OUT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "thanks",
+        "STOP",
+        "END",
+        "cancel stop",
+        "Cancel. Stop texting me",
+        "cancel my appointment",
+        "please cancel it",
+        "cancelled",
+        "don't cancel",
+        "cancel?! no",
+        "s t o p",
+    ],
+)
+def test_anything_else_is_no_bare_cancel(text):
+    assert not says_cancel(text)
+
+
+@given(st.text("cancelCANEL .,please", max_size=30))
+def test_every_bare_cancel_is_an_opt_out(text):
+    assert recognise(text) is Keyword.OPT_OUT or not says_cancel(text)
 
 
 def test_no_body_is_empty():

@@ -6,7 +6,8 @@
 subscriber id             ``contact``                                 version, consents, phoneNumber;
                                                                       recentTexts, introducedAt
 subscriber id             ``consent#<instant>#<message id>#<scope>``  state, source, words
-subscriber id             ``prompt#<origination>#<ledger key>``       construct, purpose, occasion
+subscriber id             ``prompt#<origination>#<ledger key>``       construct, purpose, occasion;
+                                                                      optOutReply
 ``inbound#<message id>``  ``handled``                                 handledAt
 ``control``               ``sending``, ``origination#<ARN>``          the pause flag; former settings
 ``budget#<account>``      ``spent``                                   spentMillicents
@@ -38,7 +39,7 @@ from sms_engagement_runtime.channel.domain.consent import ConsentRecord, Consent
 from sms_engagement_runtime.channel.domain.errors import ContactChangedError
 from sms_engagement_runtime.channel.domain.ledger import intent_key
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
-from sms_engagement_runtime.channel.domain.prompts import Prompt
+from sms_engagement_runtime.channel.domain.prompts import Prompt, is_open_on
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -144,21 +145,24 @@ class DynamoContacts:
         self, subscriber_id: str, origination: str | None, *, inbound_id: str, now: datetime
     ) -> Sequence[Prompt]:
         """List prompts that wait for an answer, and those that ``inbound_id`` has answered."""
-        prefix = "prompt#" if origination is None else f"prompt#{origination}#"
+        # A person has few prompts, so that one query for all costs no more than one for a number and one for
+        # any number.
         with service_call("dynamodb:Query"):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
                 ConsistentRead=True,
                 KeyConditionExpression="subscriberId = :subscriber AND begins_with(#record, :prompts)",
                 ExpressionAttributeNames={"#record": "record"},
-                ExpressionAttributeValues=to_item({":subscriber": subscriber_id, ":prompts": prefix}),
+                ExpressionAttributeValues=to_item({":subscriber": subscriber_id, ":prompts": "prompt#"}),
             )
             prompts = [_prompt(from_item(item)) for page in pages for item in page["Items"]]
         # Time to live deletes days late, so expiry is looked at here.
         return [
             prompt
             for prompt in prompts
-            if prompt.expires_at > now and prompt.answered_by in {None, inbound_id}
+            if is_open_on(prompt, origination)
+            and prompt.expires_at > now
+            and prompt.answered_by in {None, inbound_id}
         ]
 
     def close(self, prompt: Prompt, *, inbound_id: str) -> None:
@@ -352,6 +356,7 @@ def _prompt_item(prompt: Prompt) -> Item:
                 "askedAt": to_milliseconds(prompt.asked_at),
                 "openUntil": to_milliseconds(prompt.expires_at),
                 "answeredBy": prompt.answered_by,
+                "optOutReply": prompt.opt_out_reply,
                 "expiresAt": to_seconds(prompt.expires_at) + 1,
                 "schemaVersion": SCHEMA_VERSION,
             }
@@ -370,6 +375,7 @@ def _prompt(row: Mapping[str, Any]) -> Prompt:
         asked_at=from_milliseconds(row["askedAt"]),
         expires_at=from_milliseconds(row["openUntil"]),
         answered_by=row.get("answeredBy"),
+        opt_out_reply=row.get("optOutReply"),
     )
 
 

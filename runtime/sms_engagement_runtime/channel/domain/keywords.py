@@ -56,6 +56,7 @@ _WEAK: Final = _phrases_of("cancel|end|quit|revoke|remove|td")
 """Keywords that could mean an appointment or a job too: they count alone."""
 
 _OPT_OUTS: Final = _STRONG | _WEAK
+_CANCELS: Final = frozenset({"cancel"})
 _OPT_OUT_WORDS: Final = frozenset(word for phrase in _OPT_OUTS for word in phrase.split()) - {
     "all",
     "opt",
@@ -232,6 +233,15 @@ def says_wrong_number(text: str | None) -> bool:
     return wrong_number.says_wrong_number(_statements(_readable(text or "")))
 
 
+def says_cancel(text: str | None) -> bool:
+    """Say whether a text says "cancel" and nothing else, in any of the ways in which it is an opt-out.
+
+    Whoever was asked about an appointment may mean the appointment.
+    """
+    words = _words(_readable(text or ""))
+    return _spelled(words) == "cancel" or _says_only(words, _CANCELS, _COURTESIES)
+
+
 def _statements(readable: str) -> list[Clause]:
     spelled = _NUMBER_SIGN.sub("wrong number", readable)
     clauses = []
@@ -285,13 +295,18 @@ def _trim(words: list[str], courtesies: Collection[str]) -> list[str]:
 
 
 def _is_opt_out(words: list[str], sentences: list[list[str]], clauses: list[list[str]]) -> bool:
-    if len(words) >= 3 and all(len(word) == 1 for word in words):
-        return "".join(words) in _OPT_OUTS
+    if spelled := _spelled(words):
+        return spelled in _OPT_OUTS
     return (
         _says_only(words, _OPT_OUTS, _COURTESIES)
         or any(_says_only(sentence, _STRONG, _INTERJECTIONS) for sentence in sentences)
         or any(map(_is_plain_opt_out, clauses))
     )
+
+
+def _spelled(words: list[str]) -> str | None:
+    """Put "s t o p" together; None for what is not written letter by letter."""
+    return "".join(words) if len(words) >= 3 and all(len(word) == 1 for word in words) else None
 
 
 def _says_only(words: list[str], keywords: frozenset[str], courtesies: Collection[str]) -> bool:
