@@ -70,16 +70,13 @@ def compose(stacks: Mapping[str, Mapping[str, str]], places: Places) -> dict[str
         Where the embedded cloud listens.
     """
     values = {key: value for outputs in stacks.values() for key, value in outputs.items()}
-    door = places.front_door
     composed: dict[str, Any] = {
         "aws_endpoint": places.aws_endpoint,
         "carrier_endpoint": places.carrier_endpoint,
-        "phone_url": f"{door}/",
+        "phone_url": f"{places.front_door}/",
         "region": REGION,
         "stacks": {name: dict(outputs) for name, outputs in stacks.items()},
-        "urls": {"review_form": f"{door}/review", "submit_review": f"{door}/submit-review"}
-        if "ApiId" in values
-        else {},
+        "urls": _urls(values, places),
         "topics": _pick(_TOPICS, values),
         "state_machines": _pick(_STATE_MACHINES, values),
         "tables": _pick(_TABLES, values),
@@ -115,6 +112,18 @@ def output_value(outputs: Mapping[str, Any], key: str) -> str | None:
     """Return the value of one stack output by its own name, whichever stack has it."""
     found: Iterable[str] = (values[key] for values in outputs["stacks"].values() if key in values)
     return next(iter(found), None)
+
+
+def _urls(values: Mapping[str, str], places: Places) -> dict[str, str]:
+    """Return the addresses at which the HTTP APIs answer on this machine."""
+    urls = {}
+    if "ApiId" in values:
+        door = places.front_door
+        urls = {"review_form": f"{door}/review", "submit_review": f"{door}/submit-review"}
+    if "AppointmentsApiId" in values:
+        api = f"{places.aws_endpoint}/_aws/execute-api/{values['AppointmentsApiId']}/$default"
+        urls |= {f"{name}_webhook": f"{api}/webhooks/{name}" for name in ("calendly", "calcom")}
+    return urls
 
 
 def _pick(keys: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:

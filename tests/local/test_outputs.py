@@ -22,6 +22,14 @@ STACKS = {
         "ReviewBroadcastArn": "arn:broadcast",
         "LinkSecretArn": "arn:secret",
     },
+    "local-Appointments": {
+        "AppointmentsApiId": "def456",
+        "ConversationsTableName": "conversations-1",
+        "AppointmentFollowUpArn": "arn:follow-up",
+        "CalendlySigningKeyArn": "arn:calendly",
+        "CalcomSigningKeyArn": "arn:calcom",
+        "HostTopicArn": "arn:host",
+    },
 }
 
 
@@ -37,18 +45,28 @@ def test_outputs_have_the_fixed_shape() -> None:
         "urls": {
             "review_form": "http://127.0.0.1:4602/review",
             "submit_review": "http://127.0.0.1:4602/submit-review",
+            "calendly_webhook": ("http://127.0.0.1:4600/_aws/execute-api/def456/$default/webhooks/calendly"),
+            "calcom_webhook": "http://127.0.0.1:4600/_aws/execute-api/def456/$default/webhooks/calcom",
         },
         "topics": {"inbound": "arn:inbound", "events": "arn:events", "admin": "arn:admin"},
-        "state_machines": {"review_broadcast": "arn:broadcast"},
+        "state_machines": {
+            "review_broadcast": "arn:broadcast",
+            "appointment_follow_up": "arn:follow-up",
+        },
         "tables": {
             "customers": "customers-1",
             "reviews": "reviews-1",
             "review_requests": "requests-1",
             "messages": "messages-1",
             "contacts": "contacts-1",
+            "conversations": "conversations-1",
         },
         "bus": "arn:bus",
-        "secrets": {"review_token": "arn:secret"},
+        "secrets": {
+            "review_token": "arn:secret",
+            "calendly_signing_key": "arn:calendly",
+            "calcom_signing_key": "arn:calcom",
+        },
         "origination": "+12065550100",
     }
 
@@ -59,6 +77,14 @@ def test_keys_of_what_is_not_deployed_are_absent() -> None:
     assert composed["urls"] == composed["topics"] == composed["tables"] == {}
     assert "bus" not in composed
     assert "stream" not in composed
+
+
+def test_webhooks_are_absent_without_appointments_and_the_form_without_reviews() -> None:
+    reviews = compose({"local-Reviews": STACKS["local-Reviews"]}, Places())
+    appointments = compose({"local-Appointments": STACKS["local-Appointments"]}, Places())
+
+    assert set(reviews["urls"]) == {"review_form", "submit_review"}
+    assert set(appointments["urls"]) == {"calendly_webhook", "calcom_webhook"}
 
 
 def test_a_stack_output_is_found_whichever_stack_has_it() -> None:
