@@ -28,6 +28,7 @@ from sms_engagement_runtime.channel.domain.ledger import (
     ContactChanged,
     DeliveryEvent,
     FoldResult,
+    Guard,
     Held,
     Intent,
     LedgerRow,
@@ -180,7 +181,7 @@ class FakeContacts:
                 prompt
                 for prompt in self.prompts.values()
                 if prompt.subscriber_id == subscriber_id
-                and origination in (None, prompt.origination)
+                and (origination in (None, prompt.origination) or prompt.origination == "*")
                 and prompt.expires_at > now
                 and prompt.answered_by in (None, inbound_id)
             ]
@@ -193,12 +194,16 @@ class FakeContacts:
 
 
 class FakeLedger:
-    """Ledger rows. It shares the contacts, which it checks and changes with each claim."""
+    """Ledger rows. It shares the contacts, which it checks and changes with each claim.
+
+    ``holds`` says whether the row of a guard still has its version; it is asked within the claim.
+    """
 
     def __init__(self, contacts: FakeContacts, *, key: bytes = SUBSCRIBER_KEY) -> None:
         self.rows: dict[str, LedgerRow] = {}
         self.deferred_until: dict[str, datetime | None] = {}
         self.claims = 0
+        self.holds: Callable[[Guard], bool] = lambda guard: True
         self._contacts = contacts
         self._key = key
         self._lock = threading.RLock()
@@ -212,11 +217,15 @@ class FakeLedger:
         becomes: Contact | None = None,
         parts: int,
         now: datetime,
+        guard: Guard | None = None,
     ) -> ClaimResult:
         with self._lock:
             row = self.rows.get(key)
             if row is not None and not rules.may_claim(row):
                 return Held(row)
+            # The guard first, since the contact is changed where it is as it was read.
+            if guard is not None and not self.holds(guard):
+                return ContactChanged()
             if not self._contacts.claimed(contact, becomes or contact):
                 return ContactChanged()
             self.rows[key] = rules.open_row(

@@ -16,6 +16,7 @@ from sms_engagement_runtime.channel.domain.ledger import (
     Claimed,
     ContactChanged,
     DeliveryEvent,
+    Guard,
     Held,
     Intent,
     MessageState,
@@ -38,6 +39,7 @@ class Stores:
     contacts: Any
     ledger: Any
     client: Any = None
+    change: Any = None
 
 
 @pytest.fixture(params=["fake", "dynamodb"])
@@ -100,9 +102,11 @@ def event(event_type="TEXT_DELIVERED", **fields):
     )
 
 
-def claim(stores, contact=NOBODY, becomes=None, now=NOW, **fields):
+def claim(stores, contact=NOBODY, becomes=None, now=NOW, guard=None, **fields):
     text = intent(**fields)
-    return stores.ledger.claim(text, key=text.key, contact=contact, becomes=becomes, parts=1, now=now)
+    return stores.ledger.claim(
+        text, key=text.key, contact=contact, becomes=becomes, parts=1, now=now, guard=guard
+    )
 
 
 class TestClaim:
@@ -306,6 +310,102 @@ class TestWhatAClaimLeavesWithTheContact:
         stores.contacts.forget_text(PERSON, KEY)
 
         assert stores.contacts.get(PERSON) == NOBODY
+
+
+APPOINTMENTS = "appointments"
+GUARD = Guard(table=APPOINTMENTS, key=("appointmentId", "a-1"), version=3)
+
+
+class TestGuard:
+    @pytest.fixture
+    def guarded(self, stores):
+        """The stores, and a way to give the row of an appointment a version; None takes it away."""
+        versions: dict[tuple[str, str], int] = {}
+        if stores.client is None:
+            stores.ledger.holds = lambda guard: versions.get(guard.key) == guard.version
+        else:
+            create_appointments(stores.client)
+
+        def change(appointment: str, version: int | None) -> None:
+            if stores.client is not None:
+                put_appointment(stores.client, appointment, version)
+            elif version is None:
+                versions.pop(("appointmentId", appointment), None)
+            else:
+                versions["appointmentId", appointment] = version
+
+        change("a-1", 3)
+        change("a-2", 4)
+        return replace(stores, change=change)
+
+    def test_a_row_that_stands_still_lets_the_claim_pass(self, guarded):
+        assert claim(guarded, guard=GUARD) == Claimed()
+        assert guarded.ledger.get(KEY).state is MessageState.CLAIMED
+
+    @pytest.mark.parametrize("version", [2, 4, None])
+    def test_a_row_that_changed_or_is_gone_stops_the_claim_and_nothing_is_written(self, guarded, version):
+        guarded.change("a-1", version)
+
+        assert claim(guarded, becomes=introduced(texted(NOBODY, KEY), KEY), guard=GUARD) == ContactChanged()
+
+        assert guarded.ledger.get(KEY) is None
+        assert guarded.contacts.get(PERSON) == NOBODY
+
+    def test_another_row_is_none_of_its_business(self, guarded):
+        guarded.change("a-2", 5)
+
+        assert claim(guarded, guard=GUARD) == Claimed()
+
+    def test_the_claim_leaves_the_row_as_it_is(self, guarded):
+        claim(guarded, guard=GUARD)
+
+        assert claim(guarded, guard=GUARD, occasion="o-2") == Claimed()
+
+    def test_after_another_look_the_text_may_be_claimed(self, guarded):
+        guarded.change("a-1", 4)
+        assert claim(guarded, guard=GUARD) == ContactChanged()
+
+        assert claim(guarded, guard=replace(GUARD, version=4)) == Claimed()
+
+    def test_the_contact_is_still_looked_at(self, guarded):
+        guarded.contacts.save(NOBODY, expected_version=0, records=[])
+
+        assert claim(guarded, guard=GUARD) == ContactChanged()
+        assert guarded.ledger.get(KEY) is None
+
+    @pytest.mark.parametrize("is_contact_changed", [False, True])
+    def test_a_held_row_says_more_than_a_changed_guard(self, guarded, is_contact_changed):
+        claim(guarded, guard=GUARD)
+        guarded.change("a-1", 4)
+        if is_contact_changed:
+            guarded.contacts.save(NOBODY, expected_version=0, records=[])
+
+        assert claim(guarded, guard=GUARD) == Held(guarded.ledger.get(KEY))
+
+    def test_a_released_claim_is_guarded_anew(self, guarded):
+        claim(guarded, guard=GUARD)
+        guarded.ledger.release(KEY, "THROTTLED", LATER)
+        guarded.change("a-1", 4)
+
+        assert claim(guarded, guard=GUARD) == ContactChanged()
+        assert guarded.ledger.get(KEY).state is MessageState.DEFERRED
+
+
+def create_appointments(client):
+    client.create_table(
+        TableName=APPOINTMENTS,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "appointmentId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "appointmentId", "AttributeType": "S"}],
+    )
+
+
+def put_appointment(client, appointment, version):
+    key = {"appointmentId": {"S": appointment}}
+    if version is None:
+        client.delete_item(TableName=APPOINTMENTS, Key=key)
+    else:
+        client.put_item(TableName=APPOINTMENTS, Item={**key, "version": {"N": str(version)}})
 
 
 class TestAnswers:
@@ -520,6 +620,16 @@ class TestOnDynamoDB:
 
         assert claim(racing, contact=NOBODY) == ContactChanged()
 
+    def test_a_cancellation_that_arrives_while_the_claim_is_made_wins(self, stores):
+        create_appointments(stores.client)
+        put_appointment(stores.client, "a-1", 3)
+        racing = self.interrupted(
+            stores, "transact_write_items", lambda: put_appointment(stores.client, "a-1", 4)
+        )
+
+        assert claim(racing, guard=GUARD) == ContactChanged()
+        assert stores.ledger.get(KEY) is None
+
     def test_of_two_claims_at_the_same_moment_one_wins(self, stores):
         won = []
         racing = self.interrupted(stores, "transact_write_items", lambda: won.append(claim(stores)))
@@ -533,6 +643,45 @@ class TestOnDynamoDB:
         busy = Cancelling(stores.client, times=3)
 
         assert claim(on_dynamodb(busy)) == Claimed()
+
+    @pytest.mark.parametrize(
+        "code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
+    )
+    def test_a_write_of_the_guard_in_the_way_is_waited_for(self, stores, code):
+        create_appointments(stores.client)
+        put_appointment(stores.client, "a-1", 3)
+        busy = Cancelling(stores.client, times=3, codes=("None", "None", code))
+
+        assert claim(on_dynamodb(busy), guard=GUARD) == Claimed()
+
+    @pytest.mark.parametrize(
+        "codes",
+        [
+            ("None", "None", "ConditionalCheckFailed"),
+            ("TransactionConflict", "None", "ConditionalCheckFailed"),
+            ("None", "TransactionConflict", "ConditionalCheckFailed"),
+            ("ConditionalCheckFailed", "None", "TransactionConflict"),
+        ],
+    )
+    def test_what_has_changed_says_more_than_what_is_in_the_way(self, stores, codes):
+        assert claim(on_dynamodb(Cancelling(stores.client, times=1, codes=codes))) == ContactChanged()
+
+    def test_a_cancelled_transaction_that_nobody_foresaw_is_no_answer(self, stores):
+        odd = Cancelling(stores.client, times=1, codes=("None", "None", "ValidationError"))
+
+        with pytest.raises(TransientError, match="TransactionCanceledException"):
+            claim(on_dynamodb(odd))
+
+    def test_a_text_without_guard_has_two_items_in_its_transaction_and_one_with_it_three(self, stores):
+        create_appointments(stores.client)
+        put_appointment(stores.client, "a-1", 3)
+        requests = []
+        noting = on_dynamodb(Noting(stores.client, requests))
+
+        claim(noting)
+        claim(noting, guard=GUARD, occasion="o-2")
+
+        assert [len(request["TransactItems"]) for request in requests] == [2, 3]
 
     def test_a_transaction_that_stays_in_the_way_is_a_transient_error(self, stores):
         busy = Cancelling(stores.client, times=100)
@@ -581,12 +730,28 @@ class Counting:
         return getattr(self._client, name)
 
 
+class Noting:
+    """A client that notes its transactions."""
+
+    def __init__(self, client, requests):
+        self._client = client
+        self._requests = requests
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def transact_write_items(self, **request):
+        self._requests.append(request)
+        return self._client.transact_write_items(**request)
+
+
 class Cancelling:
     """A client whose transactions meet others for a number of times."""
 
-    def __init__(self, client, *, times):
+    def __init__(self, client, *, times, codes=("TransactionConflict", "None")):
         self._client = client
         self._times = times
+        self._codes = codes
 
     def __getattr__(self, name):
         return getattr(self._client, name)
@@ -597,7 +762,7 @@ class Cancelling:
             raise self._client.exceptions.TransactionCanceledException(
                 {
                     "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
-                    "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+                    "CancellationReasons": [{"Code": code} for code in self._codes],
                 },
                 "TransactWriteItems",
             )

@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from sms_engagement_runtime.channel.domain.errors import (
 )
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
-from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, Intent, MessageState
+from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, Guard, Intent, MessageState
 from sms_engagement_runtime.channel.domain.pacing import Lane, NoSlotError, Slot
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.reasons import Reason
@@ -417,6 +418,163 @@ def test_a_contact_that_never_stands_still_defers_the_text(channel):
 
     assert (outcome.state, outcome.reason) == (OutcomeState.DEFERRED, Reason.CONTACT_CHANGED)
     assert channel.sender.calls == 0
+
+
+# What the text is about
+
+
+@dataclass
+class Appointment:
+    """A row in another table that a text is about; ``look`` is what asks whether the text still holds.
+
+    What is in ``between`` happens one by one, each between an answer and the claim that relies on it.
+    """
+
+    version: int = 1
+    is_cancelled: bool = False
+    answers: list[bool | Guard] = field(default_factory=list)
+    between: list[Callable[[], None]] = field(default_factory=list)
+
+    def cancel(self) -> None:
+        self.version += 1
+        self.is_cancelled = True
+
+    def touch(self) -> None:
+        self.version += 1
+
+    def look(self) -> bool | Guard:
+        self.answers.append(False if self.is_cancelled else self._guard())
+        return self.answers[-1]
+
+    def holds(self, guard: Guard) -> bool:
+        if self.between:
+            self.between.pop(0)()
+        return guard == self._guard()
+
+    def _guard(self) -> Guard:
+        return Guard(table="appointments", key=("appointmentId", "a-1"), version=self.version)
+
+
+@pytest.fixture
+def appointment(channel) -> Appointment:
+    appointment = Appointment()
+    channel.ledger.holds = appointment.holds
+    return appointment
+
+
+def test_a_text_whose_reason_stands_still_is_sent(channel, appointment):
+    assert channel.service().send(INTENT, still_true=appointment.look).state is OutcomeState.ACCEPTED
+    assert len(appointment.answers) == 1
+
+
+def test_what_is_over_between_gate_and_claim_is_not_sent(channel, appointment):
+    budget = _budget(channel, day=1)
+    appointment.between = [appointment.cancel]
+
+    outcome = channel.service().send(INTENT, still_true=appointment.look)
+
+    assert (outcome.state, outcome.reason) == (OutcomeState.SUPPRESSED, Reason.NO_LONGER_TRUE)
+    assert (channel.row.state, channel.row.reason) == (MessageState.SUPPRESSED, Reason.NO_LONGER_TRUE)
+    assert (channel.sender.calls, channel.ledger.claims) == (0, 0)
+    assert set(budget.spent.values()) == {0}
+    contact = channel.contacts.get(INTENT.subscriber_id)
+    assert (contact.introduced_at, contact.recent_texts) == (None, {})
+
+
+def test_what_changed_and_still_holds_is_asked_about_again_and_sent_once(channel, appointment):
+    appointment.between = [appointment.touch, appointment.touch]
+
+    outcome = channel.service().send(INTENT, still_true=appointment.look)
+
+    assert outcome.state is OutcomeState.ACCEPTED
+    assert [answer.version for answer in appointment.answers] == [1, 2, 3]
+    assert (channel.sender.calls, channel.ledger.claims) == (1, 1)
+
+
+def test_what_never_stands_still_defers_the_text(channel, appointment):
+    appointment.between = [appointment.touch] * 99
+
+    outcome = channel.service().send(INTENT, still_true=appointment.look)
+
+    assert (outcome.state, outcome.reason) == (OutcomeState.DEFERRED, Reason.CONTACT_CHANGED)
+    assert (channel.sender.calls, channel.ledger.claims) == (0, 0)
+
+
+@pytest.mark.parametrize("wait", ["throttled", "slot missed"])
+def test_what_is_over_while_a_claimed_text_waits_again_is_not_sent(channel, appointment, wait):
+    def cancel_and_throttle() -> None:
+        appointment.cancel()
+        raise SendThrottledError("ThrottlingException")
+
+    if wait == "throttled":
+        channel.sender.answers = [cancel_and_throttle]
+    else:
+        channel.pacer = LatePacer(appointment.cancel)
+
+    outcome = channel.service().send(INTENT, still_true=appointment.look)
+
+    assert (outcome.state, outcome.reason) == (OutcomeState.SUPPRESSED, Reason.NO_LONGER_TRUE)
+    assert channel.sender.sent == []
+
+
+def test_a_text_that_was_sent_stays_sent_when_what_it_was_about_changes(channel, appointment):
+    channel.service().send(INTENT, still_true=appointment.look)
+    appointment.between = [appointment.touch]
+
+    again = channel.service().send(INTENT, still_true=appointment.look)
+
+    assert (again.state, again.message_id) == (OutcomeState.ALREADY_SENT, "message-1")
+    assert channel.sender.calls == 1
+
+
+@dataclass
+class DisturbancePlan(CrashPlan):
+    """Lets something happen at one of the instants around the calls of all ports."""
+
+    happens: Callable[[], None] = field(kw_only=True)
+
+    def reach(self) -> None:
+        self.instants += 1
+        if self.instants == self.crash_at:
+            self.happens()
+
+
+def test_a_text_is_sent_only_if_it_was_claimed_before_the_cancellation_whenever_that_comes():
+    def attempt(instant: int | None) -> tuple[int, bool, Channel]:
+        channel, appointment = Channel(), Appointment()
+        claims_before = []
+
+        def cancel() -> None:
+            claims_before.append(channel.ledger.claims)
+            appointment.cancel()
+
+        channel.ledger.holds = appointment.holds
+        plan = DisturbancePlan(crash_at=instant, happens=cancel)
+        channel.service(plan).send(INTENT, still_true=appointment.look)
+        return plan.instants, claims_before == [1], channel
+
+    instants, _, undisturbed = attempt(None)
+    assert undisturbed.sender.calls == 1
+
+    was_claimed_first = []
+    for instant in range(1, instants + 1):
+        _, is_claimed_first, channel = attempt(instant)
+        was_claimed_first.append(is_claimed_first)
+        assert channel.sender.calls == channel.ledger.claims == int(is_claimed_first)
+
+    assert set(was_claimed_first) == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("is_cancelled", "state"), [(False, OutcomeState.WOULD_SEND), (True, OutcomeState.SUPPRESSED)]
+)
+def test_a_dry_run_asks_whether_it_holds_and_guards_nothing(channel, appointment, is_cancelled, state):
+    appointment.is_cancelled = is_cancelled
+
+    outcome = channel.service().send(INTENT, still_true=appointment.look, dry_run=True)
+
+    assert outcome.state is state
+    assert channel.ledger.rows == {}
 
 
 # The hour, and how often

@@ -32,6 +32,7 @@ from sms_engagement_runtime.channel.domain.ledger import (
     ContactChanged,
     DeliveryEvent,
     FoldResult,
+    Guard,
     Held,
     Intent,
     LedgerRow,
@@ -118,8 +119,12 @@ class DynamoLedger:
         becomes: Contact | None = None,
         parts: int,
         now: datetime,
+        guard: Guard | None = None,
     ) -> ClaimResult:
         """Put the row as CLAIMED while the contact row is still as it was read, and write what becomes of it.
+
+        The guard is one more check of the transaction, on whose table its caller has
+        ``dynamodb:ConditionCheckItem``.
 
         Raises
         ------
@@ -131,10 +136,11 @@ class DynamoLedger:
         row = rules.open_row(intent, state=MessageState.CLAIMED, reason=None, parts=parts, now=now)
         item = _item(row)
         of_contact = claim_write(self._contacts, contact, becomes)
+        checks = [] if guard is None else [_check(guard)]
         for pause in _pauses():
             try:
                 with service_call("dynamodb:TransactWriteItems"):
-                    result = self._try_claim({**item, **_key(key)}, of_contact)
+                    result = self._try_claim({**item, **_key(key)}, of_contact, checks)
             except _BusyError:
                 self._sleep(pause)
                 continue
@@ -198,7 +204,9 @@ class DynamoLedger:
         rows = (self.get(item["messageKey"]["S"]) for item in found["Items"])
         return [row for row in rows if row is not None]
 
-    def _try_claim(self, item: Item, of_contact: "TransactWriteItemTypeDef") -> ClaimResult:
+    def _try_claim(
+        self, item: Item, of_contact: "TransactWriteItemTypeDef", checks: "list[TransactWriteItemTypeDef]"
+    ) -> ClaimResult:
         try:
             self._client.transact_write_items(
                 TransactItems=[
@@ -213,6 +221,7 @@ class DynamoLedger:
                             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                         }
                     },
+                    *checks,
                 ]
             )
         except ClientError as error:
@@ -223,12 +232,13 @@ class DynamoLedger:
 
     @staticmethod
     def _refused_claim(error: ClientError) -> ClaimResult:
-        of_contact, of_row = (*cancellation_codes(error), "None", "None")[:2]
-        if of_row == "ConditionalCheckFailed":
+        # In the order of the transaction's items: contact, row, and the guard where there is one.
+        codes = cancellation_codes(error)
+        if codes[1:2] == ["ConditionalCheckFailed"]:
             return Held(_row(cancellation_reasons(error)[1]["Item"]))
-        if of_contact == "ConditionalCheckFailed":
+        if "ConditionalCheckFailed" in codes:
             return ContactChanged()
-        if {of_contact, of_row} & {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
+        if not {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}.isdisjoint(codes):
             raise _BusyError from error
         raise error
 
@@ -324,6 +334,18 @@ class _BusyError(Exception):
 
 def _pauses() -> Sequence[float]:
     return [_FIRST_PAUSE_SECONDS * 2**attempt for attempt in range(_ATTEMPTS)]
+
+
+def _check(guard: Guard) -> "TransactWriteItemTypeDef":
+    name, value = guard.key
+    return {
+        "ConditionCheck": {
+            "TableName": guard.table,
+            "Key": to_item({name: value}),
+            "ConditionExpression": "version = :version",
+            "ExpressionAttributeValues": to_item({":version": guard.version}),
+        }
+    }
 
 
 def _key(key: str) -> Item:

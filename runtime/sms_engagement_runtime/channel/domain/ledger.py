@@ -258,6 +258,25 @@ class DeliveryEvent:
     journey_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A row that what the text is about lives in, and that must still have this version when it is claimed.
+
+    Attributes
+    ----------
+    table
+        Name of the row's table.
+    key
+        Name and value of its partition key, a string; it has no sort key.
+    version
+        Value of its attribute ``version``, which every change of what the text depends on makes another one.
+    """
+
+    table: str
+    key: tuple[str, str]
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """The row is ours: send now, once."""
@@ -272,7 +291,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class ContactChanged:
-    """The contact is not any more as the gate saw it: ask the gate again."""
+    """The contact, or the row that guards the text, is not any more as it was seen: ask the gate again."""
 
 
 type ClaimResult = Claimed | Held | ContactChanged

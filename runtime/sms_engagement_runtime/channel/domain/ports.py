@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ClaimResult,
         DeliveryEvent,
         FoldResult,
+        Guard,
         Held,
         Intent,
         LedgerRow,
@@ -126,12 +127,13 @@ class MessageLedger(Protocol):
         becomes: Contact | None = None,
         parts: int,
         now: datetime,
+        guard: Guard | None = None,
     ) -> ClaimResult:
-        """Put the row as CLAIMED, in one transaction with the contact.
+        """Put the row as CLAIMED, in one transaction with the contact and the guard.
 
         ``Held`` unless ``ledger.may_claim`` of the stored row; ``ContactChanged`` where the stored contact
         has another version than ``contact`` (0: nobody has said anything yet), or other values of what
-        changes. Where both hold it is ``Held``.
+        changes, or where the row of ``guard`` has another version or is gone. Where both hold it is ``Held``.
 
         Parameters
         ----------
@@ -140,6 +142,8 @@ class MessageLedger(Protocol):
         becomes
             The same with other recent texts, or another introduction, as they are after this text. Nothing
             else may differ. None leaves the contact as it is.
+        guard
+            A row of another table, which is looked at and not changed. None where there is nothing to guard.
         """
         ...
 

@@ -29,6 +29,7 @@ from sms_engagement_runtime.channel.domain.introduction import Text, introduced,
 from sms_engagement_runtime.channel.domain.ledger import (
     Claimed,
     ContactChanged,
+    Guard,
     Held,
     Intent,
     LedgerRow,
@@ -55,7 +56,8 @@ OPTED_OUT_REASONS: Final = frozenset({"DESTINATION_PHONE_NUMBER_OPTED_OUT", "OPT
 """Reason codes of a number that is on an opt-out list (``ConflictExceptionReason`` of the API)."""
 
 _MAX_ATTEMPTS: Final = 5
-"""How often one text is offered to a carrier that throttles, or claimed on a contact that keeps changing."""
+"""How often one text is offered to a carrier that throttles, or claimed on a contact or a guard that keeps
+changing."""
 
 _MOST_MISSED: Final = 2
 """How often one text gives up a slot that it missed. A machine that is always late is too slow to pass any
@@ -148,7 +150,7 @@ class SendService:
     on_sending_disabled: Callable[[str], None] | None = None
 
     def send(
-        self, intent: Intent, *, still_true: Callable[[], bool] = _always, dry_run: bool = False
+        self, intent: Intent, *, still_true: Callable[[], bool | Guard] = _always, dry_run: bool = False
     ) -> SendOutcome:
         """Send a text unless something speaks against it, at most once in all attempts with its key.
 
@@ -161,7 +163,9 @@ class SendService:
         Parameters
         ----------
         still_true
-            Asked each time that the gate is: whether the reason for the text still holds.
+            Asked each time that the gate is: whether the reason for the text still holds. A ``Guard`` says
+            that it does for as long as that row has that version. The text is claimed on this condition, so
+            that nothing that was over is ever claimed; where the row has changed, the question is asked anew.
         dry_run
             Decide, and neither write nor send. A pause is not looked at; a text that has to wait, for its
             hour or for the frequency cap, is one that would be sent, with that as its reason.
@@ -222,24 +226,26 @@ class SendService:
         text: Text,
         slot: Slot,
         reservation: "_Reservation",
-        still_true: Callable[[], bool],
+        still_true: Callable[[], bool | Guard],
     ) -> SendOutcome | Text | None:
         """Ask the gate, and claim the text: how it ended, or what to send now.
 
-        None where the contact has changed in between, so that the gate is to be asked again.
+        None where the contact or the guard has changed in between, so that the gate is to be asked again.
         """
         now = self.clock.now()
         # What counts is when it leaves: a text that passes the gate just before its time is over is too late.
         leaves_at = max(now, slot.at)
         contact = self.contacts.get(intent.subscriber_id)
+        is_paused = self.pause.is_paused()
+        answer = still_true()
         decision = decide(
             self._facts(
                 intent,
                 contact,
                 text,
                 leaves_at,
-                still_true=still_true,
-                is_paused=self.pause.is_paused(),
+                still_true=bool(answer),
+                is_paused=is_paused,
                 over_budget=reservation.objection,
             )
         )
@@ -247,7 +253,13 @@ class SendService:
             return self._refuse(intent, decision, text, now)
         text, becomes = self._compose(intent, text, contact, leaves_at)
         claim = self.ledger.claim(
-            intent, key=intent.key, contact=contact, becomes=becomes, parts=text.measured.parts, now=now
+            intent,
+            key=intent.key,
+            contact=contact,
+            becomes=becomes,
+            parts=text.measured.parts,
+            now=now,
+            guard=answer if isinstance(answer, Guard) else None,
         )
         match claim:
             case Claimed():
@@ -264,14 +276,14 @@ class SendService:
         text: Text,
         now: datetime,
         *,
-        still_true: Callable[[], bool],
+        still_true: bool,
         is_paused: bool,
         over_budget: Reason | None,
     ) -> GateFacts:
         return GateFacts(
             key=intent.key,
             now=now,
-            still_true=still_true(),
+            still_true=still_true,
             expires_at=intent.expires_at,
             is_paused=is_paused,
             contact=contact,
@@ -317,11 +329,11 @@ class SendService:
                 changes |= {"introduced_at": now, "introduced_by": intent.key}
         return text, replace(contact, **changes) if changes else None
 
-    def _rehearse(self, intent: Intent, text: Text, still_true: Callable[[], bool]) -> SendOutcome:
+    def _rehearse(self, intent: Intent, text: Text, still_true: Callable[[], bool | Guard]) -> SendOutcome:
         now = self.clock.now()
         contact = self.contacts.get(intent.subscriber_id)
         facts = self._facts(
-            intent, contact, text, now, still_true=still_true, is_paused=False, over_budget=None
+            intent, contact, text, now, still_true=bool(still_true()), is_paused=False, over_budget=None
         )
         waits: Defer | None = None
         for objection in objections(facts):
