@@ -67,6 +67,7 @@ def everything_on(stack: cdk.Stack) -> ReviewCollector:
         "Reviews",
         channel=channel_in(stack, encryption_key=key, parts_per_second=100, max_parts=2),
         customers_table=customers,
+        add_customers_from_events=False,
         link_base_url="https://r.example.com/",
         link_lifetime=cdk.Duration.days(3),
         edit_window=cdk.Duration.hours(1),
@@ -234,7 +235,8 @@ def statements_of(template: Template, role: str, action: str) -> list[str]:
         ("SendPart", "dynamodb:UpdateItem", ["Requests"]),
         # The channel's tables alone: a broadcast records no occasion.
         ("SendPart", "dynamodb:PutItem", []),
-        ("ReviewRequested", "dynamodb:PutItem", ["Requests"]),
+        # Occasions, and the customers whom events bring.
+        ("ReviewRequested", "dynamodb:PutItem", ["Customers", "Requests"]),
         ("ReviewRequested", "states:StartExecution", ["LaterStateMachine"]),
         ("Submit", "dynamodb:PutItem", ["ReviewRows"]),
         ("Digest", "dynamodb:Query", ["ReviewRows"]),
@@ -416,6 +418,43 @@ def test_a_table_that_is_given_is_read_with_its_own_key() -> None:
     assert readers == {"ReviewsAudienceRole", "ReviewsSendPartRole", "ReviewsReviewRequestedRole"}
     assert {role for role, actions in rights.items() if "kms:Decrypt" in actions} >= readers
     assert "kms:Decrypt" not in rights["ReviewsFormRole"]
+
+
+def test_customers_of_events_are_added_to_a_table_that_is_given_unless_that_is_switched_off() -> None:
+    def collector_with(*, adds: bool) -> Template:
+        stack = new_stack()
+        table = dynamodb.TableV2(
+            stack,
+            "OurCustomers",
+            partition_key=dynamodb.Attribute(name="userId", type=dynamodb.AttributeType.STRING),
+            encryption=dynamodb.TableEncryptionV2.customer_managed_key(kms.Key(stack, "TheirKey")),
+        )
+        ReviewCollector(
+            stack,
+            "Reviews",
+            channel=imported(stack),
+            customers_table=table,
+            add_customers_from_events=adds,
+        )
+        assert {finding for finding in nag_findings(stack) if "Reviews" in str(finding)} == set()
+        return template_of(stack)
+
+    def writers(template: Template, resource: str, action: str) -> set[str]:
+        roles = ("Audience", "SendPart", "ReviewRequested", "Submit", "Form")
+        return {role for role in roles if resource in " ".join(statements_of(template, role, action))}
+
+    on, off = collector_with(adds=True), collector_with(adds=False)
+
+    assert writers(on, "OurCustomers", "dynamodb:PutItem") == {"ReviewRequested"}
+    assert writers(on, "TheirKey", "kms:Encrypt") == {"ReviewRequested"}
+    assert environment_of(on, "ReviewRequested")["ADD_CUSTOMERS_FROM_EVENTS"] == "true"
+    assert writers(off, "OurCustomers", "dynamodb:PutItem") == set()
+    assert writers(off, "TheirKey", "kms:Encrypt") == set()
+    assert writers(off, "OurCustomers", "dynamodb:BatchGetItem") == {"SendPart", "ReviewRequested"}
+    assert environment_of(off, "ReviewRequested")["ADD_CUSTOMERS_FROM_EVENTS"] == "false"
+    # Everybody else may do neither more nor less.
+    more = {role for role, actions in rights_of(on).items() if actions != rights_of(off)[role]}
+    assert more == {"ReviewsReviewRequestedRole"}
 
 
 def test_a_broadcast_that_is_cut_off_is_an_alarm_like_one_that_failed(default: Template) -> None:

@@ -48,6 +48,7 @@ class System:
         self.pacer = FakePacer()
         self.requests = FakeReviewRequests()
         self.customers = FakeCustomers(JOHN)
+        self.adds_customers = True
         self.parser = FakeParser()
         self.policy = OccasionPolicy()
 
@@ -65,6 +66,7 @@ class System:
             ),
             requests=wrap(self.requests),
             customers=self.customers,
+            register=wrap(self.customers) if self.adds_customers else None,
             parser=self.parser,
             subscriber_key=lambda: SUBSCRIBER_KEY,
             link_keys=FakeLinkKeys(),

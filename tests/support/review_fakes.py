@@ -44,11 +44,13 @@ def page_of[T](rows: Sequence[T], cursor: Cursor | None, size: int) -> Page[T]:
 
 
 class FakeCustomers:
-    """Customers by id, in the order given."""
+    """Customers by id, in the order given. ``sources`` are of those who were added, ``unseen`` not found yet."""
 
     def __init__(self, *customers: Customer, page_size: int = 2) -> None:
         self.rows = {customer.user_id: customer for customer in customers}
         self.page_size = page_size
+        self.sources: dict[str, str] = {}
+        self.unseen: set[str] = set()
 
     def everybody(self) -> Iterator[Customer]:
         yield from list(self.rows.values())
@@ -57,7 +59,18 @@ class FakeCustomers:
         return page_of(list(self.rows.values()), cursor, self.page_size)
 
     def find(self, user_ids: Sequence[str]) -> Mapping[str, Customer]:
-        return {user_id: self.rows[user_id] for user_id in user_ids if user_id in self.rows}
+        return {
+            user_id: self.rows[user_id]
+            for user_id in user_ids
+            if user_id in self.rows and user_id not in self.unseen
+        }
+
+    def add(self, customer: Customer, *, created_at: datetime, source: str) -> Customer | None:
+        standing = self.rows.get(customer.user_id)
+        if standing is None:
+            self.rows[customer.user_id] = customer
+            self.sources[customer.user_id] = source
+        return standing
 
 
 @dataclass
@@ -71,7 +84,9 @@ class FakeReviewRequests:
 
     def page(self, cursor: Cursor | None) -> Page[ReviewRequest]:
         nameless = [
-            replace(row, name=None, first_name=None, locale=None, new_link_at=None, subscriber_id=None)
+            replace(
+                row, name=None, first_name=None, locale=None, new_link_at=None, subscriber_id=None, text=None
+            )
             for row in self.rows.values()
         ]
         return page_of(nameless, cursor, self.page_size)
@@ -107,6 +122,7 @@ class FakeReviewRequests:
                 occurred_at=standing.occurred_at or request.occurred_at,
                 reminded_at=standing.reminded_at,
                 new_link_at=standing.new_link_at,
+                text=request.text or standing.text,
             )
             return None
 

@@ -81,6 +81,10 @@ class ReviewCollector(Construct):
     customers_table
         A table of customers that exists already: partition key ``userId``, with ``phoneNumber``, ``name``,
         ``status`` and ``createdAt``. Left out, one is made.
+    add_customers_from_events
+        Whether a customer whom a ``ReviewRequested`` event brings, such as the invitee of an appointment, is
+        added to that table where it has nobody of the id: then this collector writes to it. Nobody's row is
+        ever changed. With False, the event of somebody unknown is a recorded skip.
     link_base_url
         Short address before ``/r/<token>``, as ``https://r.example.com``; the API's own when left out.
     link_lifetime
@@ -169,6 +173,7 @@ class ReviewCollector(Construct):
         *,
         channel: SmsChannelBase,
         customers_table: dynamodb.ITableV2 | None = None,
+        add_customers_from_events: bool = True,
         link_base_url: str | None = None,
         link_lifetime: Duration | None = None,
         edit_window: Duration | None = None,
@@ -264,7 +269,7 @@ class ReviewCollector(Construct):
             stop_rules=broadcast_stop_rules,
             expires_after=broadcast_expires_after,
         )
-        self._build_review_requested()
+        self._build_review_requested(adds_customers=add_customers_from_events)
         when = schedule or BroadcastSchedule()
         self.schedule = start_daily(
             self, "Schedule", when, broadcast=self.broadcast, dead_letter_queue=self.dead_letter_queue
@@ -556,15 +561,21 @@ class ReviewCollector(Construct):
         self.plan = self.broadcast_engine.plan
         self.summary = self.broadcast_engine.summary
 
-    def _build_review_requested(self) -> None:
+    def _build_review_requested(self, *, adds_customers: bool) -> None:
         self.review_requested = self._function(
             "ReviewRequested",
             description="Asks one customer for a review, when the bus says so",
-            environment={**self._request_environment(), **self._confirmation_environment()},
+            environment={
+                **self._request_environment(),
+                **self._confirmation_environment(),
+                "ADD_CUSTOMERS_FROM_EVENTS": str(adds_customers).lower(),
+            },
             timeout=Duration.seconds(60),
             memory_size=1024,
         )
         self._grant_request(self.review_requested)
+        if adds_customers:
+            self._grant_add_customers(self.review_requested)
         # An occasion that is recorded is a new row.
         grant_actions(self.review_requested, ["dynamodb:PutItem"], [self.review_requests_table.table_arn])
         self.later = Later(
@@ -653,6 +664,12 @@ class ReviewCollector(Construct):
             # A table that was given may have a key of its own: who reads the table needs it too (DynamoDB
             # developer guide, customer managed keys).
             key.grant_decrypt(function)
+
+    def _grant_add_customers(self, function: RuntimeFunction) -> None:
+        grant_actions(function, ["dynamodb:PutItem"], [self.customers_table.table_arn])
+        # Our own tables' key comes with the right to send.
+        if self.customers_table.encryption_key is not self.channel.encryption_key:
+            grant_key(function, self.customers_table.encryption_key)
 
     def _grant_request(self, function: RuntimeFunction) -> None:
         self.channel.grant_send(function)

@@ -36,6 +36,7 @@ class Errands:
     def __init__(self):
         self.system = System()
         self.later = FakeLater()
+        self.refused_texts = []
 
     def runner(self):
         asker = self.system.asker()
@@ -50,6 +51,7 @@ class Errands:
             ),
             later=self.later,
             clock=self.system.clock,
+            on_text_refused=lambda event_id, fault: self.refused_texts.append((event_id, fault)),
         )
 
     def run(self, errand=ASK, event_id="event-1", since=None):

@@ -1,16 +1,22 @@
-"""The customers table: read by everybody's page and by key."""
+"""The customers table: read by everybody's page and by key, and added to where events bring customers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
-from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, service_call
+from botocore.exceptions import ClientError
+
+from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
+from sms_engagement_runtime.channel.adapters.dynamodb_item import to_item
+from sms_engagement_runtime.channel.adapters.instants import to_seconds
 from sms_engagement_runtime.channel.domain.broadcast.audience import Cursor, Page
 from sms_engagement_runtime.review_collector.adapters.attributes import tolerant_row
+from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import CONDITION_FAILED
 from sms_engagement_runtime.review_collector.domain.customers import Customer, read_customer
 
 if TYPE_CHECKING:
@@ -39,7 +45,7 @@ _BATCH_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, None)
 
 
 class DynamoCustomers:
-    """Reads customers; never writes.
+    """Reads customers, and adds some; never changes one.
 
     Parameters
     ----------
@@ -115,6 +121,43 @@ class DynamoCustomers:
                 for customers in readers.map(self._find_some, chunks)
                 for customer in customers
             }
+
+    def add(self, customer: Customer, *, created_at: datetime, source: str) -> Customer | None:
+        """Write a row unless there is one of that id: then return that one.
+
+        The row has ``userId``, ``status``, ``createdAt`` (epoch seconds), ``source`` and, where they are
+        known, ``phoneNumber``, ``name``, ``locale`` and ``timeZone``.
+
+        Raises
+        ------
+        TransientError
+            It could not be written.
+        """
+        row = {
+            "userId": customer.user_id,
+            "phoneNumber": customer.phone_number,
+            "name": customer.name,
+            "status": "active" if customer.is_active else "inactive",
+            "locale": customer.locale,
+            "timeZone": customer.time_zone,
+            "createdAt": to_seconds(created_at),
+            "source": source,
+        }
+        with service_call("dynamodb:PutItem"):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=to_item(row),
+                    ConditionExpression="attribute_not_exists(userId)",
+                    # The reading before this may have missed it, and so may another one.
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except ClientError as error:
+                if error_code(error) != CONDITION_FAILED:
+                    raise
+                refusal: Any = error.response
+                return read_customer(tolerant_row(refusal["Item"]))
+        return None
 
     def _find_some(self, user_ids: Sequence[str]) -> Sequence[Customer]:
         found: list[Customer] = []

@@ -2,7 +2,8 @@
 
 Row: ``requestId`` (PK), ``userId``, ``occasion``, ``name``, ``firstName``, ``locale``, ``occurredAt``,
 ``recordedAt``, ``askedAt``, ``remindedAt``, ``answeredAt``, ``newLinkAt`` (epoch seconds), ``subscriberId``,
-``runId``, ``schemaVersion``. Index by customer and ``recordedAt``, which every row has.
+``runId``, ``text``, ``textLocale``, ``schemaVersion``. Index by customer and ``recordedAt``, which every row
+has.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sms_engagement_runtime.channel.adapters.aws_errors import error_code, servi
 from sms_engagement_runtime.channel.adapters.dynamodb_item import from_item, to_item
 from sms_engagement_runtime.channel.adapters.instants import from_milliseconds, to_seconds
 from sms_engagement_runtime.channel.domain.broadcast.audience import Cursor, Page
-from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
+from sms_engagement_runtime.review_collector.domain.requests import GivenText, ReviewRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -92,7 +93,12 @@ class DynamoReviewRequests:
             "PutItem",
             Item={
                 **_key(request.request_id),
-                **to_item(_fixed(request) | {"recordedAt": to_seconds(request.recorded_at)} | _once(request)),
+                **to_item(
+                    _fixed(request)
+                    | {"recordedAt": to_seconds(request.recorded_at)}
+                    | _once(request)
+                    | _text(request)
+                ),
             },
             ConditionExpression="attribute_not_exists(requestId)",
         )
@@ -106,7 +112,7 @@ class DynamoReviewRequests:
             "locale": request.locale,
             "subscriberId": request.subscriber_id,
             "runId": request.run_id,
-        }
+        } | _text(request)
         changed = _fixed(request) | {"askedAt": to_seconds(request.asked_at)} | said
         values = to_item({f":{name}": value for name, value in changed.items() if value is not None})
         first = {"recordedAt": to_seconds(request.recorded_at)} | _once(request)
@@ -190,6 +196,11 @@ def _once(request: ReviewRequest) -> dict[str, Any]:
     return {} if request.occurred_at is None else {"occurredAt": to_seconds(request.occurred_at)}
 
 
+def _text(request: ReviewRequest) -> dict[str, Any]:
+    """Nothing where the request has none of its own: what the row has of it stays."""
+    return {} if request.text is None else {"text": request.text.template, "textLocale": request.text.locale}
+
+
 def _from_item(item: dict[str, Any]) -> ReviewRequest:
     row = from_item(item)
     # Missing only in a row that was put in by hand, which the index does not hold.
@@ -209,6 +220,7 @@ def _from_item(item: dict[str, Any]) -> ReviewRequest:
         new_link_at=_instant(row.get("newLinkAt")),
         subscriber_id=row.get("subscriberId"),
         run_id=row.get("runId"),
+        text=GivenText(row["text"], row.get("textLocale")) if "text" in row else None,
     )
 
 

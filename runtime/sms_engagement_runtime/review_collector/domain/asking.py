@@ -38,16 +38,27 @@ from sms_engagement_runtime.review_collector.domain.occasions import (
     reminder_useful_until,
     useful_until,
 )
-from sms_engagement_runtime.review_collector.domain.ports import CustomerDirectory, ReviewRequestRepository
-from sms_engagement_runtime.review_collector.domain.reasons import AskReason
-from sms_engagement_runtime.review_collector.domain.request_texts import STANDARD_REMINDERS, RequestTexts
+from sms_engagement_runtime.review_collector.domain.ports import (
+    CustomerDirectory,
+    CustomerRegister,
+    ReviewRequestRepository,
+)
+from sms_engagement_runtime.review_collector.domain.reasons import AskReason, TextFault
+from sms_engagement_runtime.review_collector.domain.request_texts import (
+    STANDARD_REMINDERS,
+    RequestTexts,
+    find_fault,
+    render_given,
+)
 from sms_engagement_runtime.review_collector.domain.requests import (
+    GivenText,
     ReviewRequest,
     id_to_reference,
     reference_to_id,
     request_id,
 )
 from sms_engagement_runtime.review_collector.domain.screening import screen
+from sms_engagement_runtime.review_collector.domain.tokens import TOKEN_LENGTH
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far the clock of whoever publishes an event may be ahead of ours."""
@@ -71,11 +82,16 @@ REMINDER: Final = "review-reminder"
 NEW_LINK: Final = "review-link"
 """Purpose of the text that brings a new link in place of an expired one."""
 
+SOURCE: Final = "appointment"
+"""``source`` of a customer whom an event brought: an invitee, most often in no table until then."""
+
 RECORDED: Final = "RECORDED"
 """State of an occasion that was written down for the next broadcast."""
 
 # A claim or an acceptance leaves the person asked; in every other state nothing was sent.
 _NOT_SENT: Final = frozenset({OutcomeState.SUPPRESSED, OutcomeState.DEFERRED})
+
+_LINK_PATH: Final = "/r/"
 
 _HELD_OUTCOMES: Final = {
     MessageState.CLAIMED: OutcomeState.IN_FLIGHT,
@@ -116,6 +132,8 @@ class ReviewAsker:
         How often people are asked.
     consent_rule
         ``IMPLIED``: an active customer may be asked until they opt out.
+    register
+        Where customers are added whom events bring; None where nobody is.
     """
 
     send_service: SendService
@@ -130,6 +148,7 @@ class ReviewAsker:
     reminder_texts: RequestTexts = field(default_factory=lambda: RequestTexts(standard=STANDARD_REMINDERS))
     policy: OccasionPolicy = field(default_factory=OccasionPolicy)
     consent_rule: ConsentRule = ConsentRule.IMPLIED
+    register: CustomerRegister | None = None
 
     def ask_due(
         self, customer: Customer, *, run_id: str, dry_run: bool = False, follow_up: bool = False
@@ -164,6 +183,8 @@ class ReviewAsker:
         *,
         occurred_at: datetime | None = None,
         requested_at: datetime | None = None,
+        newcomer: Customer | None = None,
+        text: GivenText | None = None,
     ) -> PersonOutcome:
         """Ask a customer who is named by id, about an occasion that is named; raises as `ask_due`.
 
@@ -175,18 +196,34 @@ class ReviewAsker:
             When it happened: with it the occasion ages. Before it, nobody is asked.
         requested_at
             When this was first asked for; the same, where nobody said when it happened.
+        newcomer
+            Who is added where the table has nobody of this id; whoever is there already stays as they are.
+        text
+            In place of the standard texts; `find_fault` finds none in it.
         """
-        person = self._meet_by_id(user_id)
+        now = self.send_service.clock.now()
+        ends_at = (occurred_at or requested_at or now) + self.policy.lifetime
+        customer = self.customers.find([user_id]).get(user_id)
+        if customer is not None:
+            person = self._meet(customer)
+        elif newcomer is None or self.register is None:
+            return _skipped(user_id, AskReason.NO_CUSTOMER)
+        else:
+            occasion_row = ReviewRequest(
+                request_id=self.request_id(user_id, occasion),
+                user_id=user_id,
+                occasion=occasion,
+                occurred_at=occurred_at,
+                recorded_at=now,
+                text=text,
+            )
+            person = self._welcome(newcomer, occasion_row, self.register, ends_at=ends_at)
         if isinstance(person, PersonOutcome):
             return person
-        now = self.send_service.clock.now()
         if occurred_at is not None and occurred_at > now + CLOCK_SKEW:
             is_near = occurred_at - now <= FARTHEST_OCCASION
             return _waiting(user_id, AskReason.NOT_BEGUN, occurred_at if is_near else None)
-        since = occurred_at or requested_at or now
-        return _Turn(self, person, useful_until=since + self.policy.lifetime).ask(
-            occasion, occurred_at=occurred_at
-        )
+        return _Turn(self, person, useful_until=ends_at).ask(occasion, occurred_at=occurred_at, text=text)
 
     def remind_by_id(self, user_id: str, occasion: str) -> PersonOutcome:
         """Remind a customer who is named by id, once, unless they answered; raises as `ask_due`.
@@ -246,6 +283,10 @@ class ReviewAsker:
             request, requested_at=since
         )
 
+    def find_fault(self, text: GivenText) -> TextFault | None:
+        """Say why a text cannot go out with any of our links; None where it can."""
+        return find_fault(text, link_length=len(self.link_base_url) + len(_LINK_PATH) + TOKEN_LENGTH)
+
     def request_id(self, user_id: str, occasion: str) -> str:
         """Return the id of the request about an occasion of a customer."""
         return reference_to_id(request_id(user_id, occasion, self.subscriber_key()))
@@ -253,6 +294,24 @@ class ReviewAsker:
     def _meet_by_id(self, user_id: str) -> _Person | PersonOutcome:
         customer = self.customers.find([user_id]).get(user_id)
         return _skipped(user_id, AskReason.NO_CUSTOMER) if customer is None else self._meet(customer)
+
+    def _welcome(
+        self, newcomer: Customer, request: ReviewRequest, register: CustomerRegister, *, ends_at: datetime
+    ) -> _Person | PersonOutcome:
+        """Add a customer whom we do not know yet, unless there is nothing to ask or no number to ask at."""
+        person = self._meet(newcomer)
+        if isinstance(person, PersonOutcome):
+            return person
+        now = request.recorded_at
+        if now >= ends_at:
+            return _skipped(newcomer.user_id, Reason.EXPIRED)
+        if request.occurred_at is not None and request.occurred_at - now > FARTHEST_OCCASION:
+            return _skipped(newcomer.user_id, AskReason.NOT_BEGUN)
+        # The occasion first: of a customer without any, a broadcast would ask about the registration.
+        self.requests.record(request)
+        added = replace(newcomer, phone_number=person.parsed.number.e164)
+        standing = register.add(added, created_at=now, source=SOURCE)
+        return self._meet(standing or added)
 
     def _meet(self, customer: Customer) -> _Person | PersonOutcome:
         parsed = screen(customer, self.parser)
@@ -301,7 +360,12 @@ class _Turn:
                 return already or _waiting(self.person.user_id, reason, until)
 
     def ask(
-        self, occasion: str, row: ReviewRequest | None = None, *, occurred_at: datetime | None = None
+        self,
+        occasion: str,
+        row: ReviewRequest | None = None,
+        *,
+        occurred_at: datetime | None = None,
+        text: GivenText | None = None,
     ) -> PersonOutcome:
         """Ask about an occasion.
 
@@ -314,6 +378,8 @@ class _Turn:
         row
             What is known of the occasion; one with ``asked_at`` only where the text is proven not to have
             gone out.
+        text
+            In place of that of the row, and of the standard text where it has none.
         """
         customer, now = self.person.customer, self._now
         replaced = row.asked_at if row else None
@@ -329,6 +395,7 @@ class _Turn:
             asked_at=_after(replaced, now),
             subscriber_id=self.person.subscriber_id,
             run_id=self.run_id,
+            text=text or (row.text if row else None),
         )
         expires_at = self.useful_until or useful_until(request, self.asker.policy)
         intent = self._intent(request, REQUEST, self.asker.texts, expires_at=expires_at)
@@ -528,11 +595,12 @@ class _Turn:
         token = asker.link_keys.current().mint(
             id_to_reference(request.request_id), expires_at=self._now + asker.link_lifetime
         )
-        text = texts.render(
-            locale=request.locale,
-            first_name=request.first_name,
-            link=f"{asker.link_base_url}/r/{token}",
-        )
+        link = f"{asker.link_base_url}{_LINK_PATH}{token}"
+        given, locale, called = request.text, request.locale, request.first_name
+        if given is None or asker.find_fault(given) is not None:
+            text = texts.render(locale=locale, first_name=called, link=link)
+        else:
+            text = render_given(given, locale=locale, first_name=called, link=link)
         return Intent(
             construct=CONSTRUCT,
             purpose=purpose,

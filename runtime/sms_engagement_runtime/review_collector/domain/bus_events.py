@@ -6,7 +6,7 @@ OCCASION_RECORDED: Final = "OccasionRecorded"
 """Something happened that the next broadcast may ask about: ``{userId, occasion, occurredAt?}``."""
 
 REVIEW_REQUESTED: Final = "ReviewRequested"
-"""Asks for one review at once: ``{userId, occasion, occurredAt?}``."""
+"""Asks for one review at once: ``{userId, occasion, occurredAt?, customer?, text?, textLocale?}``."""
 
 REVIEW_REMINDER_DUE: Final = "ReviewReminderDue"
 """It is time to remind of a request: ``{userId, occasion}``. We send it to ourselves, not by the bus."""

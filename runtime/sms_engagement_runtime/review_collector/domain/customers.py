@@ -68,15 +68,21 @@ def read_customer(row: Mapping[str, object]) -> Customer:
     user_id = key if isinstance(key, str) else _text(key)
     if not user_id:
         raise ValueError("a customer without userId")
-    name, locale, zone = (_text(row.get(attribute)) for attribute in ("name", "locale", "timeZone"))
+    name, zone = _text(row.get("name")), _text(row.get("timeZone"))
     return Customer(
         user_id=user_id,
         phone_number=_text(row.get("phoneNumber")),
         name=name[:MAX_NAME_LENGTH] if name else None,
-        locale=locale if locale and len(locale) <= _MAX_LOCALE_LENGTH else None,
+        locale=read_locale(row.get("locale")),
         time_zone=zone if zone and len(zone) <= _MAX_ZONE_LENGTH else None,
         is_active=(_text(row.get("status")) or "").casefold() == "active",
     )
+
+
+def read_locale(value: object) -> str | None:
+    """Return a language tag; None where the value is none for sure."""
+    locale = _text(value)
+    return locale if locale and len(locale) <= _MAX_LOCALE_LENGTH else None
 
 
 def first_name(name: str | None) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zlib import crc32
@@ -16,6 +16,9 @@ from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.review_collector.domain import bus_events
 from sms_engagement_runtime.review_collector.domain.asking import ReviewAsker
 from sms_engagement_runtime.review_collector.domain.confirming import ReviewConfirmer
+from sms_engagement_runtime.review_collector.domain.customers import Customer, read_customer, read_locale
+from sms_engagement_runtime.review_collector.domain.reasons import TextFault
+from sms_engagement_runtime.review_collector.domain.requests import GivenText
 
 MAX_ID_LENGTH: Final = 512
 """Characters of an id or an occasion in an event; what is longer is no id of anybody's."""
@@ -36,11 +39,21 @@ _MAY_HAVE_GONE_OUT: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class AskForReview:
-    """Ask a customer about an occasion, now."""
+    """Ask a customer about an occasion, now.
+
+    Attributes
+    ----------
+    newcomer
+        Who is added to the customers table where it has nobody of this id. Never shown: it has a number.
+    text
+        In place of the standard texts, where nothing is wrong with it.
+    """
 
     user_id: str
     occasion: str
     occurred_at: datetime | None = None
+    newcomer: Customer | None = field(default=None, repr=False)
+    text: GivenText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +95,21 @@ def read_errand(event_type: object, detail: object) -> Errand | None:
     """Read what an event asks for; None where it is none of ours, or malformed.
 
     Fields that nobody here knows are passed over. An ``occurredAt`` that is no instant makes an event
-    malformed: whether its occasion is of use any more could not be told.
+    malformed: whether its occasion is of use any more could not be told. So does a ``customer`` that is no
+    object. A ``text`` that is none is read as an empty one, so that somebody hears of it.
     """
     if not isinstance(event_type, str) or not isinstance(detail, dict):
         return None
     try:
         match event_type:
             case bus_events.REVIEW_REQUESTED:
-                return AskForReview(_id(detail, "userId"), _id(detail, "occasion"), _occurred_at(detail))
+                return AskForReview(
+                    _id(detail, "userId"),
+                    _id(detail, "occasion"),
+                    _occurred_at(detail),
+                    _newcomer(detail),
+                    _given_text(detail),
+                )
             case bus_events.OCCASION_RECORDED:
                 return RecordOccasion(_id(detail, "userId"), _id(detail, "occasion"), _occurred_at(detail))
             case bus_events.REVIEW_REMINDER_DUE:
@@ -104,10 +124,14 @@ def read_errand(event_type: object, detail: object) -> Errand | None:
 
 
 def write_errand(errand: Errand) -> tuple[str, dict[str, Any]]:
-    """Return the event that `read_errand` reads: its type, and its detail with ids and instants only."""
+    """Return the event that `read_errand` reads: its type, and its detail.
+
+    It holds ids, instants and a template. Whom the event brought is left out: they are in the customers table
+    before anything waits.
+    """
     match errand:
-        case AskForReview(user_id, occasion, occurred_at):
-            return bus_events.REVIEW_REQUESTED, _detail(user_id, occasion, occurred_at)
+        case AskForReview(user_id, occasion, occurred_at, _, text):
+            return bus_events.REVIEW_REQUESTED, _detail(user_id, occasion, occurred_at) | _words(text)
         case RecordOccasion(user_id, occasion, occurred_at):
             return bus_events.OCCASION_RECORDED, _detail(user_id, occasion, occurred_at)
         case RemindOfReview(user_id, occasion):
@@ -120,12 +144,19 @@ def write_errand(errand: Errand) -> tuple[str, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrandRunner:
-    """Does what single events ask for, each of them repeatable."""
+    """Does what single events ask for, each of them repeatable.
+
+    Attributes
+    ----------
+    on_text_refused
+        Told the event's id and why its text is not used.
+    """
 
     asker: ReviewAsker
     confirmer: ReviewConfirmer
     later: Later
     clock: Clock
+    on_text_refused: Callable[[str, TextFault], None]
 
     def run(self, errand: Errand, *, event_id: str, since: datetime | None = None) -> PersonOutcome:
         """Do an errand; what has to wait comes back by itself, and so does the reminder of a request.
@@ -147,6 +178,7 @@ class ErrandRunner:
         TransientError
             A service did not answer. The errand may be repeated.
         """
+        errand = self._checked(errand, event_id)
         now = self.clock.now()
         wait = _wait_after(now - (since or now))
         try:
@@ -171,10 +203,27 @@ class ErrandRunner:
             self.later.postpone(name, _event(name, reminder, now), now + delay)
         return outcome
 
+    def _checked(self, errand: Errand, event_id: str) -> Errand:
+        """Leave out a text that cannot be sent, before it is sent, stored or handed on."""
+        if not isinstance(errand, AskForReview) or errand.text is None:
+            return errand
+        fault = self.asker.find_fault(errand.text)
+        if fault is None:
+            return errand
+        self.on_text_refused(event_id, fault)
+        return replace(errand, text=None)
+
     def _do(self, errand: Errand, since: datetime) -> PersonOutcome:
         match errand:
-            case AskForReview(user_id, occasion, occurred_at):
-                return self.asker.ask_by_id(user_id, occasion, occurred_at=occurred_at, requested_at=since)
+            case AskForReview(user_id, occasion, occurred_at, newcomer, text):
+                return self.asker.ask_by_id(
+                    user_id,
+                    occasion,
+                    occurred_at=occurred_at,
+                    requested_at=since,
+                    newcomer=newcomer,
+                    text=text,
+                )
             case RecordOccasion(user_id, occasion, occurred_at):
                 return self.asker.record(user_id, occasion, occurred_at=occurred_at)
             case RemindOfReview(user_id, occasion):
@@ -203,12 +252,43 @@ def _detail(user_id: str, occasion: str, occurred_at: datetime | None = None) ->
     return detail if occurred_at is None else detail | {"occurredAt": occurred_at.isoformat()}
 
 
+def _words(text: GivenText | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    return {"text": text.template} | ({} if text.locale is None else {"textLocale": text.locale})
+
+
+def _newcomer(detail: Mapping[str, Any]) -> Customer | None:
+    """Read whom the event brings, with the tolerance that rows of the customers table are read with."""
+    given = detail.get("customer")
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise ValueError("customer is no object")
+    names = ("phoneNumber", "name", "locale", "timeZone")
+    known = {name: given[name] for name in names if name in given and _is_storable(given[name])}
+    return read_customer({**known, "userId": _id(detail, "userId"), "status": "active"})
+
+
+def _given_text(detail: Mapping[str, Any]) -> GivenText | None:
+    if detail.get("text") is None:
+        return None
+    template, locale = (
+        value if isinstance(value, str) and _is_storable(value) else ""
+        for value in (detail["text"], detail.get("textLocale"))
+    )
+    return GivenText(template, read_locale(locale))
+
+
+def _is_storable(value: object) -> bool:
+    """Whether a table can hold it: not half of a surrogate pair, which JSON can."""
+    return not isinstance(value, str) or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _id(detail: Mapping[str, Any], name: str) -> str:
     value = detail.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH or not _is_storable(value):
         raise ValueError(f"no {name}")
-    # Half of a surrogate pair, which JSON can hold and no key of a table.
-    value.encode()
     return value
 
 

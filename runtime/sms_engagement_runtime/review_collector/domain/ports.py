@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CustomerDirectory(Protocol):
-    """The customers table, which may be somebody else's: read only."""
+    """The customers table, which may be somebody else's: read alone."""
 
     def page(self, cursor: Cursor | None) -> Page[Customer]:
         """Read some customers, in no order: the first page for None, the one after another by its cursor."""
@@ -27,6 +27,25 @@ class CustomerDirectory(Protocol):
 
     def find(self, user_ids: Sequence[str]) -> Mapping[str, Customer]:
         """Read these customers; those that do not exist are absent."""
+        ...
+
+
+class CustomerRegister(Protocol):
+    """The customers table, where this collector may add to it."""
+
+    def add(self, customer: Customer, *, created_at: datetime, source: str) -> Customer | None:
+        """Write a customer unless there is one of that id: then return who is there, unchanged.
+
+        Parameters
+        ----------
+        source
+            Where we know the customer from.
+
+        Returns
+        -------
+        Customer or None
+            Who stands there already; None after writing.
+        """
         ...
 
 
@@ -53,7 +72,7 @@ class ReviewRequestRepository(Protocol):
         """Write a request that is about to go out, unless it has gone out or was answered.
 
         What is there already of an occasion that nobody asked about is completed; when it was recorded and
-        when it happened stay as they are.
+        when it happened stay as they are, and so does its text where this request has none.
 
         Parameters
         ----------

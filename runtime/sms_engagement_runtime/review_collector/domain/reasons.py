@@ -7,6 +7,19 @@ NOT_ASKED: Final = "Person not asked"
 """Log message of a broadcast where asking somebody failed as nobody foresaw; an alarm counts it."""
 
 
+class TextFault(StrEnum):
+    """Why a text that an event brought is not used; log lines show it, and the standard text goes out."""
+
+    MALFORMED = "MALFORMED"
+    """It is no text, it is blank, or its braces hold no placeholder."""
+    NO_LINK = "NO_LINK"
+    """It has no place for the link."""
+    UNKNOWN_PLACEHOLDER = "UNKNOWN_PLACEHOLDER"
+    """It has a placeholder that nobody fills in."""
+    TOO_LONG = "TOO_LONG"
+    """With the longest link and without a name it takes more than one message part."""
+
+
 class AskReason(StrEnum):
     """Reasons that results, summaries and log lines show."""
 

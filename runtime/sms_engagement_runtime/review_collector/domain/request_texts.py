@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from sms_engagement_runtime.channel.domain.named_texts import NamedTexts, PersonalText
-from sms_engagement_runtime.channel.domain.templates import Template
+from sms_engagement_runtime.channel.domain.named_texts import NAME, NamedTexts, PersonalText, without_name
+from sms_engagement_runtime.channel.domain.templates import Template, worst_case
+from sms_engagement_runtime.review_collector.domain.reasons import TextFault
+from sms_engagement_runtime.review_collector.domain.requests import GivenText
 
 # Every letter is in the GSM alphabet, which has é and ñ but neither ó nor ã: one other would more than halve
 # what a part holds. With the longest link and ten letters of a name each is one part.
@@ -27,6 +30,9 @@ STANDARD_REMINDERS: Final[Mapping[str, str]] = {
     "pt": "Oi, {{name}}! Um lembrete para avaliar a sua compra: {{link}}",
 }
 """Of its one reminder."""
+
+MAX_TEMPLATE_LENGTH: Final = 500
+"""Characters of a text that an event brings: three times what one part holds."""
 
 _LINK: Final = "link"
 
@@ -62,3 +68,37 @@ class RequestTexts:
     def render(self, *, locale: str | None, first_name: str | None, link: str) -> PersonalText:
         """Return the text in the language closest to a locale, within one part by leaving the name out."""
         return self._texts.render(locale=locale, first_name=first_name, link=link)
+
+
+def find_fault(text: GivenText, *, link_length: int) -> TextFault | None:
+    """Say why a text cannot be sent with a link of this length; None where it can."""
+    if len(text.template) > MAX_TEMPLATE_LENGTH:
+        return TextFault.TOO_LONG
+    try:
+        template = Template(text.template)
+        nameless = Template(without_name(text.template))
+    except ValueError:
+        return TextFault.MALFORMED
+    if _LINK not in template.placeholders:
+        return TextFault.NO_LINK
+    if not template.placeholders <= {NAME, _LINK}:
+        return TextFault.UNKNOWN_PLACEHOLDER
+    return TextFault.TOO_LONG if worst_case(nameless, {_LINK: link_length}).parts > 1 else None
+
+
+def render_given(text: GivenText, *, locale: str | None, first_name: str | None, link: str) -> PersonalText:
+    """Fill a text in, within one part by leaving the name out.
+
+    Parameters
+    ----------
+    locale
+        Of the customer.
+
+    Raises
+    ------
+    ValueError
+        `find_fault` finds one.
+    """
+    # A catalogue has to have an English text, and of one text alone everybody gets that one.
+    rendered = RequestTexts({"en": text.template}).render(locale=None, first_name=first_name, link=link)
+    return replace(rendered, locale=text.locale or locale or rendered.locale)

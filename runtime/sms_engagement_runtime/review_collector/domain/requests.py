@@ -15,6 +15,26 @@ REGISTRATION = "registration"
 _DOMAIN = b"review-request"
 
 
+@dataclass(frozen=True, slots=True)
+class GivenText:
+    """The text of one request, where whoever asks for the review knows better words than the standard texts.
+
+    It asks, reminds and brings a new link: it says what the person is asked about, in their language, where
+    the standard texts of all three speak of a purchase.
+
+    Attributes
+    ----------
+    template
+        With ``{{link}}`` and, where it greets, ``{{name}}``; whether it can be sent is for ``find_fault`` to
+        say.
+    locale
+        Language of it; None for that of the customer.
+    """
+
+    template: str
+    locale: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewRequest:
     """What a link stands for. Instants are aware UTC, in whole seconds.
@@ -43,6 +63,8 @@ class ReviewRequest:
         Keyed hash of the number that was asked; it leads to the text in the ledger.
     run_id
         The broadcast that asked; None where it was no broadcast.
+    text
+        In place of the standard texts, whoever asks or reminds and whenever; None for those.
     """
 
     request_id: str
@@ -59,6 +81,7 @@ class ReviewRequest:
     new_link_at: datetime | None = None
     subscriber_id: str | None = None
     run_id: str | None = None
+    text: GivenText | None = None
 
 
 def request_id(user_id: str, occasion: str, key: bytes) -> bytes:

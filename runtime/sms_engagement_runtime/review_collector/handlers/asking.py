@@ -44,17 +44,25 @@ class AskingSettings(SendingSettings):
     occasion_policy: Mapping[str, Any] = field(default_factory=dict)
 
 
-def build_asker(values: AskingSettings) -> ReviewAsker:
-    """Make the clients and the service. Called once a process, when the handler's module is imported."""
+def build_asker(values: AskingSettings, *, adds_customers: bool = False) -> ReviewAsker:
+    """Make the clients and the service. Called once a process, when the handler's module is imported.
+
+    Parameters
+    ----------
+    adds_customers
+        Whether customers are added whom events bring, which the function must have the right to.
+    """
     dynamodb, secrets = clients.dynamodb_client(), clients.secrets_client()
     # The subscriber key is never rotated, so it is read once a process; the link keys have a cache of their
     # own.
     subscriber_key = SecretCache(secrets, values.subscriber_key_secret_arn, max_age_seconds=float("inf"))
     link_secret = SecretCache(secrets, values.link_secret_arn, max_age_seconds=0)
+    customers = DynamoCustomers(dynamodb, table=values.customers_table)
     return ReviewAsker(
         send_service=build_send_service(values, dynamodb=dynamodb),
         requests=DynamoReviewRequests(dynamodb, table=values.review_requests_table),
-        customers=DynamoCustomers(dynamodb, table=values.customers_table),
+        customers=customers,
+        register=customers if adds_customers else None,
         parser=LibPhoneNumberParser(values.default_country),
         subscriber_key=subscriber_key.key,
         link_keys=CachedLinkKeys(link_secret.text, max_age_seconds=MAX_AGE_SECONDS),

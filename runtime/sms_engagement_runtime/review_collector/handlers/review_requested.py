@@ -16,6 +16,7 @@ from sms_engagement_runtime.channel.adapters.later import StepFunctionsLater, ti
 from sms_engagement_runtime.observability import instrumented, logger, metrics
 from sms_engagement_runtime.review_collector.domain.confirming import ReviewConfirmer, confirmation_texts
 from sms_engagement_runtime.review_collector.domain.errands import ErrandRunner, read_errand
+from sms_engagement_runtime.review_collector.domain.reasons import TextFault
 from sms_engagement_runtime.review_collector.handlers.asking import AskingSettings, build_asker
 
 
@@ -31,15 +32,24 @@ class ReviewRequestedSettings(AskingSettings):
         Set by Lambda: whom that machine calls.
     confirmation_texts
         Locale to template of the thanks for a review; nothing means the standard text.
+    add_customers_from_events
+        Whether a customer whom an event brings is added where the table has nobody of that id.
     """
 
     later_arn: str
     aws_lambda_function_name: str = ""
     confirmation_texts: Mapping[str, str] = field(default_factory=dict)
+    add_customers_from_events: bool = False
+
+
+def _count_refused_text(event_id: str, fault: TextFault) -> None:
+    # Never the text itself.
+    logger.warning("Text of the event is not used", event_id=event_id, reason=fault)
+    metrics.add_metric(name="ReviewTextsRefused", unit=MetricUnit.Count, value=1)
 
 
 _settings = settings.load(ReviewRequestedSettings)
-_asker = build_asker(_settings)
+_asker = build_asker(_settings, adds_customers=_settings.add_customers_from_events)
 _runner = ErrandRunner(
     asker=_asker,
     confirmer=ReviewConfirmer(
@@ -55,6 +65,7 @@ _runner = ErrandRunner(
         function_name=_settings.aws_lambda_function_name,
     ),
     clock=_asker.send_service.clock,
+    on_text_refused=_count_refused_text,
 )
 
 
@@ -72,8 +83,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         EventBridge event, source ``sms-engagement``, detail-type ``ReviewRequested`` or ``OccasionRecorded``
         with ``{"userId", "occasion", "occurredAt"?}``, ``ReviewLinkRequested`` with ``{"requestId"}``, or
         ``ReviewSubmitted`` with ``{"reviewId", "userId", …}``, which comes for a new review and for no edit.
-        After a wait the same with ``since``, an ISO 8601 instant; so comes ``ReviewReminderDue`` with
-        ``{"userId", "occasion"}``.
+        ``ReviewRequested`` may bring ``customer``, ``{"phoneNumber", "name"?, "locale"?, "timeZone"?}``, whom
+        to ask where the table has nobody of that id, and ``text`` with ``textLocale``, a template with
+        ``{{link}}`` and ``{{name}}``. One that cannot be sent is logged and counted, and the standard text
+        goes out. After a wait the same without ``customer`` and with ``since``, an ISO 8601 instant; so comes
+        ``ReviewReminderDue`` with ``{"userId", "occasion"}``.
 
     Returns
     -------
