@@ -31,7 +31,7 @@ from sms_engagement_runtime.channel.domain.inbound import (
 from sms_engagement_runtime.channel.domain.keywords import Keyword
 from sms_engagement_runtime.channel.domain.ledger import Intent, MessageState
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
-from sms_engagement_runtime.channel.domain.prompts import Prompt
+from sms_engagement_runtime.channel.domain.prompts import ANY_ORIGINATION, Prompt
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendPolicy, SendService
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
@@ -62,6 +62,7 @@ OPTED_OUT = "You have been unsubscribed. Reply START to subscribe again."
 CONFIRMED = "Thank you for confirming! You're now subscribed to our updates."
 WELCOME_BACK = "Welcome back! You're now subscribed."
 HELP = "Reply STOP to unsubscribe. For help, visit our website."
+STANDS = "You get no more texts; your appointment stands. Reply START to subscribe again."
 
 
 @dataclass
@@ -120,6 +121,10 @@ class Channel:
         consents = {Scope(name): state for name, state in states.items()}
         self.contacts.put(Contact(subscriber_id=ID, consents=consents))
 
+    def published(self, detail_type: str) -> list[dict[str, object]]:
+        """Details of the events of one type."""
+        return [detail for published, detail in self.bus.events if published == detail_type]
+
     def ask(
         self, construct: str = "appointments", occasion: str = "booking-1", *, asked: float = 0, **fields
     ) -> Prompt:
@@ -127,7 +132,7 @@ class Channel:
             subscriber_id=ID,
             origination=fields.pop("origination", OUR_NUMBER),
             construct=construct,
-            purpose="confirmation",
+            purpose=fields.pop("purpose", "confirmation"),
             occasion=occasion,
             message_id=fields.pop("message_id", None),
             asked_at=START + timedelta(seconds=asked),
@@ -331,7 +336,7 @@ def test_stop_wins_over_an_open_prompt(channel):
     channel.receive("CANCEL")
 
     assert channel.contact.is_opted_out
-    assert channel.bus.events == []
+    assert channel.published("ReplyReceived") == []
 
 
 def test_stop_wins_a_race_on_the_contact(channel):
@@ -593,6 +598,247 @@ def test_a_yes_that_waited_for_its_reply_answers_nothing_that_was_asked_meanwhil
     assert channel.bus.events == []
 
 
+# What the bus is told of an opt-out
+
+
+def test_an_opt_out_tells_the_bus_what_was_being_talked_about(channel):
+    channel.ask(message_id="m-1")
+    channel.ask("journeys", "welcome", asked=-60)
+    channel.ask("journeys", "elsewhere", origination="+12065550101", asked=-60)
+    channel.ask("journeys", "over", expires_at=START)
+
+    channel.receive("Stop. Thank you", after=5)
+
+    ((detail_type, detail),) = channel.bus.events
+    assert detail_type == "OptedOut"
+    conversations = detail.pop("conversations")
+    assert {c["occasion"] for c in conversations} == {"booking-1", "welcome", "elsewhere"}
+    booking = {
+        "construct": "appointments",
+        "purpose": "confirmation",
+        "occasion": "booking-1",
+        "messageId": "m-1",
+    }
+    assert booking in conversations
+    assert detail == {
+        "inboundMessageId": "in-1",
+        "subscriberId": ID,
+        "body": "Stop. Thank you",
+        "isCancel": False,
+        "isWrongNumber": False,
+        "answeredPrompt": booking,
+        "receivedAt": round(START.timestamp() * 1000) + 5000,
+        "schemaVersion": 1,
+    }
+    assert PERSON.e164 not in str(channel.bus.events)
+
+
+def test_an_opt_out_of_somebody_who_was_asked_nothing_is_told_too(channel):
+    channel.receive("CANCEL")
+
+    (detail,) = channel.published("OptedOut")
+    assert (detail["conversations"], detail["answeredPrompt"], detail["isCancel"]) == ([], None, True)
+
+
+def test_an_opt_out_leaves_questions_open_to_who_thinks_again(channel):
+    channel.ask()
+
+    channel.receive("CANCEL")
+    channel.receive("No wait, I will be there", id="in-2", after=5)
+
+    (reply,) = channel.published("ReplyReceived")
+    assert (reply["inboundMessageId"], reply["occasion"]) == ("in-2", "booking-1")
+
+
+def test_a_wrong_number_is_told_as_an_opt_out_too(channel):
+    channel.ask()
+
+    channel.receive("wrong number")
+
+    (detail,) = channel.published("OptedOut")
+    assert detail["isWrongNumber"] is True
+    assert [c["occasion"] for c in detail["conversations"]] == ["booking-1"]
+
+
+def test_the_bus_is_told_before_the_confirmation_is_sent(channel):
+    channel.sender.answers = [lambda: _assert(len(channel.published("OptedOut")) == 1)]
+
+    channel.receive("STOP")
+
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_the_bus_is_told_once_of_an_opt_out_whose_confirmation_waits(channel):
+    _pause(channel)
+
+    assert _rounds(channel, _message("STOP"), timedelta(hours=1)) > 10
+
+    assert len(channel.published("OptedOut")) == 1
+
+
+def test_the_bus_is_not_told_again_of_who_was_out_already(channel):
+    channel.receive("STOP")
+    channel.receive("CANCEL", id="in-2", after=5)
+
+    assert [detail["inboundMessageId"] for detail in channel.published("OptedOut")] == ["in-1"]
+
+
+def test_the_bus_is_told_again_of_who_came_back_and_left_again(channel):
+    for number, body in enumerate(["STOP", "START", "STOP"]):
+        channel.receive(body, id=f"in-{number}", after=number)
+
+    assert [detail["inboundMessageId"] for detail in channel.published("OptedOut")] == ["in-0", "in-2"]
+
+
+def test_the_bus_is_told_of_an_opt_out_that_aws_answers():
+    channel = Channel(mode=OptOutMode.AWS_MANAGED)
+
+    channel.receive("CANCEL", keyword="CANCEL")
+
+    assert len(channel.published("OptedOut")) == 1
+    assert channel.sender.calls == 0
+
+
+# CANCEL, which may mean what was asked about
+
+
+@pytest.mark.parametrize("body", ["CANCEL", "cancel.", "Cancel, please. Thank you", "CANCELLL"])
+def test_a_bare_cancel_is_confirmed_in_the_words_of_who_asked(channel, body):
+    channel.ask(opt_out_reply=STANDS)
+
+    result = channel.receive(body)
+
+    assert (result.action, result.keyword) == (InboundAction.OPTED_OUT, Keyword.OPT_OUT)
+    assert channel.contact.is_opted_out
+    assert channel.sender.bodies == [STANDS]
+    assert [row.occasion for row in channel.ledger.rows.values()] == ["in-1"]
+    assert channel.opt_out_list.numbers == {PERSON}
+    (detail,) = channel.published("OptedOut")
+    assert (detail["isCancel"], detail["answeredPrompt"]["occasion"]) == (True, "booking-1")
+
+
+@pytest.mark.parametrize("body", ["STOP", "END", "Cancel. Stop texting me", "wrong number", "quit"])
+def test_other_opt_outs_are_confirmed_in_our_own_words(channel, body):
+    channel.ask(opt_out_reply=STANDS)
+
+    channel.receive(body)
+
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_a_cancel_that_answers_a_question_without_such_words_is_confirmed_in_our_own(channel):
+    channel.ask("appointments", "booking-1", asked=-60, opt_out_reply=STANDS)
+    channel.ask("journeys", "welcome", asked=-30)
+
+    channel.receive("CANCEL")
+
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+@pytest.mark.parametrize("expires_at", [START, START + timedelta(seconds=5)])
+def test_a_cancel_after_the_question_expired_is_confirmed_in_our_own_words(channel, expires_at):
+    channel.ask(opt_out_reply=STANDS, expires_at=expires_at)
+
+    channel.receive("CANCEL", after=5)
+
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+@pytest.mark.parametrize("words", ["", " ", "It stands. " * 20])
+def test_words_that_the_gate_refuses_leave_nobody_without_a_confirmation(channel, words):
+    channel.ask(opt_out_reply=words)
+
+    channel.receive("CANCEL")
+
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_a_cancel_that_waits_for_longer_than_its_question_is_confirmed_in_the_same_words(channel):
+    channel.ask(opt_out_reply=STANDS, expires_at=START + timedelta(minutes=1))
+    _pause(channel)
+    assert _rounds(channel, _message("CANCEL"), timedelta(hours=2)) > 0
+    _go_on(channel)
+
+    channel.receive("CANCEL")
+    channel.receive("CANCEL")
+
+    assert channel.sender.bodies == [STANDS]
+    assert channel.opt_out_list.numbers == {PERSON}
+
+
+def test_a_cancel_in_a_batch_is_confirmed_in_the_same_words(channel):
+    channel.ask(opt_out_reply=STANDS)
+    channel.service().close_gate(_message("CANCEL"))
+
+    channel.receive("CANCEL")
+
+    assert channel.sender.bodies == [STANDS]
+
+
+def test_a_stop_that_confirms_a_cancel_before_it_uses_its_words(channel):
+    channel.ask("journeys", "welcome", asked=-90)
+    channel.ask("appointments", "booking-0", asked=-60, opt_out_reply="Another appointment stands.")
+    channel.ask(asked=-30, opt_out_reply=STANDS)
+    channel.service().close_gate(_message("CANCEL"))
+
+    channel.receive("STOP", id="in-2", after=5)
+    channel.receive("CANCEL")
+
+    assert channel.sender.bodies == [STANDS]
+    assert [row.occasion for row in channel.ledger.rows.values()] == ["in-1"]
+
+
+def test_a_stop_that_confirms_a_cancel_finds_its_question_though_that_was_closed_by_it(channel):
+    prompt = channel.ask(opt_out_reply=STANDS)
+    channel.service().close_gate(_message("CANCEL"))
+    channel.contacts.close(prompt, inbound_id="in-1")
+
+    channel.receive("STOP", id="in-2", after=5)
+
+    assert channel.sender.bodies == [STANDS]
+
+
+def test_a_stop_that_confirms_a_cancel_whose_question_is_gone_uses_our_words(channel):
+    prompt = channel.ask(opt_out_reply=STANDS)
+    channel.service().close_gate(_message("CANCEL"))
+    channel.contacts.close(prompt, inbound_id="in-3")
+
+    channel.receive("STOP", id="in-2", after=5)
+
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_a_stop_that_confirms_another_stop_says_nothing_of_appointments(channel):
+    channel.ask(opt_out_reply=STANDS)
+    channel.service().close_gate(_message("STOP"))
+
+    channel.receive("STOP", id="in-2", after=5)
+    channel.receive("STOP")
+
+    assert channel.sender.bodies == [OPTED_OUT]
+
+
+def test_a_cancel_that_confirms_a_stop_before_it_says_what_stands_and_once(channel):
+    channel.ask(opt_out_reply=STANDS)
+    channel.service().close_gate(_message("STOP"))
+
+    channel.receive("CANCEL", id="in-2", after=5)
+    channel.receive("STOP")
+
+    assert channel.sender.bodies == [STANDS]
+    assert [row.occasion for row in channel.ledger.rows.values()] == ["in-1"]
+
+
+def test_a_cancel_that_aws_answers_is_only_recorded():
+    channel = Channel(mode=OptOutMode.AWS_MANAGED)
+    channel.ask(opt_out_reply=STANDS)
+
+    result = channel.receive("CANCEL", keyword="CANCEL")
+
+    assert (result.action, result.reason) == (InboundAction.OPTED_OUT, Reason.ANSWERED_BY_SERVICE)
+    assert (channel.sender.calls, channel.opt_out_list.calls) == (0, [])
+
+
 # A wrong number
 
 
@@ -627,8 +873,7 @@ def test_a_wrong_number_ends_all_conversations_on_all_our_numbers(channel):
     assert {p.occasion: p.answered_by for p in prompts} == {
         "booking-1": "in-1", "welcome": "in-1", "elsewhere": "in-1", "over": None,
     }  # fmt: skip
-    ((detail_type, detail),) = channel.bus.events
-    assert detail_type == "WrongNumber"
+    (detail,) = channel.published("WrongNumber")
     conversations = detail.pop("conversations")
     assert {c["occasion"] for c in conversations} == {"booking-1", "welcome", "elsewhere"}
     booking = {
@@ -652,7 +897,7 @@ def test_a_wrong_number_answers_no_prompt(channel):
 
     channel.receive("wrong number")
 
-    assert [detail_type for detail_type, _ in channel.bus.events] == ["WrongNumber"]
+    assert [detail_type for detail_type, _ in channel.bus.events] == ["OptedOut", "WrongNumber"]
 
 
 def test_a_stop_that_names_a_wrong_number_is_both(channel):
@@ -662,7 +907,7 @@ def test_a_stop_that_names_a_wrong_number_is_both(channel):
 
     assert (result.keyword, result.is_wrong_number) == (Keyword.OPT_OUT, True)
     assert channel.told == ["Wrong number"]
-    assert len(channel.bus.events) == 1
+    assert len(channel.published("WrongNumber")) == 1
     assert channel.sender.bodies == [OPTED_OUT]
 
 
@@ -673,7 +918,8 @@ def test_a_wrong_number_after_a_stop_ends_conversations_too_and_is_not_confirmed
     result = channel.receive("wrong number", id="in-2", after=5)
 
     assert (result.reason, result.is_wrong_number) == (Reason.ALREADY_OPTED_OUT, True)
-    assert [detail["inboundMessageId"] for _, detail in channel.bus.events] == ["in-2"]
+    assert [detail["inboundMessageId"] for detail in channel.published("WrongNumber")] == ["in-2"]
+    assert [detail["inboundMessageId"] for detail in channel.published("OptedOut")] == ["in-1"]
     assert channel.told == ["Wrong number"]
     assert channel.sender.bodies == [OPTED_OUT]
 
@@ -686,7 +932,7 @@ def test_a_wrong_number_while_paused_ends_conversations_at_once_and_once(channel
 
     assert rounds > 10
     assert channel.contact.is_opted_out
-    assert len(channel.bus.events) == 1
+    assert [detail_type for detail_type, _ in channel.bus.events] == ["OptedOut", "WrongNumber"]
     assert channel.told == ["Wrong number"]
 
 
@@ -705,7 +951,7 @@ def test_a_wrong_number_of_the_past_that_came_back_since_changes_nothing(channel
     result = channel.receive("wrong number")
 
     assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.STALE_KEYWORD)
-    assert channel.bus.events == []
+    assert {detail["inboundMessageId"] for _, detail in channel.bus.events} == {"in-0"}
 
 
 def test_a_wrong_number_that_aws_does_not_recognise_is_ours_to_answer():
@@ -724,7 +970,7 @@ def test_a_stop_that_aws_answers_ends_the_conversations_of_a_wrong_number():
 
     channel.receive("STOP. Wrong number", keyword="STOP")
 
-    assert len(channel.bus.events) == 1
+    assert [detail_type for detail_type, _ in channel.bus.events] == ["OptedOut", "WrongNumber"]
     assert channel.sender.calls == 0
 
 
@@ -1019,6 +1265,7 @@ def test_an_answer_goes_to_the_construct_that_asked(channel):
                 "purpose": "confirmation",
                 "occasion": "booking-1",
                 "messageId": "m-1",
+                "alternatives": [],
                 "origination": OUR_NUMBER,
                 "body": "Tuesday is better",
                 "keyword": "FREE_TEXT",
@@ -1088,6 +1335,101 @@ def test_a_prompt_of_another_number_of_ours_is_not_answered(channel):
     channel.ask()
 
     assert channel.receive("yes", to="+12065550199").action is InboundAction.FORWARDED
+
+
+def test_a_prompt_on_any_number_is_answered_on_the_one_that_the_person_writes_to(channel):
+    channel.ask(origination=ANY_ORIGINATION)
+
+    result = channel.receive("yes", to="+12065550199")
+
+    assert result.action is InboundAction.ROUTED
+    (detail,) = channel.published("ReplyReceived")
+    assert (detail["occasion"], detail["origination"]) == ("booking-1", "+12065550199")
+    assert channel.receive("and more", id="in-2").action is InboundAction.FORWARDED
+
+
+# What else an answer may have meant
+
+
+def _alternatives(channel: Channel) -> list[tuple[object, object]]:
+    (detail,) = channel.published("ReplyReceived")
+    alternatives = detail["alternatives"]
+    assert isinstance(alternatives, list)
+    return [(other["occasion"], other["purpose"]) for other in alternatives]
+
+
+def test_an_answer_names_the_other_questions_of_who_asked_latest_first(channel):
+    channel.ask(occasion="booking-1", asked=10)
+    channel.ask(occasion="booking-2", asked=20)
+    channel.ask(occasion="booking-2", asked=25, purpose="reminder")
+    channel.ask(occasion="booking-3", asked=15)
+    channel.ask(occasion="booking-4", asked=30)
+    channel.ask(occasion="booking-4", asked=5, purpose="follow-up")
+    channel.ask("journeys", "welcome", asked=1)
+    channel.ask(occasion="over", asked=2, expires_at=START)
+    channel.ask(occasion="later", asked=600)
+
+    channel.receive("yes", after=40)
+
+    (detail,) = channel.published("ReplyReceived")
+    assert detail["occasion"] == "booking-4"
+    assert _alternatives(channel) == [
+        ("booking-2", "reminder"), ("booking-3", "confirmation"), ("booking-1", "confirmation"),
+    ]  # fmt: skip
+
+
+def test_an_answer_names_no_more_alternatives_than_one_digit_can_choose(channel):
+    for number in range(12):
+        channel.ask(occasion=f"booking-{number}", asked=number)
+
+    channel.receive("yes", after=40)
+
+    assert [occasion for occasion, _ in _alternatives(channel)] == [f"booking-{n}" for n in range(10, 1, -1)]
+
+
+def test_an_answer_to_a_message_of_ours_that_the_service_names_has_no_alternatives(channel):
+    message_id = channel.texted("appointments", "booking-1")
+    channel.ask(occasion="booking-1", message_id=message_id, asked=10)
+    channel.ask(occasion="booking-2", asked=20)
+
+    channel.receive("yes", after=30, previous_message_id=message_id)
+
+    assert _alternatives(channel) == []
+
+
+def test_a_later_text_about_the_same_thing_leaves_no_alternatives_either(channel):
+    channel.ask(occasion="booking-1", message_id="the question", asked=10)
+    channel.ask(occasion="booking-2", asked=20)
+    reminder = channel.texted("appointments", "booking-1")
+
+    channel.receive("yes", after=30, previous_message_id=reminder)
+
+    assert _alternatives(channel) == []
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_previous_message_about_something_else_leaves_alternatives(channel, is_ours):
+    channel.ask(occasion="booking-1", asked=10)
+    channel.ask(occasion="booking-2", asked=20)
+    previous = channel.texted("reviews", "order-1") if is_ours else "not ours"
+
+    channel.receive("yes", after=30, previous_message_id=previous)
+
+    assert _alternatives(channel) == [("booking-1", "confirmation")]
+
+
+def test_an_answer_that_is_delivered_again_names_the_same_alternatives(channel):
+    channel.ask(occasion="booking-1", asked=10)
+    channel.ask(occasion="booking-2", asked=20)
+    message = _message("yes", after=30)
+    channel.service().handle(message)
+    del channel.contacts.handled["in-1"]
+
+    channel.service().handle(message)
+
+    first, second = channel.published("ReplyReceived")
+    assert first == second
+    assert first["alternatives"] == [{"purpose": "confirmation", "occasion": "booking-1"}]
 
 
 # Humans
@@ -1263,6 +1605,7 @@ class Story:
     pending: bool = False
     prompt: bool = False
     wrong_number: bool = False
+    opt_out_reply: str | None = None
 
 
 STORIES = [
@@ -1293,6 +1636,7 @@ STORIES = [
         prompt=True,
         wrong_number=True,
     ),
+    Story("cancel", (), "CANCEL", (STANDS,), is_opted_out=True, is_listed=True, opt_out_reply=STANDS),
     Story("second stop", (("STOP", "in-a", -9),), "STOP", (OPTED_OUT,), is_opted_out=True, is_listed=True),
     Story(
         "refused start",
@@ -1316,6 +1660,8 @@ def _begin(story: Story) -> Channel:
         channel.put(marketing=ConsentState.PENDING)
     if story.prompt:
         channel.ask()
+    if story.opt_out_reply is not None:
+        channel.ask(opt_out_reply=story.opt_out_reply, expires_at=START + timedelta(seconds=1))
     for body, message_id, after in story.before:
         channel.receive(body, id=message_id, after=after)
     return channel
@@ -1335,6 +1681,7 @@ def _instants(story: Story) -> int:
 def test_a_crash_at_any_instant_is_made_good_by_the_next_delivery(story, instant, delay):
     channel = _begin(story)
     already = len(channel.sender.bodies)
+    was_opted_out = channel.contact.is_opted_out
     with pytest.raises(Crash):
         channel.service(CrashPlan(crash_at=instant)).handle(_message(story.body))
 
@@ -1363,8 +1710,11 @@ def test_a_crash_at_any_instant_is_made_good_by_the_next_delivery(story, instant
         # A consumer of the bus may see it twice, with the same id, and nobody else gets it.
         assert {detail["inboundMessageId"] for _, detail in channel.bus.events} == {"in-1"}
         assert {prompt.answered_by for prompt in channel.contacts.prompts.values()} == {"in-1"}
+    opt_outs = [d for d in channel.published("OptedOut") if d["inboundMessageId"] == "in-1"]
+    assert bool(opt_outs) is (story.is_opted_out and not was_opted_out)
+    assert all(detail == opt_outs[0] for detail in opt_outs)
     if story.wrong_number:
-        assert {detail_type for detail_type, _ in channel.bus.events} == {"WrongNumber"}
+        assert {detail_type for detail_type, _ in channel.bus.events} == {"OptedOut", "WrongNumber"}
         assert all(detail["conversations"] for _, detail in channel.bus.events)
         # Whoever reads it may be told twice, too; never not at all.
         assert set(channel.told) == {"Wrong number"}

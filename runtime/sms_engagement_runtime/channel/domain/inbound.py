@@ -15,16 +15,27 @@ reply that is late does not come at night, and one that is not sent within a day
 human is told of it then, once. Until the confirmation of an opt-out is settled so or so, the number stays off
 the service's list, which would block it; the contact row blocks everything else.
 
+*Every opt-out* is told to the bus (``OptedOut``), with what was being talked about, before it is confirmed.
+CANCEL opts out by law, and may mean an appointment: where the person was asked about one, the confirmation
+says what of it stands (``Prompt.opt_out_reply``).
+
 *A wrong number* is an opt-out, and ends whatever we were talking about: all open prompts are closed, and the
 bus is told (``WrongNumber``), and a human, who has a customer's record to correct.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from sms_engagement_runtime.channel.domain.bus_events import (
+    CONSTRUCT,
+    OPTED_OUT,
+    REPLY_RECEIVED,
+    SCHEMA_VERSION,
+    WRONG_NUMBER,
+)
 from sms_engagement_runtime.channel.domain.campaign_counts import answered_text
 from sms_engagement_runtime.channel.domain.consent import (
     Change,
@@ -43,11 +54,13 @@ from sms_engagement_runtime.channel.domain.errors import (
     TransientError,
 )
 from sms_engagement_runtime.channel.domain.gate import PROMPT, Answers, ConsentRule, MessageClass
+from sms_engagement_runtime.channel.domain.introduction import plain
 from sms_engagement_runtime.channel.domain.keywords import (
     Keyword,
     is_answered_by_service,
     is_service_opt_out,
     recognise,
+    says_cancel,
     says_wrong_number,
 )
 from sms_engagement_runtime.channel.domain.ledger import Intent, LedgerRow, may_claim
@@ -64,17 +77,13 @@ from sms_engagement_runtime.channel.domain.ports import (
     PhoneNumberParser,
     PromptRepository,
 )
-from sms_engagement_runtime.channel.domain.prompts import Prompt, answered_prompt
+from sms_engagement_runtime.channel.domain.prompts import Prompt, alternatives_to, answered_prompt
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import SendOutcome, SendService
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 
-CONSTRUCT: Final = "channel"
 REPLY_PURPOSE: Final = "keyword-reply"
 """One purpose for all our replies: with the inbound message id as occasion, none is answered twice."""
-
-REPLY_RECEIVED: Final = "ReplyReceived"
-WRONG_NUMBER: Final = "WrongNumber"
 
 REPLY_USEFUL_FOR: Final = timedelta(days=1)
 """How long after a message a reply to it may go out. Whoever is answered later has forgotten the question."""
@@ -88,7 +97,6 @@ _RECENT_TEXTS: Final = 10
 # The clocks of the service and of whoever asked are not the same.
 _CLOCK_SKEW: Final = timedelta(seconds=5)
 _MAX_ATTEMPTS: Final = 5
-_SCHEMA_VERSION: Final = 1
 _STORED_PRECISION: Final = timedelta(milliseconds=1)
 
 
@@ -373,7 +381,9 @@ class InboundService:
             sender = self._identify(message.from_)
         except InvalidPhoneNumberError:
             return
-        self._close_gate(message, sender)
+        # Of a CANCEL is noted, before it closes the gate, what it answered.
+        prompt = self._answered(message, sender) if says_cancel(message.body) else None
+        self._close_gate(message, sender, prompt)
 
     def _handle(self, message: InboundMessage, keyword: Keyword) -> InboundResult:
         try:
@@ -382,13 +392,16 @@ class InboundService:
             return self._from_nobody(message, keyword, error.reason)
         contact = self.contacts.get(sender.subscriber_id)
         previous = self._previous(message, sender)
-        prompt = self._prompt(message, sender, previous)
+        # What confirms an opt-out may have to wait, and the question that it answers may expire meanwhile.
+        open_at = message.received_at if _asks_to_stop(message, keyword, self.mode) else self.clock.now()
+        prompts = self._asked(message, sender, open_at)
+        prompt = answered_prompt(prompts, previous, message.id)
         is_flagged = keyword in (Keyword.AMBIGUOUS_OPT_OUT, Keyword.AMBIGUOUS_WRONG_NUMBER)
         if is_flagged:
             self._flag(message, sender, keyword)
         match route(message, keyword, contact=contact, prompt=prompt, mode=self.mode):
             case OptOut() as opt_out_:
-                result = self._opt_out(message, sender, opt_out_)
+                result = self._opt_out(message, sender, opt_out_, prompt)
             case Resubscribe(by_service=by_service):
                 result = self._resubscribe(message, sender, by_service=by_service)
             case Confirm(by_service=by_service):
@@ -397,7 +410,8 @@ class InboundService:
                 reply = None if by_service else self._reply(message, sender, self.replies.help, Answers.HELP)
                 result = InboundResult(action=InboundAction.HELPED, reply=reply)
             case Answer(prompt=answered):
-                result = self._hand_over(message, sender, keyword, answered)
+                alternatives = alternatives_to(answered, prompts, previous)
+                result = self._hand_over(message, sender, keyword, answered, alternatives)
             case Forward():
                 result = self._forward(message, sender, previous, is_flagged=is_flagged)
             case Ignore(reason=reason):
@@ -430,23 +444,32 @@ class InboundService:
         rows = self.ledger.recent(sender.subscriber_id, _LEDGER_LOOKBACK)
         return next((row for row in rows if row.message_id == message.previous_message_id), None)
 
-    def _prompt(self, message: InboundMessage, sender: _Sender, previous: LedgerRow | None) -> Prompt | None:
+    def _asked(self, message: InboundMessage, sender: _Sender, open_at: datetime) -> Sequence[Prompt]:
+        """List the prompts, open at this instant, that a message may answer."""
         if message.to is None:
-            return None
+            return ()
         prompts = self.prompts.open_prompts(
-            sender.subscriber_id, message.to, inbound_id=message.id, now=self.clock.now()
+            sender.subscriber_id, message.to, inbound_id=message.id, now=open_at
         )
         # A message that is delivered again, hours later perhaps, answers nothing that was asked meanwhile.
-        asked = [prompt for prompt in prompts if prompt.asked_at <= message.received_at + _CLOCK_SKEW]
-        return answered_prompt(asked, previous, message.id)
+        return [prompt for prompt in prompts if prompt.asked_at <= message.received_at + _CLOCK_SKEW]
 
-    def _opt_out(self, message: InboundMessage, sender: _Sender, route: OptOut) -> InboundResult:
+    def _answered(self, message: InboundMessage, sender: _Sender) -> Prompt | None:
+        """Give the prompt that an opt-out answers."""
+        prompts = self._asked(message, sender, message.received_at)
+        return answered_prompt(prompts, self._previous(message, sender), message.id)
+
+    def _opt_out(
+        self, message: InboundMessage, sender: _Sender, route: OptOut, prompt: Prompt | None
+    ) -> InboundResult:
         """Close the gate, confirm, and only then block the number: its list blocks the confirmation too."""
-        contact = self._close_gate(message, sender)
+        contact = self._close_gate(message, sender, prompt)
         if not contact.is_opted_out:
             return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
         is_own = _is_own_change(contact, message)
         # Before the confirmation, which may have to wait: no campaign and no conversation goes on meanwhile.
+        if is_own:
+            self._tell_of_opt_out(message, sender, prompt, is_wrong_number=route.is_wrong_number)
         if is_own or route.is_wrong_number:
             self._end_what_was_said(message, sender, is_wrong_number=route.is_wrong_number)
         result = InboundResult(
@@ -457,7 +480,7 @@ class InboundService:
         if route.by_service:
             return result
         try:
-            reply = self._confirm_opt_out(message, sender, contact)
+            reply = self._confirm_opt_out(message, sender, contact, prompt)
         except ReplyDeferredError:
             if is_own:
                 raise
@@ -472,6 +495,34 @@ class InboundService:
         self.opt_out_list.put(sender.number)
         is_sent_now = reply is not None and reply.state is not OutcomeState.ALREADY_SENT
         return replace(result, reply=reply if is_sent_now else None)
+
+    def _tell_of_opt_out(
+        self, message: InboundMessage, sender: _Sender, prompt: Prompt | None, *, is_wrong_number: bool
+    ) -> None:
+        told = f"{message.id}#opted-out"
+        if self.contacts.was_handled(told):
+            return
+        self.bus.publish(
+            OPTED_OUT,
+            {
+                "inboundMessageId": message.id,
+                "subscriberId": sender.subscriber_id,
+                "body": message.body,
+                "isCancel": says_cancel(message.body),
+                "isWrongNumber": is_wrong_number,
+                "conversations": [_subject(open_) for open_ in self._conversations(message, sender)],
+                "answeredPrompt": None if prompt is None else _subject(prompt),
+                "receivedAt": round(message.received_at.timestamp() * 1000),
+                "schemaVersion": SCHEMA_VERSION,
+            },
+        )
+        self.contacts.mark_handled(told, self.clock.now())
+
+    def _conversations(self, message: InboundMessage, sender: _Sender) -> Sequence[Prompt]:
+        """List what the person was being asked, on all our numbers, when they wrote."""
+        return self.prompts.open_prompts(
+            sender.subscriber_id, None, inbound_id=message.id, now=message.received_at
+        )
 
     def _end_what_was_said(self, message: InboundMessage, sender: _Sender, *, is_wrong_number: bool) -> None:
         """Count an opt-out against the campaign that it answers; end the conversations of a wrong number."""
@@ -489,9 +540,7 @@ class InboundService:
     def _end_conversations(
         self, message: InboundMessage, sender: _Sender, answered: LedgerRow | None
     ) -> None:
-        prompts = self.prompts.open_prompts(
-            sender.subscriber_id, None, inbound_id=message.id, now=self.clock.now()
-        )
+        prompts = self._conversations(message, sender)
         for prompt in prompts:
             self.prompts.close(prompt, inbound_id=message.id)
         self.bus.publish(
@@ -502,7 +551,7 @@ class InboundService:
                 "conversations": [_subject(prompt) for prompt in prompts],
                 "answeredText": None if answered is None else _subject(answered),
                 "receivedAt": round(message.received_at.timestamp() * 1000),
-                "schemaVersion": _SCHEMA_VERSION,
+                "schemaVersion": SCHEMA_VERSION,
             },
         )
         self.attention.publish(
@@ -513,7 +562,7 @@ class InboundService:
         )
 
     def _confirm_opt_out(
-        self, message: InboundMessage, sender: _Sender, contact: Contact
+        self, message: InboundMessage, sender: _Sender, contact: Contact, prompt: Prompt | None
     ) -> SendOutcome | None:
         """Confirm an opt-out, once; None where it was the carrier's word and there is nobody to answer.
 
@@ -522,17 +571,45 @@ class InboundService:
         """
         if contact.opted_out_by != Source.INBOUND_MESSAGE:
             return None
+        body = self._opt_out_reply(message, sender, contact, prompt)
         for attempt in range(1, _MAX_ATTEMPTS + 1):
-            reply = self._reply(
-                message, sender, self.replies.opted_out, Answers.OPT_OUT, occasion=contact.changed_by
-            )
+            reply = self._reply(message, sender, body, Answers.OPT_OUT, occasion=contact.changed_by)
             if reply.state is not OutcomeState.IN_FLIGHT or not _is_own_change(contact, message):
                 return reply
             # Another STOP makes our call, or we made it and were cut off.
             self.send_service.pacer.back_off(attempt)
         raise self._deferred(message, OutcomeState.IN_FLIGHT)
 
-    def _close_gate(self, message: InboundMessage, sender: _Sender) -> Contact:
+    def _opt_out_reply(
+        self, message: InboundMessage, sender: _Sender, contact: Contact, prompt: Prompt | None
+    ) -> str:
+        """Give what confirms an opt-out: the text of the prompt that a bare CANCEL answered, else our own.
+
+        The CANCEL is this message, or the one that opted the person out.
+        """
+        reply = _reply_to_cancel(message, prompt)
+        if reply is None and contact.changed_by is not None and not _is_own_change(contact, message):
+            reply = self._reply_to_earlier_cancel(message, sender, contact.changed_by)
+        return self.replies.opted_out if reply is None or not self._can_be_sent(reply) else reply
+
+    def _reply_to_earlier_cancel(self, message: InboundMessage, sender: _Sender, earlier: str) -> str | None:
+        if not self.contacts.was_handled(_cancel_mark(earlier)):
+            return None
+        prompts = self.prompts.open_prompts(
+            sender.subscriber_id, None, inbound_id=earlier, now=message.received_at
+        )
+        asked = [prompt for prompt in prompts if prompt.opt_out_reply is not None]
+        latest = max(asked, key=lambda prompt: prompt.asked_at, default=None)
+        return None if latest is None else latest.opt_out_reply
+
+    def _can_be_sent(self, body: str) -> bool:
+        # The gate refuses other lengths, and the person would get no confirmation at all.
+        return 0 < plain(body).measured.parts <= self.send_service.policy.max_parts
+
+    def _close_gate(self, message: InboundMessage, sender: _Sender, prompt: Prompt | None) -> Contact:
+        if _reply_to_cancel(message, prompt) is not None:
+            # Whoever sends the confirmation that this message owes has to know what it said.
+            self.contacts.mark_handled(_cancel_mark(message.id), self.clock.now())
         return self._change(
             message,
             sender,
@@ -663,7 +740,12 @@ class InboundService:
         return ReplyDeferredError(reason, retry_after=min(max(age, _FIRST_RETRY), _LAST_RETRY))
 
     def _hand_over(
-        self, message: InboundMessage, sender: _Sender, keyword: Keyword, prompt: Prompt
+        self,
+        message: InboundMessage,
+        sender: _Sender,
+        keyword: Keyword,
+        prompt: Prompt,
+        alternatives: Sequence[Prompt],
     ) -> InboundResult:
         self.bus.publish(
             REPLY_RECEIVED,
@@ -674,11 +756,14 @@ class InboundService:
                 "purpose": prompt.purpose,
                 "occasion": prompt.occasion,
                 "messageId": prompt.message_id,
-                "origination": prompt.origination,
+                "alternatives": [
+                    {"purpose": other.purpose, "occasion": other.occasion} for other in alternatives
+                ],
+                "origination": message.to,
                 "body": message.body,
                 "keyword": keyword.value,
                 "receivedAt": round(message.received_at.timestamp() * 1000),
-                "schemaVersion": _SCHEMA_VERSION,
+                "schemaVersion": SCHEMA_VERSION,
             },
         )
         self.prompts.close(prompt, inbound_id=message.id)
@@ -738,6 +823,15 @@ def _left_later(contact: Contact, message: InboundMessage) -> bool:
         and contact.opted_out_at is not None
         and contact.opted_out_at >= message.received_at
     )
+
+
+def _reply_to_cancel(message: InboundMessage, prompt: Prompt | None) -> str | None:
+    """Give what the prompt that a message answers says to a bare CANCEL, None where the message is none."""
+    return prompt.opt_out_reply if prompt is not None and says_cancel(message.body) else None
+
+
+def _cancel_mark(inbound_id: str) -> str:
+    return f"{inbound_id}#cancel"
 
 
 def _opt_out_reason(route: OptOut, *, is_own: bool) -> Reason | None:

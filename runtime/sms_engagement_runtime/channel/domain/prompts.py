@@ -87,9 +87,9 @@ def alternatives_to(
     Returns
     -------
     Sequence[Prompt]
-        Open prompts of the same construct about other occasions: the latest of each occasion, latest first, at
-        most ``MAX_ALTERNATIVES``. Empty where the previous message is about the same as the prompt: the person
-        answered that one, and no other.
+        Open prompts of the same construct about other occasions: the latest of each occasion, latest first,
+        at most ``MAX_ALTERNATIVES``. Empty where the previous message is about the same as the prompt: the
+        person answered that one, and no other.
     """
     if previous is not None and _asked_by(previous, [prompt]):
         return ()
