@@ -37,7 +37,7 @@ from sms_engagement_runtime.channel.domain.ledger import (
 from sms_engagement_runtime.channel.domain.pacing import Full, Lane, Reserved, Slot
 from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
 from sms_engagement_runtime.channel.domain.ports import OutboundMessage
-from sms_engagement_runtime.channel.domain.prompts import Prompt
+from sms_engagement_runtime.channel.domain.prompts import Prompt, is_open_on
 from sms_engagement_runtime.channel.domain.quiet_hours import Place
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
@@ -181,7 +181,7 @@ class FakeContacts:
                 prompt
                 for prompt in self.prompts.values()
                 if prompt.subscriber_id == subscriber_id
-                and (origination in (None, prompt.origination) or prompt.origination == "*")
+                and is_open_on(prompt, origination)
                 and prompt.expires_at > now
                 and prompt.answered_by in (None, inbound_id)
             ]

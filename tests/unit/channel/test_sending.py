@@ -33,6 +33,7 @@ from sms_engagement_runtime.channel.domain.pacing import Lane, NoSlotError, Slot
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendOutcome, SendPolicy, SendService
+from sms_engagement_runtime.channel.domain.variants import campaign_id
 from tests.support.fakes import (
     START,
     Crash,
@@ -859,6 +860,22 @@ def test_a_text_that_is_not_sent_costs_nothing(channel, change, answers):
     channel.service().send(replace(INTENT, **change))
 
     assert set(budget.spent.values()) == {0}
+
+
+def test_a_variant_of_a_transactional_text_is_never_refused_by_a_budget(channel):
+    campaign = campaign_id("appointments", "confirmation", 1)
+    budget = _budget(channel, day=1, campaign=1)
+    budget.spent = {f"campaign#{campaign}": 99 * 881}
+    confirmation = replace(
+        INTENT, purpose="confirmation", message_class=MessageClass.TRANSACTIONAL, campaign_id=campaign
+    )
+
+    outcomes = [channel.service().send(replace(confirmation, occasion=f"a-{n}")) for n in range(3)]
+
+    assert [outcome.state for outcome in outcomes] == [OutcomeState.ACCEPTED] * 3
+    assert {message.campaign_id for message in channel.sender.sent} == {"appointments/confirmation/b"}
+    assert {row.campaign_id for row in channel.ledger.rows.values()} == {"appointments/confirmation/b"}
+    assert budget.spent == {f"campaign#{campaign}": 99 * 881, "day#2026-11-21": 3 * 881}
 
 
 def test_a_text_that_was_sent_before_is_paid_once(channel):
