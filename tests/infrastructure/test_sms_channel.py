@@ -291,6 +291,7 @@ def test_rights_of_each_function(default: Template) -> None:
             "dynamodb:PutItem",
             "dynamodb:Query",
             "dynamodb:UpdateItem",
+            "events:PutEvents",
             "secretsmanager:GetSecretValue",
             "sqs:ChangeMessageVisibility",
             "sqs:DeleteMessage",

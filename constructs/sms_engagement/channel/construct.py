@@ -501,12 +501,13 @@ class SmsChannel(SmsChannelBase):
             "EventRecorder",
             handler="channel.handlers.event_recorder",
             service="channel",
-            description="Folds delivery events into the ledger",
+            description="Folds delivery events into the ledger, and tells the bus of lasting failures",
             options=self.function_options,
             environment={
                 "CONTACTS_TABLE": self.contacts_table.table_name,
                 "MESSAGES_TABLE": self.messages_table.table_name,
                 "SUBSCRIBER_KEY_SECRET_ARN": self.subscriber_key_secret.secret_arn,
+                "BUS_NAME": self.bus.event_bus_name,
             },
             timeout=_RECORDER_TIMEOUT,
         )
@@ -532,6 +533,7 @@ class SmsChannel(SmsChannelBase):
             [self.subscriber_key_secret.secret_arn],
         )
         grant_key(self.event_recorder, self.encryption_key)
+        self.bus.grant_put_events_to(self.event_recorder)
 
     def _grant_recent(self, function: RuntimeFunction) -> None:
         index = f"{self.messages_table.table_arn}/index/{MESSAGES_INDEX}"

@@ -6,16 +6,18 @@ from pathlib import Path
 import boto3
 import pytest
 
+from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
 from sms_engagement_runtime.channel.adapters.campaign_counts import DynamoCampaignCounts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
 from sms_engagement_runtime.channel.domain.campaign_counts import Counts
 from sms_engagement_runtime.channel.domain.consent import Contact, Scope
+from sms_engagement_runtime.channel.domain.failed_texts import LASTING_REASONS
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import Intent, MessageState
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from tests.support.dynamodb_tables import CONTACTS, MESSAGES, channel_tables
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeBus, FakeClock
 from tests.support.handlers import Context, fresh_handler
 from tests.support.logs import captured_logs
 from tests.support.personal_data import personal_data
@@ -61,19 +63,21 @@ def module():
         "MESSAGES_TABLE": MESSAGES,
         "CONTACTS_TABLE": CONTACTS,
         "SUBSCRIBER_KEY_SECRET_ARN": "subscriber-key",
+        "BUS_NAME": "channel",
     }
     with fresh_handler("sms_engagement_runtime.channel.handlers.event_recorder", environment) as module:
         yield module
 
 
 @pytest.fixture(scope="module")
-def secrets():
-    return boto3.client("secretsmanager")
+def clients():
+    return {service: boto3.client(service) for service in ("secretsmanager", "events")}
 
 
 @pytest.fixture
-def recorder(client, module, secrets):
-    secrets.create_secret(Name="subscriber-key", SecretString=KEY_TEXT)
+def recorder(client, module, clients):
+    clients["secretsmanager"].create_secret(Name="subscriber-key", SecretString=KEY_TEXT)
+    clients["events"].create_event_bus(Name="channel")
     return module
 
 
@@ -178,6 +182,140 @@ def test_counts_that_cannot_be_written_send_no_record_back(recorder, ledger, cli
 
     assert failed(response) == []
     assert metrics_of(capsys)["CampaignTextsNotCounted"] == 2
+
+
+class RefusingBus:
+    """Keeps what it takes, and holds it to its schema; refuses so many events first."""
+
+    def __init__(self, refusals=0):
+        self.bus = FakeBus()
+        self.refusals = refusals
+
+    def publish(self, detail_type, detail):
+        if self.refusals:
+            self.refusals -= 1
+            raise ServiceCallError("events:PutEvents: ThrottlingException")
+        self.bus.publish(detail_type, detail)
+
+    @property
+    def details(self):
+        assert {detail_type for detail_type, _ in self.bus.events} <= {"TextFailed"}
+        return [detail for _, detail in self.bus.events]
+
+
+@pytest.fixture
+def bus(recorder, monkeypatch):
+    bus = RefusingBus()
+    monkeypatch.setattr(recorder, "_bus", bus)
+    return bus
+
+
+def ended(status, **fields):
+    return of_our_text(eventType=f"TEXT_{status}", messageStatus=status, **fields)
+
+
+@pytest.mark.parametrize("status", sorted(LASTING_REASONS))
+def test_the_bus_is_told_of_a_text_that_failed_for_good(recorder, ledger, bus, status):
+    response = recorder.handler(sqs_event(envelope(ended(status))), Context())
+
+    assert failed(response) == []
+    assert bus.details == [
+        {
+            "messageKey": INTENT.key,
+            "messageId": DELIVERED["messageId"],
+            "construct": "reviews",
+            "purpose": "review-request",
+            "occasion": "o-1",
+            "subscriberId": PERSON,
+            "reason": status,
+            "at": DELIVERED["eventTimestamp"],
+            "schemaVersion": 1,
+        }
+    ]
+    assert NUMBER.e164 not in str(bus.details)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        of_our_text(),
+        *map(ended, ["UNREACHABLE", "CARRIER_UNREACHABLE", "UNKNOWN", "TTL_EXPIRED", "SUCCESSFUL", "NEW"]),
+        ended("BLOCKED", isFinal=False),
+    ],
+    ids=lambda event: event["eventType"],
+)
+def test_the_bus_is_told_of_no_other_end(recorder, ledger, bus, event):
+    recorder.handler(sqs_event(envelope(event)), Context())
+
+    assert bus.details == []
+
+
+def test_a_failure_is_told_again_when_it_is_delivered_again_and_counted_once(recorder, ledger, bus, capsys):
+    for _ in range(2):
+        recorder.handler(sqs_event(envelope(ended("INVALID"))), Context())
+
+    first, second = bus.details
+    assert first == second
+    assert metrics_of(capsys)["MessagesFailed"] == 1
+
+
+def test_a_failure_that_the_bus_did_not_take_comes_back_and_is_told_then(recorder, ledger, bus, counts):
+    (event,) = texts_of(ledger, "run-1", 1)
+    event |= {"eventType": "TEXT_INVALID", "messageStatus": "INVALID"}
+    bus.refusals = 1
+
+    response = recorder.handler(sqs_event(envelope(event), envelope(of_our_text())), Context())
+
+    assert failed(response) == ["r-0"]
+    assert bus.details == []
+    assert counts.get("run-1") == Counts(failed=1)
+    assert ledger.get(INTENT.key).state is MessageState.DELIVERED
+    assert failed(recorder.handler(sqs_event(envelope(event)), Context())) == []
+    assert [detail["occasion"] for detail in bus.details] == ["run-1-0"]
+    assert counts.get("run-1") == Counts(failed=1)
+
+
+def test_a_failure_that_a_receipt_has_contradicted_is_not_told(recorder, ledger, bus):
+    recorder.handler(sqs_event(envelope(of_our_text()), envelope(ended("CARRIER_BLOCKED"))), Context())
+
+    assert bus.details == []
+
+
+def test_a_failure_is_told_with_the_reason_that_counts(recorder, ledger, bus):
+    recorder.handler(sqs_event(envelope(ended("INVALID")), envelope(ended("BLOCKED"))), Context())
+
+    assert [detail["reason"] for detail in bus.details] == ["INVALID", "INVALID"]
+
+
+def test_the_failure_of_another_message_than_the_row_s_is_not_told(recorder, ledger, bus):
+    other = ended("BLOCKED", messageId="another-message")
+
+    recorder.handler(sqs_event(envelope(ended("INVALID")), envelope(other)), Context())
+
+    assert [detail["messageId"] for detail in bus.details] == [DELIVERED["messageId"]]
+
+
+def test_the_bus_is_not_told_of_our_own_replies(recorder, ledger, bus):
+    reply = replace(INTENT, construct="channel", purpose="keyword-reply", occasion="in-1")
+    ledger.claim(reply, key=reply.key, contact=Contact(subscriber_id=PERSON), parts=1, now=NOW)
+    ledger.accept(reply.key, "m-reply", NOW)
+
+    recorder.handler(
+        sqs_event(envelope(ended("INVALID", messageId="m-reply", context={"intent": reply.key}))), Context()
+    )
+
+    assert ledger.get(reply.key).state is MessageState.FAILED
+    assert bus.details == []
+
+
+def test_a_failure_goes_to_the_bus_of_the_channel(recorder, ledger, clients):
+    assert failed(recorder.handler(sqs_event(envelope(ended("INVALID"))), Context())) == []
+    clients["events"].delete_event_bus(Name="channel")
+
+    response = recorder.handler(sqs_event(envelope(ended("INVALID"))), Context())
+
+    assert failed(response) == ["r-0"]
+    assert ledger.get(INTENT.key).state is MessageState.FAILED
 
 
 def test_an_event_that_echoes_no_key_is_found_by_phone_and_message_id(recorder, ledger):

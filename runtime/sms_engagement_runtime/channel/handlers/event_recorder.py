@@ -7,6 +7,10 @@ price, so once a text.
 The same holds for what the stop rules of a campaign look at. Those counts are added up over the batch, since
 all texts of a campaign share one row, and written when the batch is folded: where that fails, or the process
 ends before it, they stay too low by what this batch ended, for nothing tells later that it was not counted.
+
+The bus is told of every text that failed for good (``TextFailed``), in one call a text: moments, even where a
+whole batch failed. It is told for each delivery of the event, as nothing here knows whether the one before
+came so far. Where the bus does not take it, the record goes back to the queue.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,14 +21,16 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sms_engagement_runtime.channel.adapters.campaign_counts import DynamoCampaignCounts
-from sms_engagement_runtime.channel.adapters.clients import dynamodb_client
+from sms_engagement_runtime.channel.adapters.clients import dynamodb_client, events_client
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
+from sms_engagement_runtime.channel.adapters.event_bus import EventBridgeBus
 from sms_engagement_runtime.channel.adapters.sns_batch import BatchResponse, Notification, process_batch
 from sms_engagement_runtime.channel.adapters.subscriber_ids import build_subscriber_id
 from sms_engagement_runtime.channel.domain.campaign_counts import tally_ended
 from sms_engagement_runtime.channel.domain.delivery import NotATextEvent, parse
 from sms_engagement_runtime.channel.domain.errors import TransientError
+from sms_engagement_runtime.channel.domain.failed_texts import failed_for_good, tell_of_failure
 from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, FoldResult, LedgerRow
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.observability import instrumented, logger, metrics
@@ -38,6 +44,7 @@ class Settings:
     messages_table: str
     contacts_table: str
     subscriber_key_secret_arn: str
+    bus_name: str
 
 
 _settings = load(Settings)
@@ -50,6 +57,7 @@ _ledger = DynamoLedger(
     subscriber_id_of=build_subscriber_id(_settings.subscriber_key_secret_arn),
 )
 _counts = DynamoCampaignCounts(_dynamodb, table=_settings.contacts_table, clock=_clock)
+_bus = EventBridgeBus(events_client(), bus_name=_settings.bus_name)
 
 
 @instrumented
@@ -68,6 +76,11 @@ def record(notification: Notification, ended: list[LedgerRow]) -> None:
     ----------
     ended
         Takes the row of the text, where it was this event that ended it.
+
+    Raises
+    ------
+    TransientError
+        The ledger or the bus did not answer. The record shall be delivered again.
     """
     parsed = parse(notification.payload)
     if isinstance(parsed, NotATextEvent):
@@ -80,6 +93,9 @@ def record(notification: Notification, ended: list[LedgerRow]) -> None:
     if result.became_final:
         ended.append(result.row)
     _report(parsed, result)
+    # Last: a record that comes back for this has been counted, and is not counted again.
+    if failed_for_good(result.row, parsed):
+        tell_of_failure(_bus, result.row, parsed)
 
 
 def count(ended: Iterable[LedgerRow]) -> None:
