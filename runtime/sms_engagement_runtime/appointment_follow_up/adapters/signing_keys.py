@@ -28,6 +28,9 @@ MAX_AGE_SECONDS: Final = 300.0
 MIN_REREAD_SECONDS: Final = 30.0
 """Least time between two reads that somebody without the key can cause."""
 
+MIN_RETRY_SECONDS: Final = 30.0
+"""Least time between a read that failed and the next, while older keys are at hand."""
+
 _CURRENT: Final = "AWSCURRENT"
 _PREVIOUS: Final = "AWSPREVIOUS"
 _NO_SUCH_VERSION: Final = "ResourceNotFoundException"
@@ -76,7 +79,7 @@ class SigningKeys:
         self._now = now
         self._lock = Lock()
         self._keys: tuple[bytes, ...] = ()
-        self._read_at = self._tried_at = float("-inf")
+        self._read_at = self._tried_at = self._reread_at = float("-inf")
 
     def keys(self) -> tuple[bytes, ...]:
         """Return the keys that a signature may have, the current one first.
@@ -91,7 +94,8 @@ class SigningKeys:
         with self._lock:
             if not self._keys:
                 return self._load()
-            if self._clock() - self._read_at >= MAX_AGE_SECONDS and self._may_try():
+            now = self._clock()
+            if now - self._read_at >= MAX_AGE_SECONDS and now - self._tried_at >= MIN_RETRY_SECONDS:
                 try:
                     return self._load()
                 except TransientError:
@@ -101,7 +105,7 @@ class SigningKeys:
     def reread(self) -> tuple[bytes, ...] | None:
         """Read the keys anew, after a signature that none of them made: the secret may have a new one.
 
-        None where that is not done: within half a minute of the last read, so that a flood of bad signatures
+        None where that is not done: within half a minute of the last time, so that a flood of bad signatures
         does not become one of calls, or because the read fails.
 
         Raises
@@ -110,15 +114,14 @@ class SigningKeys:
             The secret has no text.
         """
         with self._lock:
-            if not self._may_try():
+            now = self._clock()
+            if now - self._reread_at < MIN_REREAD_SECONDS:
                 return None
+            self._reread_at = now
             try:
                 return self._load()
             except TransientError:
                 return None
-
-    def _may_try(self) -> bool:
-        return self._clock() - self._tried_at >= MIN_REREAD_SECONDS
 
     def _load(self) -> tuple[bytes, ...]:
         self._tried_at = self._clock()
