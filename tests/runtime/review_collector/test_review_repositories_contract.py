@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
+from sms_engagement_runtime.channel.domain.errors import TransientError
 from sms_engagement_runtime.review_collector.adapters.dynamodb_customers import DynamoCustomers
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
 from sms_engagement_runtime.review_collector.adapters.dynamodb_reviews import DynamoReviews
 from sms_engagement_runtime.review_collector.domain.customers import Customer
-from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
+from sms_engagement_runtime.review_collector.domain.requests import GivenText, ReviewRequest
 from sms_engagement_runtime.review_collector.domain.reviews import Opinion, Review, ReviewStatus
 from tests.support.review_fakes import (
     FakeCustomers,
@@ -133,6 +134,33 @@ class TestReviewRequests:
         requests.reserve(replace(REQUEST, request_id="r", occasion="o", occurred_at=NOW - DAY))
 
         assert requests.get("r").occurred_at == NOW - DAY
+
+    @pytest.mark.parametrize("locale", ["fr", None])
+    def test_a_text_of_its_own_is_kept_whether_recorded_or_reserved(self, requests, locale):
+        text = GivenText("{{name}}? {{link}}", locale)
+        recorded = ReviewRequest(request_id="r", user_id="u1", occasion="o", recorded_at=NOW, text=text)
+
+        requests.record(recorded)
+        requests.reserve(replace(REQUEST, request_id="q", text=text))
+
+        assert requests.get("r") == recorded
+        assert requests.get("q").text == text
+        assert {row.text for row in requests.of_customer("u1")} == {text}
+        assert [row.text for page in pages(requests) for row in page] == [None, None]
+
+    def test_the_last_text_stays_where_nobody_brings_another(self, requests):
+        first, second = GivenText("{{link}}", "fr"), GivenText("Well? {{link}}")
+        requests.record(
+            ReviewRequest(
+                request_id=REQUEST.request_id, user_id="u1", occasion="o", recorded_at=NOW, text=first
+            )
+        )
+
+        requests.reserve(REQUEST)
+        assert requests.get(REQUEST.request_id).text == first
+        requests.withdraw(REQUEST.request_id, NOW)
+        requests.reserve(replace(REQUEST, text=second))
+        assert requests.get(REQUEST.request_id).text == second
 
     def test_a_customers_requests_are_all_found_and_nobody_elses(self, requests):
         for n in range(3):
@@ -374,6 +402,84 @@ class TestCustomers:
 
     def test_nobody_is_found_among_none(self, customers):
         assert customers.find([]) == {}
+
+
+NEWCOMER = Customer(
+    user_id="invitee-1",
+    phone_number="+12025550147",
+    name="Zoë Doe",
+    locale="fr-CA",
+    time_zone="America/Toronto",
+    is_active=True,
+)
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def register(request):
+    if request.param == "fake":
+        return FakeCustomers()
+    return DynamoCustomers(request.getfixturevalue("dynamodb"), table=CUSTOMERS)
+
+
+class TestCustomerRegister:
+    @pytest.mark.parametrize(
+        "newcomer",
+        [NEWCOMER, Customer(user_id="bare", phone_number="+12025550148", is_active=True)],
+        ids=["everything", "a number"],
+    )
+    def test_who_is_added_is_read_as_they_are(self, register, newcomer):
+        assert register.add(newcomer, created_at=NOW, source="appointment") is None
+
+        assert register.find([newcomer.user_id]) == {newcomer.user_id: newcomer}
+        assert [row for page in pages(register) for row in page] == [newcomer]
+
+    def test_who_is_there_is_returned_and_stays(self, register):
+        register.add(NEWCOMER, created_at=NOW, source="appointment")
+
+        for _ in range(2):
+            other = replace(NEWCOMER, name="Somebody Else", phone_number="+12025550149")
+            assert register.add(other, created_at=LATER, source="elsewhere") == NEWCOMER
+        assert register.find(["invitee-1"]) == {"invitee-1": NEWCOMER}
+
+
+class TestCustomerRow:
+    """Others read the table: the row is part of the contract."""
+
+    def test_has_the_attributes_that_are_fixed(self, dynamodb):
+        DynamoCustomers(dynamodb, table=CUSTOMERS).add(NEWCOMER, created_at=NOW, source="appointment")
+
+        (item,) = dynamodb.scan(TableName=CUSTOMERS)["Items"]
+        assert item == {
+            "userId": {"S": "invitee-1"},
+            "phoneNumber": {"S": "+12025550147"},
+            "name": {"S": "Zoë Doe"},
+            "status": {"S": "active"},
+            "locale": {"S": "fr-CA"},
+            "timeZone": {"S": "America/Toronto"},
+            "createdAt": {"N": "1795280400"},
+            "source": {"S": "appointment"},
+        }
+
+    def test_of_somebody_else_is_returned_with_what_can_be_read_of_it_and_stays(self, dynamodb):
+        theirs = {
+            "userId": {"S": "invitee-1"},
+            "phoneNumber": {"N": "12025550123"},
+            "name": {"L": []},
+            "status": {"S": "inactive"},
+            "tags": {"SS": ["a"]},
+        }
+        dynamodb.put_item(TableName=CUSTOMERS, Item=theirs)
+
+        standing = DynamoCustomers(dynamodb, table=CUSTOMERS).add(NEWCOMER, created_at=NOW, source="x")
+
+        assert standing == Customer(user_id="invitee-1", phone_number="12025550123")
+        assert dynamodb.scan(TableName=CUSTOMERS)["Items"] == [theirs]
+
+    def test_that_cannot_be_written_is_a_fault_that_may_pass_and_shows_no_number(self, dynamodb):
+        with pytest.raises(TransientError) as caught:
+            DynamoCustomers(dynamodb, table="gone").add(NEWCOMER, created_at=NOW, source="x")
+
+        assert "555" not in str(caught.value)
 
 
 class TestForeignCustomers:

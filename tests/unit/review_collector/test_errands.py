@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from sms_engagement_runtime.channel.domain.errors import OutcomeUnknownError, SendRefusedError
 from sms_engagement_runtime.channel.domain.pacing import NoSlotError
-from sms_engagement_runtime.review_collector.domain.confirming import ReviewConfirmer, confirmation_texts
 from sms_engagement_runtime.review_collector.domain.errands import (
     AskForReview,
-    ErrandRunner,
     RecordOccasion,
     RemindOfReview,
     SendNewLink,
@@ -21,58 +19,14 @@ from sms_engagement_runtime.review_collector.domain.errands import (
     read_errand,
     write_errand,
 )
-from tests.support.asking_system import JOHN, System, request_key
-from tests.support.fakes import START, SUBSCRIBER_KEY, FakeLater
+from sms_engagement_runtime.review_collector.domain.requests import GivenText
+from tests.support.asking_system import JOHN, request_key
+from tests.support.fakes import START
+from tests.support.review_errands import Errands
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-ASK = AskForReview("u1", "order-17")
 REMINDER = f"reminder-{request_key(occasion='order-17')}"
-
-
-class Errands:
-    """The runner, and the machine that calls it again, whose time the test moves."""
-
-    def __init__(self):
-        self.system = System()
-        self.later = FakeLater()
-        self.refused_texts = []
-
-    def runner(self):
-        asker = self.system.asker()
-        return ErrandRunner(
-            asker=asker,
-            confirmer=ReviewConfirmer(
-                send_service=asker.send_service,
-                customers=asker.customers,
-                parser=asker.parser,
-                subscriber_key=lambda: SUBSCRIBER_KEY,
-                texts=confirmation_texts(),
-            ),
-            later=self.later,
-            clock=self.system.clock,
-            on_text_refused=lambda event_id, fault: self.refused_texts.append((event_id, fault)),
-        )
-
-    def run(self, errand=ASK, event_id="event-1", since=None):
-        return self.runner().run(errand, event_id=event_id, since=since)
-
-    def come_back(self, name):
-        """Do what the machine does: call again at each instant that it was told, until nothing waits."""
-        event, until = self.later.waits.pop(name)
-        event = json.loads(json.dumps(event))
-        outcomes = []
-        while until is not None:
-            self.system.clock.instant = until
-            errand = read_errand(event["detail-type"], event["detail"])
-            outcome = self.run(errand, event["id"], datetime.fromisoformat(event["since"]))
-            outcomes.append(outcome)
-            until = outcome.until
-        return outcomes
-
-    @property
-    def bodies(self):
-        return self.system.sender.bodies
 
 
 @pytest.fixture
@@ -347,7 +301,14 @@ instants = st.integers(0, 6_000_000_000).map(
     lambda seconds: datetime(2001, 1, 1, tzinfo=UTC) + seconds * SECOND
 )
 errands_of_any_kind = st.one_of(
-    st.builds(AskForReview, ids, ids, st.none() | instants),
+    st.builds(
+        AskForReview,
+        ids,
+        ids,
+        st.none() | instants,
+        st.none(),
+        st.none() | st.builds(GivenText, ids, st.sampled_from([None, "fr", "pt-BR"])),
+    ),
     st.builds(RecordOccasion, ids, ids, st.none() | instants),
     st.builds(RemindOfReview, ids, ids),
     st.builds(SendNewLink, ids),

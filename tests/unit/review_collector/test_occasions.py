@@ -56,6 +56,23 @@ class TestAsking:
 
         assert choose([refused], NOW, POLICY) == Ask(REGISTRATION, refused)
 
+    @pytest.mark.parametrize(
+        "known",
+        [
+            row("appointment-9"),
+            row("appointment-9", recorded=400),
+            row("appointment-9", occurred=-2),
+            row("appointment-9", recorded=400, asked=400),
+            row("appointment-9", recorded=400, answered=400),
+        ],
+        ids=["recorded", "long ago", "yet to come", "asked", "answered"],
+    )
+    def test_of_whom_any_occasion_is_known_the_registration_is_never_asked_about(self, known):
+        for day in range(0, 800, 5):
+            choice = choose([known], NOW + day * DAY, POLICY)
+
+            assert not isinstance(choice, Ask) or choice.occasion == "appointment-9"
+
     def test_the_registration_is_asked_about_once(self):
         assert choose([row(REGISTRATION, recorded=400, asked=400)], NOW, POLICY) == Nothing("NO_OCCASION")
 
