@@ -16,17 +16,18 @@ from sms_engagement_runtime.channel.domain.consent import ConsentState, Contact,
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import Intent
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+from sms_engagement_runtime.channel.domain.prompts import ANY_ORIGINATION, Prompt
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
+from tests.support.bus_schemas import FOLDER as SCHEMAS
 from tests.support.carrier import PHONE_NUMBER_ARN, carrier_server
 from tests.support.dynamodb_tables import CONTACTS, MESSAGES, channel_tables
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeBus, FakeClock
 from tests.support.handlers import Context, fresh_handler
 from tests.support.logs import captured_logs
 from tests.support.personal_data import personal_data
 from tests.support.sqs_records import PUBLISHED, envelope, failed, sqs_event
 
 EVENTS = Path(__file__).parents[2] / "events"
-WRONG_NUMBER_SCHEMA = Path(__file__).parents[3] / "docs" / "events" / "WrongNumber.schema.json"
 STOP = json.loads((EVENTS / "eum-inbound-STOP.json").read_text())
 PHONE = STOP["originationNumber"]
 KEY_TEXT = "the text of the subscriber key secret"
@@ -335,25 +336,100 @@ def test_a_text_that_cannot_be_put_back_is_delivered_again_by_the_queue(router, 
     assert failed(response) == ["r-0"]
 
 
-def test_a_wrong_number_is_suppressed_and_the_bus_and_a_human_are_told(
-    router, carrier, contacts, texted, monkeypatch
-):
-    published = []
-    monkeypatch.setattr(
-        type(router._bus), "publish", lambda _, detail_type, detail: published.append((detail_type, detail))
-    )
+@pytest.fixture
+def published(router, monkeypatch):
+    """What the router publishes, held to the schemas."""
+    bus = FakeBus()
+    monkeypatch.setattr(type(router._bus), "publish", lambda _, *event: bus.publish(*event))
+    return bus.events
 
+
+def test_a_wrong_number_is_suppressed_and_the_bus_and_a_human_are_told(
+    router, carrier, contacts, texted, published
+):
     router.handler(sqs_event(envelope(inbound("Sorry, wrong number"))), Context())
 
     assert contacts.get(PERSON).is_opted_out
     assert carrier.texts(PHONE) == [STOPPED]
-    ((detail_type, detail),) = published
-    assert detail_type == "WrongNumber"
-    schema = json.loads(WRONG_NUMBER_SCHEMA.read_text())
-    assert set(detail) == set(schema["required"]) == set(schema["properties"])
-    subject = schema["$defs"]["subject"]
-    assert set(detail["answeredText"]) == set(subject["required"]) == set(subject["properties"])
+    opted_out, wrong_number = published
+    assert (opted_out[0], opted_out[1]["isWrongNumber"]) == ("OptedOut", True)
+    assert (wrong_number[0], wrong_number[1]["answeredText"]["messageId"]) == ("WrongNumber", "m-1")
     assert [subject for subject, _ in notices()] == ["Wrong number"]
+
+
+@pytest.mark.parametrize("detail_type", ["OptedOut", "ReplyReceived", "WrongNumber"])
+def test_the_schemas_name_every_field_and_ask_for_each(router, contacts, texted, published, detail_type):
+    body = {"OptedOut": "STOP", "ReplyReceived": "yes", "WrongNumber": "wrong number"}[detail_type]
+    ask(contacts)
+
+    router.handler(sqs_event(envelope(inbound(body))), Context())
+
+    (detail,) = [detail for published_type, detail in published if published_type == detail_type]
+    schema = json.loads((SCHEMAS / f"{detail_type}.schema.json").read_text())
+    assert set(detail) == set(schema["required"]) == set(schema["properties"])
+    for subject in [*detail.get("conversations", []), detail.get("answeredText")]:
+        if subject is not None:
+            named = schema["$defs"]["subject"]
+            assert set(subject) == set(named["required"]) == set(named["properties"])
+
+
+def ask(contacts, **fields):
+    """A question about an appointment, put a minute ago from whatever number."""
+    published = datetime.fromisoformat(PUBLISHED)
+    contacts.open(
+        Prompt(
+            subscriber_id=PERSON,
+            origination=ANY_ORIGINATION,
+            construct="appointments",
+            purpose="confirmation",
+            occasion="booking-1",
+            message_id=None,
+            asked_at=published - timedelta(minutes=1),
+            expires_at=published + timedelta(days=1),
+            **fields,
+        )
+    )
+
+
+def test_an_answer_to_a_question_from_any_number_reaches_who_asked(router, contacts, published):
+    ask(contacts)
+
+    router.handler(sqs_event(envelope(inbound("yes", destinationNumber="+12065550177"))), Context())
+    router.handler(sqs_event(envelope(inbound("and more", inbound_id="in-2"))), Context())
+
+    ((detail_type, detail),) = published
+    assert (detail_type, detail["occasion"]) == ("ReplyReceived", "booking-1")
+    assert detail["origination"] == "+12065550177"
+    assert [subject for subject, _ in notices()] == ["Inbound message"]
+
+
+def test_a_cancel_is_confirmed_once_in_the_words_of_who_asked(router, carrier, contacts, published):
+    ask(contacts, opt_out_reply="No more texts. Your appointment stands.")
+    event = sqs_event(envelope(inbound("CANCEL")), envelope(inbound("Stop", inbound_id="in-2")))
+
+    router.handler(event, Context())
+    router.handler(event, Context())
+
+    assert contacts.get(PERSON).is_opted_out
+    assert carrier.texts(PHONE) == ["No more texts. Your appointment stands."]
+    ((detail_type, detail),) = published
+    assert (detail_type, detail["isCancel"], detail["answeredPrompt"]["occasion"]) == (
+        "OptedOut", True, "booking-1",
+    )  # fmt: skip
+
+
+def test_an_opt_out_that_the_bus_does_not_take_is_recorded_and_delivered_again(
+    router, carrier, contacts, clients
+):
+    clients["events"].delete_event_bus(Name="channel")
+
+    response = router.handler(sqs_event(envelope(inbound("STOP"))), Context())
+
+    assert failed(response) == ["r-0"]
+    assert contacts.get(PERSON).is_opted_out
+    clients["events"].create_event_bus(Name="channel")
+    assert failed(router.handler(sqs_event(envelope(inbound("STOP"))), Context())) == []
+    assert carrier.texts(PHONE) == [STOPPED]
 
 
 def test_an_opt_out_counts_against_the_campaign_whose_text_it_answers(router, dynamodb, texted):
