@@ -20,7 +20,14 @@ from tests.support.review_tables import CUSTOMERS, REVIEW_REQUESTS, aws_client, 
 MODULE = "sms_engagement_runtime.review_collector.handlers.review_requested"
 KEY_TEXT = "the text of the subscriber key secret"
 LATER_ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:later"
-JOHN, NIGHT_OWL = "+12065550101", "+12065550102"
+JOHN, NIGHT_OWL, GRACE = "+12065550101", "+12065550102", "+12065550147"
+MEETING = {
+    "userId": "invitee-1",
+    "occasion": "appointment-9",
+    "customer": {"phoneNumber": "(206) 555-0147", "name": "Grace Hopper", "locale": "en-US"},
+    "text": "Hi {{name}}! How was your 15 Minute Meeting? {{link}}",
+    "textLocale": "en",
+}
 NOON = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
 
 
@@ -84,6 +91,7 @@ def environment(server, clock_file):
         "CONTACTS_TABLE": CONTACTS,
         "MESSAGES_TABLE": MESSAGES,
         "CUSTOMERS_TABLE": CUSTOMERS,
+        "ADD_CUSTOMERS_FROM_EVENTS": "true",
         "REVIEW_REQUESTS_TABLE": REVIEW_REQUESTS,
         "SUBSCRIBER_KEY_SECRET_ARN": "subscriber-key",
         "LINK_SECRET_ARN": "link-keys",
@@ -141,6 +149,10 @@ def key_of(user_id, occasion):
     return reference_to_id(request_id(user_id, occasion, KEY_TEXT.encode()))
 
 
+def customer_of(dynamodb, user_id):
+    return dynamodb.get_item(TableName=CUSTOMERS, Key={"userId": {"S": user_id}}).get("Item")
+
+
 def row_of(dynamodb, user_id, occasion):
     return DynamoReviewRequests(dynamodb, table=REVIEW_REQUESTS).get(key_of(user_id, occasion))
 
@@ -193,6 +205,101 @@ class TestAsking:
         row = row_of(dynamodb, "u1", "order-18")
         assert (row.occurred_at, row.asked_at) == (NOON - timedelta(days=1), None)
         assert carrier.texts(JOHN) == []
+
+
+class TestInvitees:
+    """The end of an appointment: its invitee is in no customers table, and it was no purchase."""
+
+    def test_an_invitee_is_added_and_asked_about_the_meeting_once(self, handle, carrier, dynamodb):
+        with captured_logs() as log:
+            assert handle(MEETING)["state"] == "ACCEPTED"
+            assert handle(MEETING, event_id="event-2")["state"] == "ALREADY_SENT"
+
+        (text,) = carrier.texts(GRACE)
+        assert text.startswith("Hi Grace! How was your 15 Minute Meeting? https://r.example.com/r/")
+        (message,) = carrier.control("GET", f"messages?phone={GRACE.replace('+', '%2B')}")
+        assert (message["parts"], message["message_type"]) == (1, "PROMOTIONAL")
+        row = customer_of(dynamodb, "invitee-1")
+        created_at = int(row.pop("createdAt")["N"])
+        assert timedelta() <= datetime.fromtimestamp(created_at, UTC) - NOON < timedelta(minutes=1)
+        assert row == {
+            "userId": {"S": "invitee-1"},
+            "phoneNumber": {"S": GRACE},
+            "name": {"S": "Grace Hopper"},
+            "status": {"S": "active"},
+            "locale": {"S": "en-US"},
+            "source": {"S": "appointment"},
+        }
+        assert not [word for word in ("555", "Grace", "Meeting") if word in log.getvalue()]
+
+    def test_who_is_in_the_table_is_asked_as_it_says_and_stays(self, handle, carrier, dynamodb):
+        before = customer_of(dynamodb, "u1")
+
+        assert handle({**MEETING, "userId": "u1"})["state"] == "ACCEPTED"
+
+        assert carrier.texts(JOHN)[0].startswith("Hi John! How was your 15 Minute Meeting?")
+        assert carrier.texts(GRACE) == []
+        assert customer_of(dynamodb, "u1") == before
+
+    def test_who_is_inactive_in_the_table_is_not_asked(self, handle, carrier, dynamodb):
+        assert handle({**MEETING, "userId": "gone"})["reason"] == "INACTIVE"
+
+        assert customer_of(dynamodb, "gone")["status"] == {"S": "inactive"}
+        assert carrier.texts(GRACE) == []
+
+    @pytest.mark.parametrize(
+        ("phone", "reason"), [("call me", "INVALID_PHONE"), ("5" * 5000, "INVALID_PHONE"), (None, "NO_PHONE")]
+    )
+    def test_a_broken_number_is_a_recorded_skip_and_no_row(self, handle, dynamodb, phone, reason):
+        with captured_logs() as log:
+            answer = handle({**MEETING, "customer": {"phoneNumber": phone}})
+
+        assert answer == {"state": "SUPPRESSED", "reason": reason, "until": None}
+        assert reason in log.getvalue()
+        assert customer_of(dynamodb, "invitee-1") is None
+        assert row_of(dynamodb, "invitee-1", "appointment-9") is None
+
+    def test_where_that_is_switched_off_the_unknown_are_a_recorded_skip(self, environment, noon, dynamodb):
+        with fresh_handler(MODULE, {**environment, "ADD_CUSTOMERS_FROM_EVENTS": "false"}) as module:
+            answer = module.handler(
+                {"id": "1", "detail-type": "ReviewRequested", "detail": MEETING}, Context()
+            )
+
+        assert answer == {"state": "SUPPRESSED", "reason": "NO_CUSTOMER", "until": None}
+        assert customer_of(dynamodb, "invitee-1") is None
+
+    def test_the_night_is_waited_out_without_anything_personal(self, handle, carrier, clock_file, dynamodb):
+        owl = {**MEETING["customer"], "timeZone": "Asia/Tokyo"}
+
+        assert handle({**MEETING, "customer": owl})["reason"] == "QUIET_HOURS"
+
+        (waiting,) = executions().values()
+        assert waiting["event"]["detail"] == {k: v for k, v in MEETING.items() if k != "customer"}
+        assert not [word for word in ("555", "Grace", "Hopper") if word in json.dumps(waiting)]
+        assert customer_of(dynamodb, "invitee-1")["timeZone"] == {"S": "Asia/Tokyo"}
+        move(clock_file, NOON + timedelta(hours=6))
+        assert handle(waiting["event"]["detail"], since=waiting["event"]["since"])["state"] == "ACCEPTED"
+        assert carrier.texts(GRACE)[0].startswith("Hi Grace! How was your 15 Minute Meeting?")
+
+    def test_the_reminder_days_later_speaks_of_the_meeting_too(self, handle, carrier, clock_file):
+        handle(MEETING)
+        (reminder,) = executions().values()
+        assert reminder["event"]["detail"] == {"userId": "invitee-1", "occasion": "appointment-9"}
+        move(clock_file, NOON + timedelta(days=3, minutes=1))
+
+        assert handle(reminder["event"]["detail"], "ReviewReminderDue")["state"] == "ACCEPTED"
+
+        _, text = carrier.texts(GRACE)
+        assert text.startswith("Hi Grace! How was your 15 Minute Meeting? https://r.example.com/r/")
+
+    def test_a_text_that_cannot_be_sent_is_counted_and_logged_by_its_reason(self, handle, carrier, capsys):
+        with captured_logs() as log:
+            assert handle({**MEETING, "text": "Dear {{first_name}}, {{link}}"})["state"] == "ACCEPTED"
+
+        assert carrier.texts(GRACE)[0].startswith("Hi Grace! Please review your recent purchase:")
+        assert "UNKNOWN_PLACEHOLDER" in log.getvalue()
+        assert "Dear" not in log.getvalue()
+        assert '"ReviewTextsRefused"' in capsys.readouterr().out
 
 
 class TestWaiting:
