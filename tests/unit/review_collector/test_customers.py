@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sms_engagement_runtime.review_collector.domain.customers import Customer, first_name, read_customer
+from sms_engagement_runtime.review_collector.domain.customers import Customer, read_customer
 
 
 def test_a_row_as_documented():
@@ -89,33 +89,3 @@ def test_a_number_as_id_is_its_digits():
 def test_a_row_without_id_is_refused(row):
     with pytest.raises(ValueError, match="without userId"):
         read_customer(row)
-
-
-@pytest.mark.parametrize(
-    ("name", "called"),
-    [
-        ("John Doe", "John"),
-        ("  John   Doe ", "John"),
-        ("John", "John"),
-        ("Doe, John", "John"),
-        ("John Doe, MD", "John"),
-        ("Doe,", "Doe"),
-        ("Dr. John Doe", "John"),
-        ("Mrs Mary-Jane Watson", "Mary-Jane"),
-        ("Dr.", "Dr."),
-        ("J.R. Ewing", "J.R."),
-        ("O’Brien", "O’Brien"),
-        ("Łukasz Nowak", "Łukasz"),
-        ("李小龍", "李小龍"),
-        ("محمد علي", "محمد"),
-        ("😀 John", "John"),
-        ("42 John", "John"),
-        ("😀", None),
-        ("", None),
-        ("   ", None),
-        (",", None),
-        (None, None),
-    ],
-)
-def test_what_a_person_is_called(name, called):
-    assert first_name(name) == called

@@ -15,12 +15,13 @@ from sms_engagement_runtime.channel.domain.errors import TransientError
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import Intent, LedgerRow, MessageState, intent_key
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.person_names import first_name
 from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber
 from sms_engagement_runtime.channel.domain.ports import PhoneNumberParser
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import SendOutcome, SendService
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
-from sms_engagement_runtime.review_collector.domain.customers import Customer, first_name
+from sms_engagement_runtime.review_collector.domain.customers import Customer
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeySource
 from sms_engagement_runtime.review_collector.domain.occasions import (
     LONGEST_RUN,

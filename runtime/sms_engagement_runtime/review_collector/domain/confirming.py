@@ -13,12 +13,12 @@ from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import Intent
 from sms_engagement_runtime.channel.domain.named_texts import NamedTexts
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.person_names import first_name
 from sms_engagement_runtime.channel.domain.ports import PhoneNumberParser
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import SendService
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.domain.asking import CONSTRUCT
-from sms_engagement_runtime.review_collector.domain.customers import first_name
 from sms_engagement_runtime.review_collector.domain.ports import CustomerDirectory
 from sms_engagement_runtime.review_collector.domain.reasons import AskReason
 from sms_engagement_runtime.review_collector.domain.screening import screen

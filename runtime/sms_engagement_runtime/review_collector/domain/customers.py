@@ -16,8 +16,6 @@ _MAX_LOCALE_LENGTH: Final = 35
 _MAX_ZONE_LENGTH: Final = 64
 """Twice the longest name in the IANA time zone database; what is longer is none."""
 
-_HONORIFICS = frozenset({"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "sir", "herr", "frau", "sr", "sra"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
@@ -83,23 +81,6 @@ def read_locale(value: object) -> str | None:
     """Return a language tag; None where the value is none for sure."""
     locale = _text(value)
     return locale if locale and len(locale) <= _MAX_LOCALE_LENGTH else None
-
-
-def first_name(name: str | None) -> str | None:
-    """Return what a person is called by, or None where a name tells nothing of the kind.
-
-    The first word with a letter in it, titles passed over; of ``Doe, John`` the word after the comma. Whether
-    it can stand in a text (length, alphabet, links) is for ``fit_name`` to say.
-    """
-    surname, _, given = (name or "").partition(",")
-    is_surname_first = len(surname.split()) == 1 and bool(given.strip())
-    words = [
-        word
-        for word in (given if is_surname_first else surname).split()
-        if any(character.isalpha() for character in word)
-    ]
-    called = [word for word in words if word.rstrip(".").casefold() not in _HONORIFICS]
-    return next(iter(called or words), None)
 
 
 def _text(value: object) -> str | None:
