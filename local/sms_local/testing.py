@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
+    from sms_engagement_runtime.appointment_follow_up.domain.bookings import Party
+    from sms_local.booking_site import Appointment, BookingSite
+
 #: Below the ports that Linux and macOS hand out for outgoing connections.
 _PORT_BASES = range(20_000, 32_000)
 _POLL_SECONDS = 0.1
@@ -114,6 +117,8 @@ class Cloud:
             base_url=places.carrier_endpoint, timeout=30, trust_env=False
         )
         self.door: httpx.Client = httpx.Client(base_url=places.front_door, timeout=30, trust_env=False)
+        self._webhooks = httpx.Client(timeout=30, trust_env=False)
+        self._booking_site: BookingSite | None = None
         self.client = aws.Clients(places.aws_endpoint)
         self.dynamodb: DynamoDBClient = self.client("dynamodb")
         self.stepfunctions: SFNClient = self.client("stepfunctions")
@@ -125,6 +130,7 @@ class Cloud:
         """Close the connections."""
         self.carrier.close()
         self.door.close()
+        self._webhooks.close()
         self.client.close()
 
     def reset(self) -> None:
@@ -132,6 +138,8 @@ class Cloud:
         from sms_local.reset import empty_everything
 
         empty_everything(self.places, self.outputs, say=lambda _: None, client=self.client)
+        if self._booking_site is not None:
+            self._booking_site.forget()
 
     def texts(self, phone: str | None = None) -> list[dict[str, Any]]:
         """Return what the carrier accepted, for one phone or for all."""
@@ -164,6 +172,79 @@ class Cloud:
                 return execution
             assert self.now() < end, f"{execution_arn} has not ended within {within}"
             self.advance(_STEP)
+
+    @property
+    def booking_site(self) -> "BookingSite":
+        """Who plays Calendly; `deliver` sends a body of ``told`` once more."""
+        from sms_local.booking_site import site_of
+
+        if self._booking_site is None:
+            self._booking_site = site_of(
+                self.outputs,
+                client=self._webhooks,
+                secrets=self.client("secretsmanager"),
+                now=self.now,
+            )
+        assert self._booking_site is not None, "no appointments are deployed"
+        return self._booking_site
+
+    def book(
+        self,
+        *,
+        phone: str | None,
+        name: str = "Sam Reed",
+        event_name: str = "Coffee tasting",
+        starts_at: datetime | None = None,
+        time_zone: str = "America/New_York",
+    ) -> "Appointment":
+        """Book an appointment, in two days unless said otherwise; returns when the webhook has answered."""
+        return self.booking_site.book(
+            name=name,
+            phone=phone,
+            event_name=event_name,
+            starts_at=starts_at or self.now() + timedelta(days=2),
+            time_zone=time_zone,
+        )
+
+    def cancel(self, appointment: "Appointment", *, by: "Party | None" = None) -> None:
+        """Cancel an appointment, as the host does unless said otherwise."""
+        from sms_engagement_runtime.appointment_follow_up.domain.bookings import Party
+
+        self.booking_site.cancel(appointment.external_id, by=by or Party.HOST)
+
+    def move(
+        self,
+        appointment: "Appointment",
+        *,
+        starts_at: datetime | None = None,
+        is_new_one_told_first: bool = False,
+    ) -> "Appointment":
+        """Move an appointment, a day later unless said otherwise; return the one that took its place."""
+        return self.booking_site.move(
+            appointment.external_id,
+            starts_at or appointment.starts_at + timedelta(days=1),
+            is_new_one_told_first=is_new_one_told_first,
+        )
+
+    def no_show(self, appointment: "Appointment", *, is_undone: bool = False) -> None:
+        """Mark an invitee as absent, or take that back."""
+        self.booking_site.mark_no_show(appointment.external_id, is_undone=is_undone)
+
+    def conversation(self, about: "Appointment | str") -> dict[str, Any] | None:
+        """Return the row about an appointment; of a phone, the one whose booking was told of last.
+
+        Parameters
+        ----------
+        about
+            An appointment, its id, or a phone in E.164.
+        """
+        rows = self.rows("conversations")
+        if isinstance(about, str) and about.startswith("+"):
+            found = [row for row in rows if row.get("phoneNumber") == about]
+        else:
+            wanted = about if isinstance(about, str) else about.appointment_id
+            found = [row for row in rows if row["appointmentId"] == wanted]
+        return max(found, key=lambda row: row.get("createdAt", 0), default=None)
 
     def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Put an event on the bus, as another system of the company would."""

@@ -148,7 +148,8 @@ def test_the_stream_tells_everything_once_and_then_what_has_changed(page: PageTe
     page.visit(read)
 
     assert set(told[0]) == {
-        *("phones", "notices", "clock", "sending", "run", "account", "situations", "problem"),
+        *("phones", "notices", "clock", "sending", "run", "appointments", "account"),
+        *("situations", "problem"),
     }
     assert set(told[1]) == {"phones", "account"}
 

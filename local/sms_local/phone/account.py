@@ -172,7 +172,8 @@ def _accepted(message: Mapping[str, Any], name: str) -> str:
 
 def _campaign(message: Mapping[str, Any]) -> str:
     campaign: str = message.get("context", {}).get("campaign", "")
-    return campaign
+    # Variants of a text have campaigns of their own, as ``appointments/confirmation/b``, which are no runs.
+    return "" if "/" in campaign else campaign
 
 
 def step_of_delivery(event: Mapping[str, Any], name_of: NameOf) -> Step | None:
@@ -201,8 +202,11 @@ def step_of_reply(*, id: str, at: str, name: str, body: str) -> Step:
 def step_of_notice(*, id: str, at: str, kind: str, subject: str, text: str) -> Step:
     """Return a step for a message to the admin's line."""
     first = text.strip().partition("\n")[0]
-    told = f"A human is asked to look: {_cut(subject or first)}"
-    words = (told if kind == "attention" else f"The admin is told: {_cut(first)}",)
+    told = {
+        "attention": f"A human is asked to look: {_cut(subject or first)}",
+        "host": f"The host is told: {_cut(subject or first)}",
+    }
+    words = (told.get(kind, f"The admin is told: {_cut(first)}"),)
     return Step(id=f"notice/{id}", at=instant(at), kind="notice", words=words)
 
 
@@ -280,7 +284,12 @@ def steps_of_execution(execution: Execution, names: Mapping[str, str]) -> list[S
     event = execution.given.get("event")
     detail = event.get("detail") if isinstance(event, dict) else None
     user_id = detail.get("userId") if isinstance(detail, dict) else None
-    whose = f"The text to {isolated(names.get(user_id, user_id))}" if isinstance(user_id, str) else None
+    # Who is in no table comes along in the event.
+    customer = detail.get("customer") if isinstance(detail, dict) else None
+    given = customer.get("name") if isinstance(customer, dict) else None
+    whose = (
+        f"The text to {isolated(names.get(user_id, given or user_id))}" if isinstance(user_id, str) else None
+    )
     name = whose or plain_name(execution.machine_name).capitalize()
 
     def step(id: object, at: datetime, kind: str, *words: str | datetime) -> Step:

@@ -20,21 +20,26 @@ from starlette.routing import Route
 
 from sms_engagement_runtime.channel.adapters.pause import DynamoPauseSwitch
 from sms_local import aws
+from sms_local.booking_site import site_of
 from sms_local.front_door import front_door_routes
 from sms_local.outputs import output_value
 from sms_local.people import SITUATIONS, put_person
+from sms_local.phone.appointment_account import FollowUpMachine
+from sms_local.phone.appointment_requests import AppointmentRequests
+from sms_local.phone.appointments import Bookings, ConversationReader
 from sms_local.phone.carrier import CarrierControl, CarrierError
 from sms_local.phone.clock import PageClock
 from sms_local.phone.executions import ExecutionReader
 from sms_local.phone.listener import Listener
 from sms_local.phone.loopback import LoopbackOnly
+from sms_local.phone.requests import json_object, problem
 from sms_local.phone.runs import Broadcast, RunFilesReader
 from sms_local.phone.state import CARRIER_SECONDS, CLOUD_ERRORS, Cloud, CloudState
 from sms_local.phone.threads import Reply
 from sms_local.places import Places
 
 _STATIC = Path(__file__).resolve().parent / "static"
-_SCRIPTS = ("phone", "account", "broadcast", "clock", "dom", "server", "threads")
+_SCRIPTS = ("phone", "account", "appointments", "broadcast", "clock", "dom", "server", "tabs", "threads")
 _FILES = {
     "/": ("index.html", "text/html"),
     "/phone.css": ("phone.css", "text/css"),
@@ -73,10 +78,12 @@ def create_app(places: Places, outputs: Mapping[str, Any]) -> Starlette:
         As `sms_local.outputs.read_outputs` returns them.
     """
     client = httpx.AsyncClient(timeout=40, trust_env=False, follow_redirects=False)
+    webhooks = httpx.Client(timeout=40, trust_env=False)
     topics = {
         arn: kind
         for kind, arn in (
             ("admin", output_value(outputs, "AdminTopicArn")),
+            ("host", output_value(outputs, "HostTopicArn")),
             ("attention", output_value(outputs, "AttentionTopicArn")),
             ("inbound", output_value(outputs, "InboundTopicArn")),
             ("events", output_value(outputs, "EventTopicArn")),
@@ -90,22 +97,33 @@ def create_app(places: Places, outputs: Mapping[str, Any]) -> Starlette:
         carrier=carrier,
         clock=clock,
         listener=Listener(places, topics),
-        cloud=look_at_cloud(places, outputs, clock),
+        cloud=look_at_cloud(places, outputs, clock, webhooks),
     )
     api_id = output_value(outputs, "ApiId")
     if api_id is not None:
         page.routes += front_door_routes(client, aws_endpoint=places.aws_endpoint, api_id=api_id)
-    return page.application(closing=client.aclose)
+
+    async def close() -> None:
+        await client.aclose()
+        webhooks.close()
+
+    return page.application(closing=close)
 
 
-def look_at_cloud(places: Places, outputs: Mapping[str, Any], clock: PageClock) -> Cloud:
-    """Return what the page looks at in a deployed cloud."""
+def look_at_cloud(
+    places: Places, outputs: Mapping[str, Any], clock: PageClock, webhooks: httpx.Client
+) -> Cloud:
+    """Return what the page looks at in a deployed cloud; `webhooks` carries those of the booking site."""
     session, options = aws.session(), {"endpoint_url": places.aws_endpoint, "config": aws.client_config()}
     stepfunctions = session.client("stepfunctions", **options)  # type: ignore[call-overload]
     dynamodb = session.client("dynamodb", **options)  # type: ignore[call-overload]
     machine = outputs["state_machines"].get("review_broadcast")
+    follow_up = outputs["state_machines"].get("appointment_follow_up")
     bucket = output_value(outputs, "BroadcastBucketName")
     contacts = outputs["tables"].get("contacts")
+    conversations = outputs["tables"].get("conversations")
+    secrets = session.client("secretsmanager", **options)  # type: ignore[call-overload]
+    site = site_of(outputs, client=webhooks, secrets=secrets, now=clock.now)
     return Cloud(
         executions=ExecutionReader(stepfunctions),
         broadcast=Broadcast(stepfunctions, machine=machine) if machine else None,
@@ -115,6 +133,9 @@ def look_at_cloud(places: Places, outputs: Mapping[str, Any], clock: PageClock) 
         switch=DynamoPauseSwitch(dynamodb, table=contacts, clock=clock) if contacts else None,
         dynamodb=dynamodb,
         customers_table=outputs["tables"].get("customers"),
+        bookings=Bookings(site, now=clock.now) if site else None,
+        conversations=ConversationReader(dynamodb, conversations) if conversations else None,
+        follow_up=FollowUpMachine(stepfunctions, arn=follow_up) if follow_up else None,
     )
 
 
@@ -155,6 +176,7 @@ class Page:
             Route("/api/sending", self.sending, methods=["POST"]),
             Route("/api/customers", self.customers, methods=["POST"]),
             Route("/api/forget", self.forget, methods=["POST"]),
+            *AppointmentRequests(cloud.bookings, done=self.seen.hurry).routes,
         ]
 
     def application(self, *, closing: Callable[[], Awaitable[None]]) -> Starlette:
@@ -201,92 +223,92 @@ class Page:
 
     async def reply(self, request: Request) -> Response:
         """Send a text from a phone: ``{"phone": "+1…", "body": "STOP"}``."""
-        wanted = await _json_object(request)
+        wanted = await json_object(request)
         phone, body = wanted.get("phone"), wanted.get("body")
         if not isinstance(phone, str) or not isinstance(body, str) or not body.strip():
-            return _problem("Give a phone and a text.", 400)
+            return problem("Give a phone and a text.", 400)
         if len(body) > _REPLY_CHARACTERS:
-            return _problem(f"A text has {_REPLY_CHARACTERS} characters at the most.", 400)
+            return problem(f"A text has {_REPLY_CHARACTERS} characters at the most.", 400)
         identifier = str(uuid4())
         reply = Reply(id=identifier, phone=phone, body=body, at=self._clock.now().isoformat())
         try:
             await self._carrier.text({"from": phone, "body": body, "inbound_message_id": identifier})
         except CarrierError as error:
-            return _problem(str(error), 502)
+            return problem(str(error), 502)
         self._listener.add_reply(reply)
         self.seen.hurry()
         return JSONResponse({"id": identifier}, status_code=202)
 
     async def broadcast(self, request: Request) -> Response:
         """Send today's review requests: ``{}``; or find out what that would do: ``{"dryRun": true}``."""
-        wanted = await _json_object(request)
+        wanted = await json_object(request)
         is_dry = wanted.get("dryRun", False)
         if not isinstance(is_dry, bool):
-            return _problem("Say true or false for a dry run.", 400)
+            return problem("Say true or false for a dry run.", 400)
         if self._cloud.broadcast is None:
-            return _problem("No review broadcast is deployed.", 404)
+            return problem("No review broadcast is deployed.", 404)
         try:
             run = await run_in_threadpool(self._cloud.broadcast.start, is_dry=is_dry)
         except CLOUD_ERRORS as error:
-            return _problem(f"The run could not be started: {error}", 502)
+            return problem(f"The run could not be started: {error}", 502)
         self.seen.hurry()
         return JSONResponse({"id": run}, status_code=202)
 
     async def skip(self, request: Request) -> Response:
         """Begin a jump of the clock: ``{"seconds": 1800}``; the stream tells how far it is, by its number."""
-        seconds = (await _json_object(request)).get("seconds")
+        seconds = (await json_object(request)).get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
-            return _problem("Say how many seconds to skip: a whole number above 0.", 400)
+            return problem("Say how many seconds to skip: a whole number above 0.", 400)
         if seconds > _LONGEST_SKIP.total_seconds():
-            return _problem(f"Skip {_LONGEST_SKIP.days} days at the most; more in several jumps.", 400)
+            return problem(f"Skip {_LONGEST_SKIP.days} days at the most; more in several jumps.", 400)
         number = self._clock.skip(timedelta(seconds=seconds))
         if number is None:
-            return _problem("The clock is jumping already.", 409)
+            return problem("The clock is jumping already.", 409)
         self.seen.hurry()
         return JSONResponse({"number": number}, status_code=202)
 
     async def sending(self, request: Request) -> Response:
         """Pause all sending, or let it go on: ``{"paused": true}``."""
-        paused = (await _json_object(request)).get("paused")
+        paused = (await json_object(request)).get("paused")
         if not isinstance(paused, bool):
-            return _problem("Say whether sending is to be paused: true or false.", 400)
+            return problem("Say whether sending is to be paused: true or false.", 400)
         switch = self._cloud.switch
         if switch is None:
-            return _problem("No channel is deployed.", 404)
+            return problem("No channel is deployed.", 404)
         try:
             if paused:
                 await run_in_threadpool(switch.pause, "paused on the phone page", by=_THE_PAGE)
             else:
                 await run_in_threadpool(switch.resume, by=_THE_PAGE)
         except CLOUD_ERRORS as error:
-            return _problem(f"The switch could not be set: {error}", 502)
+            return problem(f"The switch could not be set: {error}", 502)
         self.seen.hurry()
         return JSONResponse({"paused": paused})
 
     async def customers(self, request: Request) -> Response:
         """Add one of the prepared customers: ``{"userId": "customer-009"}``."""
-        user_id = (await _json_object(request)).get("userId")
+        user_id = (await json_object(request)).get("userId")
         person = next((one for one in SITUATIONS if one.user_id == user_id), None)
         if person is None:
-            return _problem("Nobody of that id is prepared.", 400)
+            return problem("Nobody of that id is prepared.", 400)
         dynamodb, table = self._cloud.dynamodb, self._cloud.customers_table
         if dynamodb is None or table is None:
-            return _problem("No customers table is deployed.", 404)
+            return problem("No customers table is deployed.", 404)
         try:
             await run_in_threadpool(put_person, dynamodb, table, person)
         except CLOUD_ERRORS as error:
-            return _problem(f"The customer could not be added: {error}", 502)
+            return problem(f"The customer could not be added: {error}", 502)
         self.seen.hurry()
         return JSONResponse({"userId": person.user_id}, status_code=201)
 
     async def forget(self, _request: Request) -> Response:
-        """Forget notices, replies, runs and the account; `sms-local reset` asks for it."""
+        """Forget notices, replies, runs, bookings and the account; `sms-local reset` asks for it."""
         self._listener.forget()
         self._clock.forget()
         try:
             await self.seen.forget()
         except CLOUD_ERRORS as error:
-            return _problem(f"The emulator does not answer ({type(error).__name__}).", 502)
+            return problem(f"The emulator does not answer ({type(error).__name__}).", 502)
         return JSONResponse({})
 
 
@@ -300,15 +322,3 @@ def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]
         return FileResponse(_STATIC / name, media_type=media_type, headers=_HEADERS)
 
     return send
-
-
-async def _json_object(request: Request) -> dict[str, Any]:
-    try:
-        wanted = await request.json()
-    except ValueError:
-        return {}
-    return wanted if isinstance(wanted, dict) else {}
-
-
-def _problem(sentence: str, status: int) -> Response:
-    return JSONResponse({"problem": sentence}, status_code=status)

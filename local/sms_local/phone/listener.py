@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A message to the admin's line; `at` is ISO 8601 in UTC, `kind` is ``admin`` or ``attention``."""
+    """A message to a human; `at` is ISO 8601 in UTC, `kind` is ``admin``, ``host`` or ``attention``."""
 
     id: str
     kind: str
@@ -46,7 +46,7 @@ class Listener:
     places
         Where the embedded cloud listens.
     topics
-        ARN of a topic → its kind: ``admin``, ``attention``, ``inbound`` or ``events``.
+        ARN of a topic → its kind: ``admin``, ``host``, ``attention``, ``inbound`` or ``events``.
     """
 
     def __init__(self, places: Places, topics: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,6 +15,23 @@ from sms_engagement_runtime.channel.adapters.pause import DynamoPauseSwitch, Pau
 from sms_engagement_runtime.channel.domain.errors import EngagementError
 from sms_local.people import PEOPLE, SITUATIONS, Person, people_in_table
 from sms_local.phone import account
+from sms_local.phone.appointment_account import (
+    FollowUpMachine,
+    appointment_of,
+    steps_of_answers,
+    steps_of_follow_up,
+    steps_of_webhooks,
+    titles,
+)
+from sms_local.phone.appointments import (
+    Bookings,
+    Conversation,
+    ConversationReader,
+    Entry,
+    describe,
+    entries,
+    read_conversation,
+)
 from sms_local.phone.carrier import CarrierControl, CarrierError
 from sms_local.phone.clock import PageClock
 from sms_local.phone.executions import Execution, ExecutionReader
@@ -45,6 +63,9 @@ class Cloud:
     switch: DynamoPauseSwitch | None = None
     dynamodb: "DynamoDBClient | None" = None
     customers_table: str | None = None
+    bookings: Bookings | None = None
+    conversations: ConversationReader | None = None
+    follow_up: FollowUpMachine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +76,8 @@ class Seen:
     files: Mapping[str, RunFiles] = field(default_factory=dict)
     switch: PauseState = field(default_factory=lambda: PauseState(is_paused=False))
     added: tuple[Person, ...] = ()
+    conversations: tuple[Conversation, ...] = ()
+    answer_wait: timedelta | None = None
 
 
 class CloudState:
@@ -80,7 +103,8 @@ class CloudState:
     async def parts(self) -> Mapping[str, str]:
         """Return the parts of the state: name → JSON.
 
-        ``phones``, ``notices``, ``clock``, ``sending``, ``run``, ``account``, ``situations`` and ``problem``.
+        ``phones``, ``notices``, ``clock``, ``sending``, ``run``, ``appointments``, ``account``,
+        ``situations`` and ``problem``.
         """
         async with self._lock:
             if time.monotonic() >= self._next_look:
@@ -109,6 +133,8 @@ class CloudState:
         self._seen = Seen()
         if self._cloud.files is not None:
             self._cloud.files.forget()
+        if self._cloud.bookings is not None:
+            self._cloud.bookings.forget()
         self.hurry()
 
     async def _gather(self) -> dict[str, Any]:
@@ -144,11 +170,16 @@ class CloudState:
         added: tuple[Person, ...] = ()
         if cloud.dynamodb is not None and cloud.customers_table is not None:
             added = people_in_table(cloud.dynamodb, cloud.customers_table, SITUATIONS)
+        rows = cloud.conversations.rows() if cloud.conversations is not None else []
+        if cloud.bookings is not None:
+            cloud.bookings.restore(rows)
         return Seen(
             executions=executions,
             files=files,
             switch=cloud.switch.state() if cloud.switch is not None else PauseState(is_paused=False),
             added=added,
+            conversations=tuple(filter(None, map(read_conversation, rows))),
+            answer_wait=cloud.follow_up.answer_wait() if cloud.follow_up is not None else None,
         )
 
     def _notice_the_switch(self, seen: Seen) -> None:
@@ -164,6 +195,8 @@ class CloudState:
         seen, broadcast = self._seen, self._cloud.broadcast
         people = (*PEOPLE, *seen.added)
         runs = broadcast.runs(seen.executions) if broadcast else []
+        bookings = self._cloud.bookings
+        appointments = entries(bookings.appointments if bookings else (), seen.conversations)
         return {
             "phones": phones(people, self._sent, self._listener.replies),
             "notices": [
@@ -177,7 +210,10 @@ class CloudState:
                 "canPause": self._cloud.switch is not None,
             },
             "run": {"canSend": broadcast is not None, **self._describe_runs(runs, people)},
-            "account": self._account(people, runs),
+            "appointments": describe(
+                appointments, people, now=self._clock.now(), can_book=bookings is not None
+            ),
+            "account": self._account(people, runs, appointments),
             "situations": {
                 "people": [
                     {
@@ -209,7 +245,9 @@ class CloudState:
             "followUp": described(follow_ups[-1]) if follow_ups else None,
         }
 
-    def _account(self, people: tuple[Person, ...], runs: list[Execution]) -> dict[str, Any]:
+    def _account(
+        self, people: tuple[Person, ...], runs: list[Execution], appointments: list[Entry]
+    ) -> dict[str, Any]:
         names = {person.user_id: person.name for person in people}
         owners = {person.phone: person.name for person in people if person.phone is not None}
 
@@ -229,8 +267,15 @@ class CloudState:
             )
             for notice in self._listener.notices
         ]
+        bookings, follow_up = self._cloud.bookings, self._cloud.follow_up
+        steps += steps_of_webhooks(bookings.deeds if bookings else (), appointments)
+        steps += steps_of_answers(appointments)
+        by_id = {one.id: one for one in appointments}
         for execution in self._seen.executions:
-            if execution in runs:
+            if follow_up is not None and execution.machine == follow_up.arn:
+                entry = by_id.get(appointment_of(execution))
+                steps += steps_of_follow_up(execution, entry, answer_wait=self._seen.answer_wait)
+            elif execution in runs:
                 files = self._seen.files.get(execution.arn, RunFiles())
                 turns = turns_of(execution, files, people)
                 held = self._waits_of(execution, files)
@@ -238,9 +283,8 @@ class CloudState:
             else:
                 steps += account.steps_of_execution(execution, names)
         steps += account.steps_of_jumps(self._clock.jumps)
-        return account.gather(
-            [*steps, *self._switched], {run.name: account.title_of_run(run) for run in runs}
-        )
+        headings = {run.name: account.title_of_run(run) for run in runs} | titles(appointments)
+        return account.gather([*steps, *self._switched], headings)
 
     def _waits_of(self, run: Execution, files: RunFiles) -> Mapping[int, str]:
         """Return why the run waited, event by event: its own word for it lasts as long as the wait."""

@@ -88,11 +88,11 @@ export function showNotices(list) {
     create: (notice) => {
       const item = copy("notice-template");
       const [first, ...rest] = notice.text.split("\n");
-      const isAttention = notice.kind === "attention";
+      // To the admin the first line says it all, to others the subject.
+      const hasSubject = notice.kind !== "admin" && notice.subject;
       item.classList.add(`kind-${notice.kind}`);
-      item.querySelector(".text").textContent = isAttention ? notice.subject || first : first;
-      item.querySelector(".more-text").textContent =
-        isAttention && notice.subject ? notice.text.trim() : rest.join("\n").trim();
+      item.querySelector(".text").textContent = hasSubject ? notice.subject : first;
+      item.querySelector(".more-text").textContent = hasSubject ? notice.text.trim() : rest.join("\n").trim();
       item.querySelector(".when").append(timeElement(notice.at, "moment"));
       return item;
     },

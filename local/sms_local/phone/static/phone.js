@@ -1,11 +1,13 @@
 // The page: shows the state that the server streams, part by part.
 
 import { showAccount, showNotices, startAccount } from "./account.js";
+import { previewStart, showAppointments, startAppointments } from "./appointments.js";
 import { showBroadcast, startBroadcast } from "./broadcast.js";
 import { showClock, startClock } from "./clock.js";
 import { byId, isEnabled, setEnabled } from "./dom.js";
 import { post, say, showProblem } from "./server.js";
-import { showPhones, showSituations } from "./threads.js";
+import { startTabs } from "./tabs.js";
+import { showConversations, showPhones, showSituations } from "./threads.js";
 
 const state = {};
 
@@ -25,6 +27,7 @@ const SHOWS = [
   ["sending", showSending],
   ["phones", showPhones],
   ["situations", showSituations],
+  ["appointments", showAppointments],
   ["run", showBroadcast],
   ["account", showAccount],
   ["notices", showNotices],
@@ -37,6 +40,9 @@ function show(parts) {
   for (const [name, showPart] of SHOWS) if (name in parts) showPart(state[name]);
   // A clock that was not known at first has kept everything that tells a time from being shown.
   if ("clock" in parts && !("phones" in parts)) showPhones(state.phones);
+  if ("clock" in parts) previewStart();
+  // A phone that was not there before has conversations, too.
+  if ("phones" in parts || "appointments" in parts) showConversations(state.appointments.list);
   if (isFirst) say(state.run.canSend ? "Ready." : "No review broadcast is deployed.");
 }
 
@@ -54,6 +60,8 @@ byId("pause").addEventListener("click", async () => {
 startClock(() => "phones" in state && show({ phones: state.phones, account: state.account, run: state.run }));
 startAccount();
 startBroadcast();
+startAppointments();
+startTabs();
 setEnabled(byId("pause"), false);
 
 say("Connecting…");

@@ -1,6 +1,7 @@
 // The phones: threads of texts, and what their owners answer.
 
 import { isKnown, show, timeElement } from "./clock.js";
+import { describeState } from "./appointments.js";
 import { byId, copy, isEnabled, make, reconcile, setEnabled, setText } from "./dom.js";
 import { post, say } from "./server.js";
 
@@ -17,7 +18,7 @@ const IN_WORDS = {
 };
 const NOT_DELIVERED = "Not delivered";
 
-const views = new Map(); // phone id → { article, list, shown, unread, entry, isVisible }
+const views = new Map(); // phone id → { article, list, shown, talks, phone, unread, entry, isVisible }
 let isFirst = true; // what is there when the page opens is not new
 
 function initials(name) {
@@ -54,6 +55,7 @@ function addPhone(phone) {
   avatar.textContent = initials(phone.name);
   avatar.classList.add(tint);
   article.querySelector(".thread").setAttribute("aria-label", `Texts of ${phone.name}`);
+  article.querySelector(".talks").setAttribute("aria-label", `Appointments of ${phone.name}`);
 
   const quick = article.querySelector(".quick");
   quick.setAttribute("aria-label", `Quick answers of ${phone.name}`);
@@ -91,6 +93,8 @@ function addPhone(phone) {
     article,
     list: article.querySelector("ol"),
     shown: new Map(),
+    talks: new Map(),
+    phone: phone.phone,
     unread: entry.querySelector(".unread"),
     entry,
     isVisible: false,
@@ -194,6 +198,35 @@ export function showPhones(phones) {
   // Only now: a strip that has nothing else to show would begin at it.
   byId("more").hidden = false;
   isFirst = false;
+}
+
+// --- what is said about appointments, beside the texts
+
+const MOST_TALKS = 2;
+
+function createTalk() {
+  const item = make("li");
+  const state = make("p", undefined, "state");
+  state.append(make("span"), " ", make("code"));
+  item.append(make("b"), state);
+  return item;
+}
+
+function updateTalk(item, talk) {
+  setText(item.querySelector("b"), talk.when);
+  describeState(item.querySelector(".state"), talk);
+  item.querySelector(".state").title = talk.why;
+}
+
+export function showConversations(appointments) {
+  for (const view of views.values()) {
+    const list = view.article.querySelector(".talks");
+    // What is over gives way to what is open; the newest of each come first.
+    const own = appointments.filter((one) => one.phone === view.phone);
+    const talks = [...own.filter((one) => one.state !== "over"), ...own.filter((one) => one.state === "over")];
+    reconcile(list, view.talks, talks.slice(0, MOST_TALKS), { key: (one) => one.id, create: createTalk, update: updateTalk });
+    list.hidden = talks.length === 0;
+  }
 }
 
 // --- customers who can be added

@@ -1,0 +1,47 @@
+// Tabs of a card (WAI-ARIA, *Tabs pattern*): arrow keys choose, and a link to what a tab hides opens it.
+
+import { byId } from "./dom.js";
+
+const tabs = [...document.querySelectorAll('[role="tab"]')];
+const panelOf = (tab) => byId(tab.getAttribute("aria-controls"));
+
+function choose(chosen) {
+  for (const tab of tabs) {
+    const isChosen = tab === chosen;
+    tab.setAttribute("aria-selected", String(isChosen));
+    tab.tabIndex = isChosen ? 0 : -1;
+    panelOf(tab).hidden = !isChosen;
+  }
+}
+
+/** Opens the tab that holds the target of a link: an element that is hidden can be no target. */
+function open(hash) {
+  const target = hash.length > 1 ? byId(hash.slice(1)) : null;
+  const tab = target && tabs.find((one) => panelOf(one).contains(target));
+  if (tab) choose(tab);
+}
+
+function neighbour(tab, key) {
+  const [at, last] = [tabs.indexOf(tab), tabs.length - 1];
+  if (key === "ArrowRight") return tabs[at === last ? 0 : at + 1];
+  if (key === "ArrowLeft") return tabs[at === 0 ? last : at - 1];
+  if (key === "Home") return tabs[0];
+  return key === "End" ? tabs[last] : null;
+}
+
+export function startTabs() {
+  for (const tab of tabs) {
+    tab.addEventListener("click", () => choose(tab));
+    tab.addEventListener("keydown", (event) => {
+      const next = neighbour(tab, event.key);
+      if (!next) return;
+      event.preventDefault();
+      choose(next);
+      next.focus();
+    });
+  }
+  for (const link of document.querySelectorAll('a[href^="#"]')) {
+    link.addEventListener("click", () => open(link.hash));
+  }
+  open(location.hash);
+}
