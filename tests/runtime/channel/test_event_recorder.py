@@ -245,9 +245,9 @@ def test_the_bus_is_told_of_a_text_that_failed_for_good(recorder, ledger, bus, s
     ids=lambda event: event["eventType"],
 )
 def test_the_bus_is_told_of_no_other_end(recorder, ledger, bus, event):
-    recorder.handler(sqs_event(envelope(event)), Context())
+    response = recorder.handler(sqs_event(envelope(event)), Context())
 
-    assert bus.details == []
+    assert (failed(response), bus.details) == ([], [])
 
 
 def test_a_failure_is_told_again_when_it_is_delivered_again_and_counted_once(recorder, ledger, bus, capsys):
@@ -276,9 +276,18 @@ def test_a_failure_that_the_bus_did_not_take_comes_back_and_is_told_then(recorde
 
 
 def test_a_failure_that_a_receipt_has_contradicted_is_not_told(recorder, ledger, bus):
-    recorder.handler(sqs_event(envelope(of_our_text()), envelope(ended("CARRIER_BLOCKED"))), Context())
+    response = recorder.handler(
+        sqs_event(envelope(of_our_text()), envelope(ended("CARRIER_BLOCKED"))), Context()
+    )
 
-    assert bus.details == []
+    assert (failed(response), bus.details) == ([], [])
+
+
+@pytest.mark.parametrize("other", [ended("BLOCKED", isFinal=False), ended("UNREACHABLE")])
+def test_an_event_that_says_less_does_not_tell_of_the_failure_before_it(recorder, ledger, bus, other):
+    recorder.handler(sqs_event(envelope(ended("INVALID")), envelope(other)), Context())
+
+    assert len(bus.details) == 1
 
 
 def test_a_failure_is_told_with_the_reason_that_counts(recorder, ledger, bus):
@@ -300,12 +309,12 @@ def test_the_bus_is_not_told_of_our_own_replies(recorder, ledger, bus):
     ledger.claim(reply, key=reply.key, contact=Contact(subscriber_id=PERSON), parts=1, now=NOW)
     ledger.accept(reply.key, "m-reply", NOW)
 
-    recorder.handler(
+    response = recorder.handler(
         sqs_event(envelope(ended("INVALID", messageId="m-reply", context={"intent": reply.key}))), Context()
     )
 
     assert ledger.get(reply.key).state is MessageState.FAILED
-    assert bus.details == []
+    assert (failed(response), bus.details) == ([], [])
 
 
 def test_a_failure_goes_to_the_bus_of_the_channel(recorder, ledger, clients):
