@@ -25,6 +25,7 @@ from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
 from sms_engagement.review_collector.schedule import first_day_without
 from tests.infrastructure.synthesis import (
     ATTRIBUTES,
+    ROOT,
     Template,
     channel_in,
     nag_findings,
@@ -455,6 +456,14 @@ def test_customers_of_events_are_added_to_a_table_that_is_given_unless_that_is_s
     # Everybody else may do neither more nor less.
     more = {role for role, actions in rights_of(on).items() if actions != rights_of(off)[role]}
     assert more == {"ReviewsReviewRequestedRole"}
+
+
+def test_texts_of_events_that_cannot_be_sent_have_a_metric(default_stack: cdk.Stack) -> None:
+    metric = default_stack.node.find_child("Reviews").metric_texts_refused()
+    handlers = ROOT / "runtime/sms_engagement_runtime/review_collector/handlers"
+
+    emitted = (handlers / "review_requested.py").read_text(encoding="utf-8")
+    assert f'name="{metric.metric_name}"' in emitted
 
 
 def test_a_broadcast_that_is_cut_off_is_an_alarm_like_one_that_failed(default: Template) -> None:

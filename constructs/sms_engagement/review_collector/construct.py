@@ -296,6 +296,12 @@ class ReviewCollector(Construct):
         """Count requests that had to wait since AWS disabled sending."""
         return self._metric("SendingDisabled", period, statistic)
 
+    def metric_texts_refused(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count texts of events that could not be sent: those requests went out in the standard words."""
+        return self._metric("ReviewTextsRefused", period, statistic)
+
     def metric_reviews_unannounced(
         self, *, period: Duration | None = None, statistic: str | None = None
     ) -> cloudwatch.Metric:
