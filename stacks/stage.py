@@ -3,6 +3,7 @@
 import aws_cdk as cdk
 from constructs import Construct
 
+from stacks.appointments import AppointmentsStack
 from stacks.channel import ChannelStack
 from stacks.environments import Environment
 from stacks.reviews import ReviewsStack
@@ -13,7 +14,7 @@ class EngagementStage(cdk.Stage):
 
     Attributes
     ----------
-    channel, reviews
+    channel, reviews, appointments
         The stacks.
     """
 
@@ -25,6 +26,9 @@ class EngagementStage(cdk.Stage):
         )
         self.channel = ChannelStack(self, "Channel", environment=environment)
         self.reviews = ReviewsStack(self, "Reviews", environment=environment, channel=self.channel.channel)
+        self.appointments = AppointmentsStack(
+            self, "Appointments", environment=environment, channel=self.channel.channel
+        )
         if environment.is_placeholder:
             cdk.Annotations.of(self.channel).add_warning_v2(
                 "sms-engagement:placeholder-identity",

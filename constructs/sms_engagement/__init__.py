@@ -4,8 +4,10 @@ The smallest use::
 
     channel = SmsChannel(self, "Channel", origination_identity="arn:aws:sms-voice:…:phone-number/phone-…")
     ReviewCollector(self, "Reviews", channel=channel)
+    AppointmentFollowUp(self, "Appointments", channel=channel)
 """
 
+from sms_engagement.appointment_follow_up import AppointmentFollowUp, Provider
 from sms_engagement.channel import (
     Broadcast,
     Budget,
@@ -23,12 +25,14 @@ from sms_engagement.functions import FunctionOptions, RuntimeFunction
 from sms_engagement.review_collector import BroadcastSchedule, ReviewCollector
 
 __all__ = [
+    "AppointmentFollowUp",
     "Broadcast",
     "BroadcastSchedule",
     "Budget",
     "FrequencyCap",
     "FunctionOptions",
     "OptOuts",
+    "Provider",
     "QuietHours",
     "Replies",
     "ReviewCollector",

@@ -77,9 +77,9 @@ def sqs_client() -> "SQSClient":
     return boto3.client("sqs", config=RETRYING)
 
 
-def dynamodb_client(endpoint_url: str | None = None) -> "DynamoDBClient":
+def dynamodb_client(endpoint_url: str | None = None, config: Config = RETRYING) -> "DynamoDBClient":
     """DynamoDB client."""
-    return boto3.client("dynamodb", config=RETRYING, endpoint_url=endpoint_url)
+    return boto3.client("dynamodb", config=config, endpoint_url=endpoint_url)
 
 
 def events_client(config: Config = RETRYING) -> "EventBridgeClient":
@@ -87,14 +87,14 @@ def events_client(config: Config = RETRYING) -> "EventBridgeClient":
     return boto3.client("events", config=config)
 
 
-def secrets_client() -> "SecretsManagerClient":
+def secrets_client(config: Config = RETRYING) -> "SecretsManagerClient":
     """Secrets Manager client."""
-    return boto3.client("secretsmanager", config=RETRYING)
+    return boto3.client("secretsmanager", config=config)
 
 
-def stepfunctions_client() -> "SFNClient":
+def stepfunctions_client(config: Config = RETRYING) -> "SFNClient":
     """Step Functions client."""
-    return boto3.client("stepfunctions", config=RETRYING)
+    return boto3.client("stepfunctions", config=config)
 
 
 def s3_client(endpoint_url: str | None = None) -> "S3Client":

@@ -61,7 +61,7 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
     """The call ended without an answer. The text may have gone out and is not sent again."""
     CONTACT_CHANGED = "CONTACT_CHANGED"
-    """The contact row changed each time that the text was about to be claimed."""
+    """The contact, or what the text is about, changed each time that the text was about to be claimed."""
     OPT_OUT_LIST_REFUSED = "OPT_OUT_LIST_REFUSED"
     """The service keeps the number on its opt-out list (it leaves once in 30 days)."""
 

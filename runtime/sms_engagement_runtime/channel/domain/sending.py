@@ -267,7 +267,7 @@ class SendService:
             case ContactChanged():
                 return None
             case Held(row=row):
-                return _held(row, now)
+                return outcome_of(row, now)
 
     def _facts(
         self,
@@ -343,7 +343,7 @@ class SendService:
         row = self.ledger.get(intent.key)
         if not may_claim(row):
             assert row is not None
-            return _held(row, now)
+            return outcome_of(row, now)
         text, _ = self._compose(intent, text, contact, now)
         if waits is None:
             return _outcome(intent, OutcomeState.WOULD_SEND, None, text)
@@ -354,10 +354,12 @@ class SendService:
         key, reason = intent.key, decision.reason
         if isinstance(decision, Suppress):
             held = self.ledger.suppress(intent, key, reason, text.measured.parts, now)
-            return _held(held.row, now) if held else _outcome(intent, OutcomeState.SUPPRESSED, reason, text)
+            if held:
+                return outcome_of(held.row, now)
+            return _outcome(intent, OutcomeState.SUPPRESSED, reason, text)
         held = self.ledger.defer(intent, key, reason, decision.until, now)
         if held:
-            return _held(held.row, now)
+            return outcome_of(held.row, now)
         return _outcome(intent, OutcomeState.DEFERRED, reason, text, until=decision.until)
 
     def _call(self, intent: Intent, text: Text, reservation: "_Reservation") -> SendOutcome:
@@ -478,7 +480,8 @@ _OUTCOME_OF_HELD: Final = {
 }
 
 
-def _held(row: LedgerRow, now: datetime) -> SendOutcome:
+def outcome_of(row: LedgerRow, now: datetime) -> SendOutcome:
+    """Say how a text stands that is claimed, or that has been sent or refused."""
     state = row.derived_state(now)
     reason = Reason.OUTCOME_UNKNOWN if state is MessageState.UNCERTAIN else row.reason
     return SendOutcome(

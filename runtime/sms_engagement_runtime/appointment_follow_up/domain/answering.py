@@ -1,0 +1,456 @@
+"""What invitees write, and what else happens to their phones: answers, opt-outs, texts that failed.
+
+All of it comes from the bus, at least once. The row is changed first; what follows from it (a text in answer,
+a word to the host) has the id of the inbound message, or is marked as done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sms_engagement_runtime.appointment_follow_up.domain import bus_events
+from sms_engagement_runtime.appointment_follow_up.domain import conversation as rules
+from sms_engagement_runtime.appointment_follow_up.domain.bookings import Booking
+from sms_engagement_runtime.appointment_follow_up.domain.changing import change
+from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
+    Conversation,
+    Event,
+    Recipient,
+    Reply,
+    Status,
+)
+from sms_engagement_runtime.appointment_follow_up.domain.ports import ConversationRepository, HostTopic
+from sms_engagement_runtime.appointment_follow_up.domain.purposes import CONSTRUCT, Purpose
+from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind, read_choice, read_reply
+from sms_engagement_runtime.appointment_follow_up.domain.speaking import MOST_CHOICES, Speaker
+from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
+from sms_engagement_runtime.channel.domain.ledger import Intent
+from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.pacing import NoSlotError
+from sms_engagement_runtime.channel.domain.ports import Clock, ContactRepository, EventBus, PromptRepository
+from sms_engagement_runtime.channel.domain.prompts import ANY_ORIGINATION, Prompt
+from sms_engagement_runtime.channel.domain.reasons import Reason
+from sms_engagement_runtime.channel.domain.sending import SendOutcome, SendService
+
+REPLY_RECEIVED: Final = "ReplyReceived"
+OPTED_OUT: Final = "OptedOut"
+TEXT_FAILED: Final = "TextFailed"
+
+_ANSWER_USEFUL_FOR: Final = timedelta(days=1)
+"""As long as the channel's own replies are."""
+
+_SHORTEST_LOOK: Final = timedelta(minutes=5)
+"""How long to wait before looking again where nobody can say when it is worth it: sending is paused."""
+
+_SHORTEST: Final = {ReplyKind.CONFIRM: "1", ReplyKind.RESCHEDULE: "R"}
+
+_MOST_MOVES: Final = 20
+"""How many moves of one appointment are followed. More are a ring in the data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What was made of an event, for logs and metrics.
+
+    Attributes
+    ----------
+    until
+        Where the answer has to wait: when to come back.
+    said
+        Then: the shortest words that mean the same, since what a person wrote waits nowhere.
+    """
+
+    action: str
+    reason: str | None = None
+    appointment_ids: tuple[str, ...] = ()
+    until: datetime | None = None
+    said: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyReceived:
+    """An inbound message that answers one of our prompts."""
+
+    inbound_id: str
+    subscriber_id: str
+    purpose: str
+    occasion: str
+    body: str | None
+    received_at: datetime
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptedOut:
+    """A person left, by their own words."""
+
+    inbound_id: str
+    subscriber_id: str
+    body: str | None
+    is_cancel: bool
+    is_wrong_number: bool
+    answered: str | None
+    """Occasion of the prompt of ours that was open, None where there was none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFailed:
+    """A text of ours cannot be delivered, for good."""
+
+    purpose: str
+    occasion: str
+    reason: str
+
+
+_NO_APPOINTMENT: Final = Answered(action="IGNORED", reason="NO_APPOINTMENT")
+
+type PhoneEvent = ReplyReceived | OptedOut | TextFailed
+
+
+def read_event(event_type: object, detail: object) -> PhoneEvent | None:
+    """Read what the channel told; None where it is not about us, or malformed."""
+    if not isinstance(detail, Mapping):
+        return None
+    try:
+        match event_type:
+            case "ReplyReceived" if detail["construct"] == CONSTRUCT:
+                return ReplyReceived(
+                    inbound_id=_text(detail, "inboundMessageId"),
+                    subscriber_id=_text(detail, "subscriberId"),
+                    purpose=_text(detail, "purpose"),
+                    occasion=_text(detail, "occasion"),
+                    body=detail.get("body"),
+                    received_at=datetime.fromtimestamp(detail["receivedAt"] / 1000, UTC),
+                    alternatives=tuple(_text(one, "occasion") for one in detail.get("alternatives", ())),
+                )
+            case "OptedOut":
+                answered = detail.get("answeredPrompt") or {}
+                return OptedOut(
+                    inbound_id=_text(detail, "inboundMessageId"),
+                    subscriber_id=_text(detail, "subscriberId"),
+                    body=detail.get("body"),
+                    is_cancel=bool(detail.get("isCancel")),
+                    is_wrong_number=bool(detail.get("isWrongNumber")),
+                    answered=answered.get("occasion") if answered.get("construct") == CONSTRUCT else None,
+                )
+            case "TextFailed" if detail["construct"] == CONSTRUCT:
+                return TextFailed(
+                    purpose=_text(detail, "purpose"),
+                    occasion=_text(detail, "occasion"),
+                    reason=_text(detail, "reason"),
+                )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerService:
+    """Handles what the channel told, each of it as often as it comes."""
+
+    conversations: ConversationRepository
+    send_service: SendService
+    contacts: ContactRepository
+    prompts: PromptRepository
+    bus: EventBus
+    host: HostTopic
+    speaker: Speaker
+    clock: Clock = field(repr=False)
+
+    def handle(self, event: PhoneEvent) -> Answered:
+        """Do what an event calls for.
+
+        Raises
+        ------
+        TransientError
+            Something did not answer. The event may be repeated.
+        """
+        match event:
+            case ReplyReceived():
+                return self._reply(event)
+            case OptedOut():
+                return self._opt_out(event)
+            case TextFailed():
+                return self._text_failed(event)
+
+    # An answer
+
+    def _reply(self, event: ReplyReceived) -> Answered:
+        if event.purpose == Purpose.WHICH:
+            return self._chosen(event)
+        kind = read_reply(event.body)
+        named = [self._standing(one) for one in (event.occasion, *event.alternatives)]
+        meant = _distinct([one for one in named if one is not None])
+        if not meant:
+            return _NO_APPOINTMENT
+        open_ones = [one for one in meant if not one.is_over]
+        if kind is not ReplyKind.OTHER and len(open_ones) > 1:
+            return self._ask_which(event, kind, open_ones)
+        if kind is ReplyKind.OTHER:
+            # A human reads it, and knows which one it is about; nobody is asked again meanwhile.
+            return self._answered(event, kind, open_ones or meant[:1])
+        return self._answered(event, kind, (open_ones or meant)[:1])
+
+    def _chosen(self, event: ReplyReceived) -> Answered:
+        kind_name, *ids = event.occasion.split("|")
+        choice = read_choice(event.body, len(ids))
+        if choice is None:
+            found = [one for one in map(self._standing, ids) if one is not None]
+            return self._answered(event, ReplyKind.OTHER, found) if found else _NO_APPOINTMENT
+        conversation = self._standing(ids[choice - 1])
+        if conversation is None:
+            return _NO_APPOINTMENT
+        return self._answered(event, ReplyKind(kind_name), [conversation], said=str(choice))
+
+    def _answered(
+        self,
+        event: ReplyReceived,
+        kind: ReplyKind,
+        conversations: Sequence[Conversation],
+        *,
+        said: str | None = None,
+    ) -> Answered:
+        reply = Reply(at=event.received_at, kind=kind)
+        changed = [
+            self._change(one.appointment_id, lambda row: rules.answer(row, reply)) for one in conversations
+        ]
+        for conversation in changed:
+            self._close_prompts(event, conversation.appointment_id)
+            self._publish(bus_events.REPLIED, conversation, event, answer=kind.value)
+            if kind is ReplyKind.CONFIRM and conversation.status is Status.RESPONDED:
+                self._publish(bus_events.CONFIRMED, conversation, event)
+        if kind is not ReplyKind.CONFIRM or any(one.is_over for one in changed):
+            self._tell_host(event.inbound_id, *_host_words(event.body, kind, changed, self.speaker))
+        ids = tuple(one.appointment_id for one in changed)
+        if kind is ReplyKind.RESCHEDULE and not changed[0].is_over:
+            booking, recipient = _parties(changed[0])
+            purpose = Purpose.RESCHEDULE if booking.reschedule_url else Purpose.CALL_BACK
+            outcome = self._send(event, booking, recipient, purpose)
+            if outcome.state is OutcomeState.DEFERRED:
+                return self._waits("REPLIED", outcome, ids, said or _SHORTEST[kind])
+        return Answered(action="REPLIED", reason=kind.value, appointment_ids=ids)
+
+    def _waits(self, action: str, outcome: SendOutcome, ids: tuple[str, ...], said: str) -> Answered:
+        until = outcome.until or self.clock.now() + _SHORTEST_LOOK
+        return Answered(action=action, reason=outcome.reason, appointment_ids=ids, until=until, said=said)
+
+    def _ask_which(
+        self, event: ReplyReceived, kind: ReplyKind, conversations: Sequence[Conversation]
+    ) -> Answered:
+        """Ask once which of several appointments was meant."""
+        choices = sorted(conversations[:MOST_CHOICES], key=lambda one: _parties(one)[0].starts_at)
+        bookings = [_parties(one)[0] for one in choices]
+        booking, recipient = _parties(choices[0])
+        outcome = self._send(
+            event,
+            booking,
+            recipient,
+            Purpose.WHICH,
+            choices=self.speaker.choices(bookings, recipient),
+        )
+        ids = tuple(one.appointment_id for one in choices)
+        if outcome.state is OutcomeState.DEFERRED:
+            return self._waits("ASKED_WHICH", outcome, ids, _SHORTEST[kind])
+        if outcome.state in (OutcomeState.ACCEPTED, OutcomeState.ALREADY_SENT, OutcomeState.UNCERTAIN):
+            row = self.send_service.ledger.get(outcome.key)
+            self.prompts.open(
+                Prompt(
+                    subscriber_id=recipient.subscriber_id,
+                    origination=ANY_ORIGINATION,
+                    construct=CONSTRUCT,
+                    purpose=Purpose.WHICH,
+                    occasion="|".join((kind.value, *ids)),
+                    message_id=outcome.message_id,
+                    asked_at=self.clock.now() if row is None else row.claimed_at,
+                    expires_at=min(one.starts_at for one in bookings),
+                    opt_out_reply=self.speaker.opt_out_reply(booking, recipient),
+                )
+            )
+        return Answered(action="ASKED_WHICH", reason=kind.value, appointment_ids=ids)
+
+    def _send(
+        self,
+        event: ReplyReceived,
+        booking: Booking,
+        recipient: Recipient,
+        purpose: Purpose,
+        *,
+        choices: str | None = None,
+    ) -> SendOutcome:
+        """Send the one answer to an inbound message, about an appointment that still stands."""
+        text = self.speaker.answer(booking, recipient, purpose, choices=choices)
+        intent = Intent(
+            construct=CONSTRUCT,
+            purpose=purpose,
+            occasion=event.inbound_id,
+            scope=None,
+            message_class=MessageClass.REPLY,
+            consent_rule=ConsentRule.NONE,
+            answers=Answers.MESSAGE,
+            recipient=recipient.number,
+            subscriber_id=recipient.subscriber_id,
+            country=recipient.country,
+            body=text.body,
+            locale=text.locale,
+            time_zone=booking.time_zone,
+            # One that is late, since sending was paused, does not come at night.
+            caused_at=event.received_at,
+            expires_at=min(event.received_at + _ANSWER_USEFUL_FOR, booking.starts_at),
+        )
+        try:
+            return self.send_service.send(intent)
+        except NoSlotError:
+            return SendOutcome(state=OutcomeState.DEFERRED, reason=Reason.THROTTLED, key=intent.key)
+
+    def _close_prompts(self, event: ReplyReceived, appointment_id: str) -> None:
+        """Close what else was asked about this appointment, or an old question would take the next words."""
+        for prompt in self.prompts.open_prompts(
+            event.subscriber_id, None, inbound_id=event.inbound_id, now=self.clock.now()
+        ):
+            is_ours = prompt.construct == CONSTRUCT and prompt.occasion == appointment_id
+            if is_ours and prompt.asked_at <= event.received_at:
+                self.prompts.close(prompt, inbound_id=event.inbound_id)
+
+    # An opt-out
+
+    def _opt_out(self, event: OptedOut) -> Answered:
+        now = self.clock.now()
+        reason = Reason.WRONG_NUMBER if event.is_wrong_number else Reason.OPTED_OUT
+        # Those that have begun lately may still call for a text about their end.
+        since = now - timedelta(days=2)
+        found = self.conversations.of_subscriber(event.subscriber_id, since=since)
+        for conversation in found:
+            self._change(conversation.appointment_id, lambda row: rules.fail(row, Event.OPTED_OUT, reason))
+        standing = [one for one in found if one.booking is not None and one.booking.starts_at > now]
+        standing = [one for one in standing if one.status not in (Status.CANCELED, Status.RESCHEDULED)]
+        if standing:
+            self._tell_host(event.inbound_id, *_opt_out_words(event, standing, self.speaker))
+        return Answered(
+            action="OPTED_OUT", reason=reason, appointment_ids=tuple(one.appointment_id for one in found)
+        )
+
+    # A text that failed
+
+    def _text_failed(self, event: TextFailed) -> Answered:
+        if event.purpose in (Purpose.CANCELLED, Purpose.NO_SHOW, Purpose.RESCHEDULE, Purpose.WHICH):
+            return Answered(action="IGNORED", reason=event.reason)
+        if self.conversations.get(event.occasion) is None:
+            return Answered(action="IGNORED", reason="NO_APPOINTMENT")
+        self._change(event.occasion, lambda row: rules.fail(row, Event.TEXT_FAILED, event.reason))
+        return Answered(action="TEXT_FAILED", reason=event.reason, appointment_ids=(event.occasion,))
+
+    # What they share
+
+    def _standing(self, appointment_id: str) -> Conversation | None:
+        """Read a conversation, or that of the appointment to which it was moved."""
+        conversation = self.conversations.get(appointment_id)
+        for _ in range(_MOST_MOVES):
+            if conversation is None or conversation.booking is None or conversation.recipient is None:
+                return None
+            if conversation.status is not Status.RESCHEDULED or conversation.moved_to is None:
+                return conversation
+            moved = self.conversations.get(conversation.moved_to)
+            if moved is None or moved.booking is None or moved.recipient is None:
+                return conversation
+            conversation = moved
+        return conversation
+
+    def _change(
+        self, appointment_id: str, transition: Callable[[Conversation], Conversation]
+    ) -> Conversation:
+        _, after = change(self.conversations, appointment_id, transition, now=self.clock.now())
+        return after
+
+    def _publish(
+        self, event_type: str, conversation: Conversation, event: ReplyReceived, **more: object
+    ) -> None:
+        self.bus.publish(
+            event_type,
+            bus_events.detail(
+                event_type,
+                conversation,
+                occurred_at=event.received_at,
+                occasion=event.inbound_id,
+                inboundMessageId=event.inbound_id,
+                **more,
+            ),
+        )
+
+    def _tell_host(self, inbound_id: str, subject: str, message: str) -> None:
+        told = f"{inbound_id}#host"
+        if not self.contacts.was_handled(told):
+            self.host.publish(subject, f"{message}\nInbound message: {inbound_id}")
+            self.contacts.mark_handled(told, self.clock.now())
+
+
+def _text(detail: Mapping[str, Any], name: str) -> str:
+    value = detail[name]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"no {name}")
+    return value
+
+
+def _distinct(conversations: Sequence[Conversation]) -> list[Conversation]:
+    return list({one.appointment_id: one for one in conversations}.values())
+
+
+def _parties(conversation: Conversation) -> tuple[Booking, Recipient]:
+    assert conversation.booking is not None
+    assert conversation.recipient is not None
+    return conversation.booking, conversation.recipient
+
+
+_HOST_SUBJECTS: Final = {
+    ReplyKind.CONFIRM: "Answer about an appointment that is over",
+    ReplyKind.RESCHEDULE: "An invitee wants another time",
+    ReplyKind.OTHER: "An invitee wrote",
+}
+
+
+def _host_words(
+    body: str | None, kind: ReplyKind, conversations: Sequence[Conversation], speaker: Speaker
+) -> tuple[str, str]:
+    lines = [f"{_who(conversations[0])} wrote “{(body or '').strip()}”"]
+    lines += [_about(one, speaker) for one in conversations]
+    if kind is ReplyKind.RESCHEDULE and not conversations[0].is_over:
+        has_link = _parties(conversations[0])[0].reschedule_url is not None
+        lines.append(
+            "They are sent the link to choose another time."
+            if has_link
+            else "They are told that you will get in touch: there is no link to choose another time."
+        )
+    return _HOST_SUBJECTS[kind], "\n".join(lines)
+
+
+def _opt_out_words(
+    event: OptedOut, conversations: Sequence[Conversation], speaker: Speaker
+) -> tuple[str, str]:
+    lines = [f"{_who(conversations[0])} wrote “{(event.body or '').strip()}”"]
+    if event.is_wrong_number:
+        lines.append("The number belongs to somebody else: the invitee has not been reached by text.")
+    else:
+        lines.append("They get no more texts.")
+    lines.append(
+        "The appointment itself stands, and they were told so; ask whether they meant to cancel it:"
+        if event.is_cancel and event.answered is not None
+        else "Their appointments stand:"
+    )
+    lines += [_about(one, speaker) for one in conversations]
+    return ("CANCEL by text" if event.is_cancel else "An invitee opted out"), "\n".join(lines)
+
+
+def _who(conversation: Conversation) -> str:
+    booking, recipient = _parties(conversation)
+    name = f" ({booking.invitee_name})" if booking.invitee_name else ""
+    return f"{recipient.number.e164}{name}"
+
+
+def _about(conversation: Conversation, speaker: Speaker) -> str:
+    booking, recipient = _parties(conversation)
+    return (
+        f"{booking.event_name}, {booking.starts_at:%Y-%m-%d %H:%M} UTC "
+        f"({speaker.time(booking, recipient)} where they are), {conversation.status}: {booking.external_id}"
+    )
