@@ -44,7 +44,7 @@ def page_of[T](rows: Sequence[T], cursor: Cursor | None, size: int) -> Page[T]:
 
 
 class FakeCustomers:
-    """Customers by id, in the order given. ``sources`` are of those who were added, ``unseen`` not found yet."""
+    """Customers by id, in the order given; ``sources`` of those who were added. ``unseen`` are not found."""
 
     def __init__(self, *customers: Customer, page_size: int = 2) -> None:
         self.rows = {customer.user_id: customer for customer in customers}
