@@ -112,7 +112,7 @@ class Speaker:
         }
         return {
             # One customer a phone number, however many appointments they make. Behind all usual ids in the
-            # order of ids, by which broadcasts choose among customers with one phone: a shop's own comes first.
+            # order of ids, by which broadcasts choose among customers of one phone: a shop's own comes first.
             "userId": f"~invitee-{recipient.subscriber_id.removeprefix('v1:')}",
             "occasion": f"appointment-{conversation.appointment_id}",
             "occurredAt": booking.ends_at.isoformat(),
