@@ -2,93 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
-from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag, DynamoPauseSwitch
+from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
 from sms_local.people import PEOPLE, SITUATIONS, put_person
-from sms_local.phone.app import Page
-from sms_local.phone.carrier import CarrierControl
-from sms_local.phone.clock import PageClock
-from sms_local.phone.executions import ExecutionReader
-from sms_local.phone.listener import Listener
-from sms_local.phone.runs import Broadcast, RunFilesReader
-from sms_local.phone.state import Cloud
-from sms_local.places import Places
 from tests.support.dynamodb_tables import CONTACTS
-from tests.support.phone_page import BROADCAST, START, FakeCarrier, FakeStepFunctions, at
+from tests.support.phone_page import BUCKET, START, PageTest, at
 from tests.support.review_tables import CUSTOMERS, aws_client, review_tables
-
-OWN = "http://127.0.0.1:4572"
-BUCKET = "broadcasts"
-CARRIER = "http://127.0.0.1:4571"
-
-type Visit = Callable[[httpx.AsyncClient], Awaitable[None]]
-
-
-class PageTest:
-    """The page with everything behind it, and what a window asks of it.
-
-    One event loop a visit, as the clock's jumps go on in the background.
-    """
-
-    def __init__(self, dynamodb: Any, *, is_deployed: bool = True) -> None:
-        self.carrier = FakeCarrier()
-        self.stepfunctions = FakeStepFunctions()
-        self.listener = Listener(Places(), {})
-        self.dynamodb = dynamodb
-        self.control = CarrierControl(self.carrier.client(), CARRIER)
-        self.clock = PageClock(self.control, real_now=lambda: START - timedelta(hours=2))
-        cloud = Cloud(
-            executions=ExecutionReader(self.stepfunctions),
-            broadcast=Broadcast(self.stepfunctions, machine=BROADCAST),
-            files=RunFilesReader(aws_client("s3"), bucket=BUCKET),
-            switch=DynamoPauseSwitch(dynamodb, table=CONTACTS, clock=self.clock),
-            dynamodb=dynamodb,
-            customers_table=CUSTOMERS,
-        )
-        self.page = Page(
-            port=4572,
-            carrier=self.control,
-            clock=self.clock,
-            listener=self.listener,
-            cloud=cloud if is_deployed else Cloud(executions=cloud.executions),
-        )
-
-    def visit(self, visit: Visit) -> None:
-        async def once() -> None:
-            # Without its lifespan: nobody listens to a queue here.
-            app = Starlette(routes=self.page.routes)
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=OWN) as client:
-                await visit(client)
-            await self.clock.close()
-
-        asyncio.run(once())
-
-    def post(self, path: str, body: Any) -> httpx.Response:
-        answers = []
-
-        async def send(client: httpx.AsyncClient) -> None:
-            answers.append(await client.post(path, json=body))
-
-        self.visit(send)
-        return answers[0]
-
-    def state(self) -> dict[str, Any]:
-        """What a window is shown now, and not what was gathered a moment ago."""
-        self.page.seen.hurry()
-        states: list[dict[str, Any]] = []
-
-        async def look(client: httpx.AsyncClient) -> None:
-            states.append((await client.get("/api/state")).json())
-
-        self.visit(look)
-        return states[0]
 
 
 @pytest.fixture

@@ -1,14 +1,35 @@
-"""What stands behind the phone page in its tests: Step Functions, and the carrier's control API."""
+"""The phone page in its tests, and what stands behind it: Step Functions, and the carrier's control API."""
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
+from sms_engagement_runtime.channel.adapters.pause import DynamoPauseSwitch
+from sms_local.booking_site import BookingSite, Webhook
+from sms_local.phone.app import Page
+from sms_local.phone.appointment_account import FollowUpMachine
+from sms_local.phone.appointments import Bookings, ConversationReader
+from sms_local.phone.carrier import CarrierControl
+from sms_local.phone.clock import PageClock
+from sms_local.phone.executions import ExecutionReader
+from sms_local.phone.listener import Listener
+from sms_local.phone.runs import Broadcast, RunFilesReader
+from sms_local.phone.state import Cloud
+from sms_local.places import Places
+from tests.support.dynamodb_tables import CONTACTS
+from tests.support.review_tables import CUSTOMERS, aws_client
+
+OWN = "http://127.0.0.1:4572"
+CARRIER = "http://127.0.0.1:4571"
+BUCKET = "broadcasts"
 BROADCAST = "arn:aws:states:us-east-1:000000000000:stateMachine:reviews-broadcast"
 LATER = "arn:aws:states:us-east-1:000000000000:stateMachine:channel-later"
+FOLLOW_UP = "arn:aws:states:us-east-1:000000000000:stateMachine:appointments-follow-up"
 START = datetime(2026, 11, 21, 17, tzinfo=UTC)
 
 
@@ -21,7 +42,12 @@ class FakeStepFunctions:
     """The calls that the page makes, over executions that a test writes down event by event."""
 
     def __init__(self, machines: Mapping[str, str] | None = None) -> None:
-        self.machines = dict(machines or {BROADCAST: "reviews-broadcast", LATER: "channel-later"})
+        usual = {
+            BROADCAST: "reviews-broadcast",
+            LATER: "channel-later",
+            FOLLOW_UP: "appointments-follow-up",
+        }
+        self.machines = dict(machines or usual)
         self.executions: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
 
@@ -75,6 +101,11 @@ class FakeStepFunctions:
         self.calls.append("get_execution_history")
         newest_first = self.executions[wanted["executionArn"]]["events"][::-1]
         return {"events": newest_first[: wanted["maxResults"]]}
+
+    def describe_state_machine(self, **wanted: Any) -> dict[str, Any]:
+        assert wanted == {"stateMachineArn": FOLLOW_UP}
+        self.calls.append("describe_state_machine")
+        return {"definition": json.dumps({"States": {"Wait for an answer": {"Seconds": 1800}}})}
 
     def start_execution(self, **wanted: Any) -> dict[str, Any]:
         name, given = f"run-{len(self.executions) + 1}", json.loads(wanted["input"])
@@ -160,3 +191,87 @@ class FakeCarrier:
         assert request.url.path == "/control/clock"
         self.now += timedelta(seconds=body["advance_seconds"])
         return httpx.Response(200, json={"now": self.now.isoformat(), "due": self.due})
+
+
+type Visit = Callable[[httpx.AsyncClient], Awaitable[None]]
+
+
+class PageTest:
+    """The page with everything behind it, and what a window asks of it.
+
+    One event loop a visit, as the clock's jumps go on in the background.
+
+    Parameters
+    ----------
+    webhook
+        Takes what the booking site tells; None where no appointments are deployed.
+    conversations
+        Name of their table.
+    """
+
+    def __init__(
+        self,
+        dynamodb: Any,
+        *,
+        is_deployed: bool = True,
+        webhook: Webhook | None = None,
+        conversations: str | None = None,
+    ) -> None:
+        self.carrier = FakeCarrier()
+        self.stepfunctions = FakeStepFunctions()
+        self.listener = Listener(Places(), {})
+        self.dynamodb = dynamodb
+        self.control = CarrierControl(self.carrier.client(), CARRIER)
+        self.clock = PageClock(self.control, real_now=lambda: START - timedelta(hours=2))
+        cloud = Cloud(
+            executions=ExecutionReader(self.stepfunctions),
+            broadcast=Broadcast(self.stepfunctions, machine=BROADCAST),
+            files=RunFilesReader(aws_client("s3"), bucket=BUCKET),
+            switch=DynamoPauseSwitch(dynamodb, table=CONTACTS, clock=self.clock),
+            dynamodb=dynamodb,
+            customers_table=CUSTOMERS,
+            bookings=self._bookings(webhook) if webhook else None,
+            conversations=ConversationReader(dynamodb, conversations) if conversations else None,
+            follow_up=FollowUpMachine(self.stepfunctions, arn=FOLLOW_UP) if conversations else None,  # type: ignore[arg-type]
+        )
+        self.page = Page(
+            port=4572,
+            carrier=self.control,
+            clock=self.clock,
+            listener=self.listener,
+            cloud=cloud if is_deployed else Cloud(executions=cloud.executions),
+        )
+
+    def _bookings(self, webhook: Webhook) -> Bookings:
+        site = BookingSite(webhook, signing_key=lambda: b"a key of the tests", now=self.clock.now)
+        return Bookings(site, now=self.clock.now)
+
+    def visit(self, visit: Visit) -> None:
+        async def once() -> None:
+            # Without its lifespan: nobody listens to a queue here.
+            app = Starlette(routes=self.page.routes)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=OWN) as client:
+                await visit(client)
+            await self.clock.close()
+
+        asyncio.run(once())
+
+    def post(self, path: str, body: Any) -> httpx.Response:
+        answers = []
+
+        async def send(client: httpx.AsyncClient) -> None:
+            answers.append(await client.post(path, json=body))
+
+        self.visit(send)
+        return answers[0]
+
+    def state(self) -> dict[str, Any]:
+        """What a window is shown now, and not what was gathered a moment ago."""
+        self.page.seen.hurry()
+        states: list[dict[str, Any]] = []
+
+        async def look(client: httpx.AsyncClient) -> None:
+            states.append((await client.get("/api/state")).json())
+
+        self.visit(look)
+        return states[0]

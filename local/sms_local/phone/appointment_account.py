@@ -58,9 +58,7 @@ class FollowUpMachine:
 def titles(listed: Iterable[Entry]) -> dict[str, Words]:
     """Return the heading of each appointment, by its id."""
     return {
-        one.id: (f"Appointment of {isolated(one.name)}, ", one.starts_at)
-        if one.starts_at
-        else (f"Appointment of {isolated(one.name)}",)
+        one.id: (f"{isolated(one.name)}, ", one.starts_at) if one.starts_at else (isolated(one.name),)
         for one in listed
     }
 

@@ -25,10 +25,12 @@ _MOST_ROWS = 1000
 LONGEST_EVENT_NAME = 200
 _MOST_DAYS = 60
 
-_STATES = {
+#: State of a conversation → what that means; an answer says more than that there is one.
+STATES = {
     "PENDING": "Is about to be told",
     "CONFIRMED_SENT": "Waits for an answer",
     "FOLLOWED_UP": "Asked once more, waits for an answer",
+    "RESPONDED": "Answered",
     "FAILED": "Cannot be told by text",
     "OPTED_OUT": "Gets no more texts; the appointment stands",
     "NO_SHOW": "Did not come",
@@ -223,9 +225,9 @@ def describe(
     -------
     dict
         ``{"canBook", "people": [{"userId", "name", "town", "timeZone"}], "list": [{"id", "name", "phone",
-        "eventName", "when", "words", "code", "state", "why", "answer", "canCancel", "canMove", "canMark",
-        "canUnmark"}]}``. ``when`` is in the person's zone; ``state`` is a word for its colour: ``open``,
-        ``good``, ``over`` or ``bad``.
+        "eventName", "when", "where", "words", "code", "state", "why", "answer", "canCancel", "canMove",
+        "canMark", "canUnmark"}]}``. ``when`` is in the person's zone, and ``where`` names
+        that; ``state`` is a word for its colour: ``open``, ``good``, ``over`` or ``bad``.
     """
     starts = {one.id: one for one in listed}
     towns: dict[str | None, str | None] = {one.phone: one.town for one in people if one.phone}
@@ -259,7 +261,8 @@ def _describe(
         "name": entry.name,
         "phone": entry.phone,
         "eventName": entry.event_name,
-        "when": _when(entry, towns.get(entry.phone)),
+        "when": moment(entry.starts_at, entry.time_zone) if entry.starts_at else "at an unknown time",
+        "where": towns.get(entry.phone) or _city(entry.time_zone),
         "words": _words(entry, others, now),
         "code": entry.status,
         "state": _state(entry, now),
@@ -281,8 +284,8 @@ def _words(entry: Entry, others: Mapping[str, Entry], now: datetime) -> str:
     if _is_past(entry, now):
         return "Took place"
     if told.status == "RESPONDED":
-        return ANSWERS.get(told.answer or "", "Answered")
-    return _STATES.get(told.status, told.status)
+        return ANSWERS.get(told.answer or "", STATES["RESPONDED"])
+    return STATES.get(told.status, told.status)
 
 
 def _state(entry: Entry, now: datetime) -> str:
@@ -297,11 +300,8 @@ def _is_past(entry: Entry, now: datetime) -> bool:
     return entry.status in _TAKES_PLACE and entry.ends_at is not None and entry.ends_at <= now
 
 
-def _when(entry: Entry, town: str | None) -> str:
-    if entry.starts_at is None:
-        return "at a time that nobody told"
-    place = town or zone_of(entry.time_zone).key.rpartition("/")[2].replace("_", " ")
-    return f"{moment(entry.starts_at, entry.time_zone)} in {place}"
+def _city(zone_name: str | None) -> str:
+    return zone_of(zone_name).key.rpartition("/")[2].replace("_", " ")
 
 
 def moment(at: datetime, zone_name: str | None) -> str:

@@ -50,25 +50,24 @@ class Listener:
     """
 
     def __init__(self, places: Places, topics: Mapping[str, str]) -> None:
+        self._clients = aws.Clients(places.aws_endpoint)
         self._topics = dict(topics)
         self._lock = threading.Lock()
         self._notices: dict[str, Notice] = {}
         self._replies: dict[str, Reply] = {}
         self._deliveries: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._stopping = threading.Event()
-        session = aws.session()
-        self._sqs = session.client("sqs", endpoint_url=places.aws_endpoint, config=aws.client_config())
-        self._sns = session.client("sns", endpoint_url=places.aws_endpoint, config=aws.client_config())
         self._thread = threading.Thread(target=self._listen, name="phone-page-listener", daemon=True)
 
     def start(self) -> None:
         """Subscribe to the topics and begin to listen."""
+        self._sqs = self._clients("sqs")
         queue_url = self._sqs.create_queue(QueueName=_QUEUE_NAME)["QueueUrl"]
         attributes = self._sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
         queue_arn = attributes["Attributes"]["QueueArn"]
         self._sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": self._policy(queue_arn)})
         for topic in self._topics:
-            self._sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+            self._clients("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
         self._queue_url = queue_url
         self._thread.start()
 

@@ -3,7 +3,7 @@
 import unicodedata
 
 #: Reason code → why no text went out. Codes are the channel's (`Reason`), the broadcast engine's
-#: (`RunReason`) and the review collector's (`AskReason`).
+#: (`RunReason`), the review collector's (`AskReason`) and the appointments' (`BookingReason`).
 REASONS = {
     "NO_LONGER_TRUE": "the reason for the text had gone",
     "PAUSED": "all sending is paused",
@@ -55,6 +55,7 @@ REASONS = {
     "ASKED_SINCE": "asked about something newer since",
     "NOT_BEGUN": "what it is about has not happened yet",
     "REMINDER_NOT_DUE": "some days left to answer before a reminder",
+    "START_IN_PAST": "it had begun when we heard of it",
 }
 
 #: Outcome without a reason (`channel.domain.outcome_state.OutcomeState`, and a run's `REMAINING`) → what
@@ -98,6 +99,9 @@ def explain(state: str, reason: str | None, *, town: str | None = None) -> str:
         return f"it is not the hour for texts in {town}"
     if reason in REASONS:
         return REASONS[reason]
+    # A row has the end of a delivery event's name (`channel.domain.failed_texts`).
+    if f"TEXT_{reason}" in LOSSES:
+        return LOSSES[f"TEXT_{reason}"]
     known = OUTCOMES.get(state)
     if known is not None:
         return known if reason is None else f"{known} ({reason})"

@@ -105,7 +105,7 @@ export function describeState(element, appointment) {
 }
 
 function update(item, appointment) {
-  setText(item.querySelector(".when"), appointment.when);
+  setText(item.querySelector(".when"), `${appointment.when} in ${appointment.where}`);
   describeState(item.querySelector(".state"), appointment);
   const why = [appointment.why, appointment.answer].filter(Boolean).join(" · ");
   const line = item.querySelector(".why");

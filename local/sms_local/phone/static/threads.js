@@ -221,10 +221,11 @@ function updateTalk(item, talk) {
 export function showConversations(appointments) {
   for (const view of views.values()) {
     const list = view.article.querySelector(".talks");
-    // What is over gives way to what is open; the newest of each come first.
+    // The newest come first; one that was cancelled or moved is shown where there is no other.
     const own = appointments.filter((one) => one.phone === view.phone);
-    const talks = [...own.filter((one) => one.state !== "over"), ...own.filter((one) => one.state === "over")];
-    reconcile(list, view.talks, talks.slice(0, MOST_TALKS), { key: (one) => one.id, create: createTalk, update: updateTalk });
+    const open = own.filter((one) => one.state !== "over");
+    const talks = open.length > 0 ? open.slice(0, MOST_TALKS) : own.slice(0, 1);
+    reconcile(list, view.talks, talks, { key: (one) => one.id, create: createTalk, update: updateTalk });
     list.hidden = talks.length === 0;
   }
 }
