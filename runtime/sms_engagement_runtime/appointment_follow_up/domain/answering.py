@@ -191,7 +191,7 @@ class AnswerService:
             return self._ask_which(event, kind, open_ones)
         if kind is ReplyKind.OTHER:
             # A human reads it, and knows which one it is about; nobody is asked again meanwhile.
-            return self._answered(event, kind, open_ones or meant[:1])
+            return self._answered(event, kind, _distinct([*meant[:1], *open_ones]))
         return self._answered(event, kind, (open_ones or meant)[:1])
 
     def _chosen(self, event: ReplyReceived) -> Answered:

@@ -59,6 +59,9 @@ _EARLY: Final = timedelta(seconds=60)
 _ASKING: Final = frozenset({Purpose.CONFIRMATION, Purpose.MOVED, Purpose.FOLLOW_UP, Purpose.REMINDER})
 """Texts that ask for an answer."""
 
+_ANSWERED_FOR: Final = timedelta(days=3)
+"""How long words about a cancellation or a no-show go to the host: these texts ask whether there are any."""
+
 _SENT: Final = frozenset({OutcomeState.ACCEPTED, OutcomeState.ALREADY_SENT, OutcomeState.UNCERTAIN})
 """Outcomes of a text that went out, or may have: it is not sent again, and what follows it follows."""
 
@@ -200,7 +203,8 @@ class FollowUpService:
             occurred_at = conversation.cancelled_at or conversation.updated_at
             by = conversation.cancelled_by
             self._publish(bus_events.CANCELLED, conversation, occurred_at, by=by and by.value)
-            caused_at = occurred_at if by is Party.INVITEE else booking.booked_at
+            # What a host does gives nobody a text at night; what the invitee does, at once.
+            caused_at = min(occurred_at, conversation.updated_at) if by is Party.INVITEE else None
             expires_at = booking.starts_at
         else:
             if conversation.status is not Status.NO_SHOW or conversation.no_show_at is None:
@@ -208,7 +212,7 @@ class FollowUpService:
             occurred_at = conversation.no_show_at
             occasion = str(round(occurred_at.timestamp()))
             self._publish(bus_events.NO_SHOW, conversation, occurred_at, occasion=occasion)
-            caused_at = booking.booked_at
+            caused_at = None
             expires_at = occurred_at + self.policy.no_show_useful_for
         if not self._was_told(conversation) or self.clock.now() >= expires_at:
             return Step(next=Next.OVER)
@@ -251,7 +255,8 @@ class FollowUpService:
                 purpose,
                 name,
                 expires_at=expires_at,
-                caused_at=caused_at or booking.booked_at,
+                # A provider's clock may be ahead of ours, and makes no evening of the night.
+                caused_at=caused_at or min(booking.booked_at, conversation.created_at),
             )
             if intent is None:
                 return None
@@ -260,9 +265,9 @@ class FollowUpService:
                 break
             # It was answered or cancelled; or the provider told of another time, and the text is to say that.
             conversation = self._read(conversation.appointment_id)
-        if outcome is not None and purpose in _ASKING and outcome.state in _SENT:
+        if outcome is not None and outcome.state in _SENT:
             assert recipient is not None
-            self._open_prompt(conversation, recipient, booking, name, outcome)
+            self._open_prompt(conversation, recipient, purpose, name, outcome)
         return outcome
 
     def _offer(self, intent: Intent, conversation: Conversation, purpose: Purpose) -> SendOutcome:
@@ -320,11 +325,14 @@ class FollowUpService:
         self,
         conversation: Conversation,
         recipient: Recipient,
-        booking: Booking,
+        purpose: Purpose,
         name: str,
         outcome: SendOutcome,
     ) -> None:
-        row = self._row(conversation, name)
+        booking, row = _booking(conversation), self._row(conversation, name)
+        # When the text was claimed: nobody answers it earlier, and a repeated step opens the same.
+        asked_at = self.clock.now() if row is None else row.claimed_at
+        is_asking = purpose in _ASKING
         self.prompts.open(
             Prompt(
                 subscriber_id=recipient.subscriber_id,
@@ -333,10 +341,9 @@ class FollowUpService:
                 purpose=name,
                 occasion=conversation.appointment_id,
                 message_id=outcome.message_id,
-                # When the text was claimed: nobody answers it earlier, and a repeated step opens the same.
-                asked_at=self.clock.now() if row is None else row.claimed_at,
-                expires_at=booking.starts_at,
-                opt_out_reply=self.speaker.opt_out_reply(booking, recipient),
+                asked_at=asked_at,
+                expires_at=booking.starts_at if is_asking else asked_at + _ANSWERED_FOR,
+                opt_out_reply=self.speaker.opt_out_reply(booking, recipient) if is_asking else None,
             )
         )
 
