@@ -50,6 +50,9 @@ _MAX_ATTEMPTS: Final = 3
 _SHORTEST_LOOK: Final = timedelta(minutes=5)
 """How long to wait before looking again where nobody can say when it is worth it: sending is paused."""
 
+_LONGEST_LOOK: Final = timedelta(hours=1)
+_LOOKS_PER_AGE: Final = 12
+
 _IN_FLIGHT: Final = timedelta(seconds=61)
 """When an attempt that holds the text is over: then the ledger says so (``ledger.UNCERTAIN_AFTER``)."""
 
@@ -126,14 +129,15 @@ class FollowUpService:
     def confirm(self, appointment_id: str) -> Step:
         """Tell the invitee of the appointment, and the bus."""
         conversation = self._read(appointment_id)
-        booking = _booking(conversation)
-        self._publish(bus_events.BOOKED, conversation, booking.booked_at)
-        if booking.replaces is not None:
-            self._publish_moved(conversation, booking)
-        outcome = self._send(conversation, conversation.first_purpose(), expires_at=booking.starts_at)
+        booking, purpose = _booking(conversation), conversation.first_purpose()
+        if self._is_first_attempt(conversation, purpose):
+            self._publish(bus_events.BOOKED, conversation, booking.booked_at)
+            if booking.replaces is not None:
+                self._publish_moved(conversation, booking)
+        outcome = self._send(conversation, purpose, expires_at=booking.starts_at)
         if outcome is None:
             return Step(next=Next.OVER)
-        if (again := self._again(outcome)) is not None:
+        if (again := self._again(conversation, outcome)) is not None:
             return again
         if outcome.state in _SENT:
             conversation = self._change(
@@ -152,7 +156,7 @@ class FollowUpService:
         if self.clock.now() < expires_at:
             outcome = self._send(conversation, Purpose.FOLLOW_UP, expires_at=expires_at)
         if outcome is not None:
-            if (again := self._again(outcome)) is not None:
+            if (again := self._again(conversation, outcome)) is not None:
                 return again
             if outcome.state in _SENT:
                 conversation = self._change(
@@ -172,7 +176,7 @@ class FollowUpService:
             return Step(next=Next.REMINDER, until=due_at, lead=lead)
         outcome = self._send(conversation, Purpose.REMINDER, lead=lead, expires_at=starts_at)
         if outcome is not None:
-            if (again := self._again(outcome)) is not None:
+            if (again := self._again(conversation, outcome)) is not None:
                 return again
             if outcome.state not in _SENT:
                 conversation = self._record_refusal(conversation, outcome)
@@ -202,7 +206,8 @@ class FollowUpService:
                 return Step(next=Next.OVER)
             occurred_at = conversation.cancelled_at or conversation.updated_at
             by = conversation.cancelled_by
-            self._publish(bus_events.CANCELLED, conversation, occurred_at, by=by and by.value)
+            if self._is_first_attempt(conversation, purpose):
+                self._publish(bus_events.CANCELLED, conversation, occurred_at, by=by and by.value)
             # What a host does gives nobody a text at night; what the invitee does, at once.
             caused_at = min(occurred_at, conversation.updated_at) if by is Party.INVITEE else None
             expires_at = booking.starts_at
@@ -210,8 +215,9 @@ class FollowUpService:
             if conversation.status is not Status.NO_SHOW or conversation.no_show_at is None:
                 return Step(next=Next.OVER)
             occurred_at = conversation.no_show_at
-            occasion = str(round(occurred_at.timestamp()))
-            self._publish(bus_events.NO_SHOW, conversation, occurred_at, occasion=occasion)
+            if self._is_first_attempt(conversation, purpose):
+                occasion = str(round(occurred_at.timestamp()))
+                self._publish(bus_events.NO_SHOW, conversation, occurred_at, occasion=occasion)
             caused_at = None
             expires_at = occurred_at + self.policy.no_show_useful_for
         if not self._was_told(conversation) or self.clock.now() >= expires_at:
@@ -219,7 +225,7 @@ class FollowUpService:
         outcome = self._send(conversation, purpose, expires_at=expires_at, caused_at=caused_at)
         if outcome is None:
             return Step(next=Next.OVER)
-        return self._again(outcome) or _ended(outcome)
+        return self._again(conversation, outcome) or _ended(outcome)
 
     def _read(self, appointment_id: str) -> Conversation:
         conversation = self.conversations.get(appointment_id)
@@ -356,6 +362,14 @@ class FollowUpService:
         row = self.send_service.ledger.get(key)
         return None if may_claim(row) else row
 
+    def _is_first_attempt(self, conversation: Conversation, purpose: Purpose) -> bool:
+        """Whether the ledger holds nothing of a text: an attempt that had to wait has told the bus."""
+        recipient = conversation.recipient
+        if recipient is None:
+            return True
+        key = intent_key(CONSTRUCT, recipient.subscriber_id, purpose, conversation.appointment_id)
+        return self.send_service.ledger.get(key) is None
+
     def _was_told(self, conversation: Conversation) -> bool:
         """Whether a text told of the appointment, or may have.
 
@@ -364,12 +378,15 @@ class FollowUpService:
         """
         return any(self._row(conversation, purpose) is not None for purpose in TOLD_BY)
 
-    def _again(self, outcome: SendOutcome) -> Step | None:
+    def _again(self, conversation: Conversation, outcome: SendOutcome) -> Step | None:
         now = self.clock.now()
         if outcome.state is OutcomeState.IN_FLIGHT:
             until = now + _IN_FLIGHT
         elif outcome.state is OutcomeState.DEFERRED:
-            until = outcome.until or now + _SHORTEST_LOOK
+            # An execution's history has room for two and a half thousand looks (Step Functions, quotas): a
+            # pause that lasts is looked at once an hour.
+            age = now - conversation.created_at
+            until = outcome.until or now + min(max(age / _LOOKS_PER_AGE, _SHORTEST_LOOK), _LONGEST_LOOK)
         else:
             return None
         return Step(next=Next.AGAIN, until=until, state=outcome.state, reason=outcome.reason)
