@@ -255,6 +255,9 @@ class _Text:
 
 def _read(purpose: Purpose, texts: Mapping[str, str | Sequence[str]]) -> Iterator[_Text]:
     """Make a text of each variant."""
+    if not isinstance(texts, Mapping):
+        msg = f"the {purpose} texts must be given by locale, as {{'en': 'Hi'}}, got {texts!r}"
+        raise ValueError(msg)
     if "en" not in map(str.lower, texts):
         msg = (
             f"the {purpose} texts must have one for en, which whoever speaks none of the other languages "
@@ -271,14 +274,24 @@ def _read(purpose: Purpose, texts: Mapping[str, str | Sequence[str]]) -> Iterato
         )
         raise ValueError(msg)
     for number in range(max(counts)):
-        templates = {locale: Template(variants[number]) for locale, variants in by_locale.items()}
-        for locale, template in templates.items():
-            template.require_known(known_placeholders(purpose))
-            needed = _REQUIRED.get(purpose)
-            if needed is not None and needed not in template.placeholders:
-                msg = f"the {purpose} text for {locale} must contain {{{{{needed}}}}}, got {template.text!r}"
-                raise ValueError(msg)
-        yield _Text(templates)
+        yield _Text(
+            {locale: _template(purpose, locale, variants[number]) for locale, variants in by_locale.items()}
+        )
+
+
+def _template(purpose: Purpose, locale: str, text: str) -> Template:
+    try:
+        template = Template(text)
+        template.require_known(known_placeholders(purpose))
+        Template(without_name(text))
+    except ValueError as error:
+        msg = f"the {purpose} text for {locale}: {error}"
+        raise ValueError(msg) from error
+    needed = _REQUIRED.get(purpose)
+    if needed is not None and needed not in template.placeholders:
+        msg = f"the {purpose} text for {locale} must contain {{{{{needed}}}}}, got {text!r}"
+        raise ValueError(msg)
+    return template
 
 
 def _with_name(named: Template, values: Mapping[str, str], plain: str, name: str | None) -> str:
