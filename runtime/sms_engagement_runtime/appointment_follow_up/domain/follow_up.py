@@ -130,7 +130,7 @@ class FollowUpService:
         """Tell the invitee of the appointment, and the bus."""
         conversation = self._read(appointment_id)
         booking, purpose = _booking(conversation), conversation.first_purpose()
-        if self._is_first_attempt(conversation, purpose):
+        if self._tells_bus(conversation, purpose):
             self._publish(bus_events.BOOKED, conversation, booking.booked_at)
             if booking.replaces is not None:
                 self._publish_moved(conversation, booking)
@@ -206,7 +206,7 @@ class FollowUpService:
                 return Step(next=Next.OVER)
             occurred_at = conversation.cancelled_at or conversation.updated_at
             by = conversation.cancelled_by
-            if self._is_first_attempt(conversation, purpose):
+            if self._tells_bus(conversation, purpose):
                 self._publish(bus_events.CANCELLED, conversation, occurred_at, by=by and by.value)
             # What a host does gives nobody a text at night; what the invitee does, at once.
             caused_at = min(occurred_at, conversation.updated_at) if by is Party.INVITEE else None
@@ -215,7 +215,7 @@ class FollowUpService:
             if conversation.status is not Status.NO_SHOW or conversation.no_show_at is None:
                 return Step(next=Next.OVER)
             occurred_at = conversation.no_show_at
-            if self._is_first_attempt(conversation, purpose):
+            if self._tells_bus(conversation, purpose):
                 occasion = str(round(occurred_at.timestamp()))
                 self._publish(bus_events.NO_SHOW, conversation, occurred_at, occasion=occasion)
             caused_at = None
@@ -362,13 +362,14 @@ class FollowUpService:
         row = self.send_service.ledger.get(key)
         return None if may_claim(row) else row
 
-    def _is_first_attempt(self, conversation: Conversation, purpose: Purpose) -> bool:
-        """Whether the ledger holds nothing of a text: an attempt that had to wait has told the bus."""
+    def _tells_bus(self, conversation: Conversation, purpose: Purpose) -> bool:
+        """Whether this attempt tells the bus: not where one before it had to wait, and has told it."""
         recipient = conversation.recipient
         if recipient is None:
             return True
         key = intent_key(CONSTRUCT, recipient.subscriber_id, purpose, conversation.appointment_id)
-        return self.send_service.ledger.get(key) is None
+        row = self.send_service.ledger.get(key)
+        return row is None or not may_claim(row)
 
     def _was_told(self, conversation: Conversation) -> bool:
         """Whether a text told of the appointment, or may have.
