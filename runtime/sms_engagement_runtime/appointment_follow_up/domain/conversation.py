@@ -285,9 +285,10 @@ def book(conversation: Conversation, event: Booked, recipient: Recipient | str) 
 
 
 def cancel(conversation: Conversation, event: Cancelled) -> Conversation:
-    """Record that it will not take place."""
+    """Record that it will not take place; the first word counts, and of two at once the one that says who."""
     cancelled = _saw(conversation, event.key)
-    if conversation.cancelled_at is None or event.at < conversation.cancelled_at:
+    known_at = conversation.cancelled_at
+    if known_at is None or (event.at, _rank(event.by)) < (known_at, _rank(conversation.cancelled_by)):
         cancelled = replace(cancelled, cancelled_at=event.at, cancelled_by=event.by)
     return move(cancelled, Event.CANCELLED)
 
@@ -340,6 +341,10 @@ def kept_until(conversation: Conversation, retention: timedelta) -> datetime:
     booking = conversation.booking
     last = conversation.updated_at if booking is None else max(conversation.updated_at, booking.ends_at)
     return last + retention
+
+
+def _rank(party: Party | None) -> int:
+    return len(Party) if party is None else list(Party).index(party)
 
 
 def _saw(conversation: Conversation, key: str) -> Conversation:
