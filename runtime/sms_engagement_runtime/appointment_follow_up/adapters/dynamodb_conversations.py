@@ -3,11 +3,11 @@
 Row: ``appointmentId`` (PK), ``version``, ``status``, ``beforeNoShow``, ``reason``; of the booking
 ``provider``, ``externalId``, ``eventName``, ``inviteeName``, ``hostName``, ``timeZone``, ``locale``,
 ``startsAt``, ``endsAt``, ``bookedAt`` (epoch seconds), ``rescheduleUrl``, ``cancelUrl``, ``replaces``,
-``replacesExternalId``, ``bookingAt``; of the recipient ``phoneNumber``, ``country``, ``subscriberId``;
-``movedTo``, ``cancelledBy``, ``cancelledAt``, ``noShowAt``, ``confirmationSentAt``, ``followedUpAt``,
-``answer``, ``repliedAt`` (epoch milliseconds), ``seen``, ``createdAt``, ``updatedAt``, ``expiresAt`` (epoch
-seconds, time to live), ``schemaVersion``. Index by ``subscriberId`` and ``startsAt``, which every row with a
-phone has.
+``replacesExternalId``; of the recipient ``phoneNumber``, ``country``, ``subscriberId``; ``movedTo``,
+``cancelledBy``; ``bookingAt``, ``cancelledAt``, ``noShowAt`` (epoch microseconds, as providers tell the order
+of their events by them); ``confirmationSentAt``, ``followedUpAt``, ``answer``, ``repliedAt``, ``createdAt``,
+``updatedAt`` (epoch milliseconds); ``seen``, ``expiresAt`` (epoch seconds, time to live), ``schemaVersion``.
+Index by ``subscriberId`` and ``startsAt``, which every row with a phone has.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SCHEMA_VERSION: Final = 1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 INDEX: Final = "subscriberId-startsAt-index"
@@ -139,11 +140,11 @@ def _row(conversation: Conversation, kept_until: datetime) -> Mapping[str, Value
         "status": conversation.status.value,
         "beforeNoShow": conversation.before_no_show and conversation.before_no_show.value,
         "reason": conversation.reason and str(conversation.reason),
-        "bookingAt": _milliseconds(conversation.booking_at),
-        "noShowAt": _milliseconds(conversation.no_show_at),
+        "bookingAt": _microseconds(conversation.booking_at),
+        "noShowAt": _microseconds(conversation.no_show_at),
         "movedTo": conversation.moved_to,
         "cancelledBy": conversation.cancelled_by and conversation.cancelled_by.value,
-        "cancelledAt": _milliseconds(conversation.cancelled_at),
+        "cancelledAt": _microseconds(conversation.cancelled_at),
         "confirmationSentAt": _milliseconds(conversation.told_at),
         "followedUpAt": _milliseconds(conversation.followed_up_at),
         "answer": None if reply is None else reply.kind.value,
@@ -189,12 +190,12 @@ def _conversation(row: Mapping[str, Any]) -> Conversation:
         before_no_show=None if before is None else Status(before),
         reason=row.get("reason"),
         booking=_booking(row) if "externalId" in row else None,
-        booking_at=_instant(row.get("bookingAt")),
+        booking_at=_from_microseconds(row.get("bookingAt")),
         recipient=_recipient(row) if "subscriberId" in row else None,
-        no_show_at=_instant(row.get("noShowAt")),
+        no_show_at=_from_microseconds(row.get("noShowAt")),
         moved_to=row.get("movedTo"),
         cancelled_by=None if by is None else Party(by),
-        cancelled_at=_instant(row.get("cancelledAt")),
+        cancelled_at=_from_microseconds(row.get("cancelledAt")),
         told_at=_instant(row.get("confirmationSentAt")),
         followed_up_at=_instant(row.get("followedUpAt")),
         reply=None
@@ -239,3 +240,11 @@ def _milliseconds(instant: datetime | None) -> int | None:
 
 def _instant(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else from_milliseconds(milliseconds)
+
+
+def _microseconds(instant: datetime | None) -> int | None:
+    return None if instant is None else (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def _from_microseconds(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)

@@ -57,6 +57,8 @@ class WebhookSettings:
         ``{"questions": [...]}``: questions of the booking form that ask for a phone number or a language.
     retention_seconds
         Of rows, after the appointment.
+    powertools_service_name
+        Under which webhooks are counted, in metrics that are made of the log.
     """
 
     conversations_table: str
@@ -67,6 +69,7 @@ class WebhookSettings:
     phone_questions: Mapping[str, Any] = field(default_factory=dict)
     language_questions: Mapping[str, Any] = field(default_factory=dict)
     retention_seconds: int = 90 * 24 * 3600
+    powertools_service_name: str = "appointments"
 
 
 type Verify = Callable[[HttpRequest, bytes, Sequence[bytes]], SignatureResult]
@@ -143,7 +146,7 @@ def handler(event: Mapping[str, Any], _context: object) -> Response:
         return _take(request, provider, hook)
     except EngagementError as error:
         # The provider tries again; all of it can be repeated.
-        write_log("ERROR", WEBHOOK_FAILED, provider=provider, reason=str(error), **_ids(request))
+        write_log("ERROR", WEBHOOK_FAILED, provider=provider, reason=str(error), **_keys(request))
         return _answer(503, message="Try again later")
 
 
@@ -154,7 +157,7 @@ def _take(request: HttpRequest, provider: str, hook: _Hook) -> Response:
         body = b""
     result = _verified(request, body, hook)
     if result is SignatureResult.INVALID:
-        write_log("WARNING", WEBHOOK_REFUSED, provider=provider, reason=result.value, **_ids(request))
+        write_log("WARNING", WEBHOOK_REFUSED, provider=provider, reason=result.value, **_keys(request))
         return _answer(401, message="Unauthorized")
     options = ReadingOptions(
         received_at=_clock.now(),
@@ -164,11 +167,11 @@ def _take(request: HttpRequest, provider: str, hook: _Hook) -> Response:
     events = hook.read(body, options)
     is_stale = result is SignatureResult.STALE
     if is_stale and (isinstance(events, Unusable) or not _intake.was_seen(events)):
-        write_log("WARNING", WEBHOOK_REFUSED, provider=provider, reason=result.value, **_ids(request))
+        write_log("WARNING", WEBHOOK_REFUSED, provider=provider, reason=result.value, **_keys(request))
         return _answer(401, message="Unauthorized")
     if isinstance(events, Unusable):
         reason = events.reason.value
-        write_log("INFO", WEBHOOK_UNUSABLE, provider=provider, reason=reason, **_ids(request))
+        write_log("INFO", WEBHOOK_UNUSABLE, provider=provider, reason=reason, **_keys(request))
         return _answer(200, status="ignored")
     for conversation in () if is_stale else _intake.take(events):
         write_log(
@@ -178,7 +181,7 @@ def _take(request: HttpRequest, provider: str, hook: _Hook) -> Response:
             appointment_id=conversation.appointment_id,
             status=conversation.status.value,
             reason=conversation.reason,
-            **_ids(request),
+            **_keys(request),
         )
     return _answer(200, status="accepted")
 
@@ -196,8 +199,9 @@ def _questions(given: Mapping[str, Any], default: tuple[str, ...]) -> tuple[str,
     return tuple(given["questions"]) if given else default
 
 
-def _ids(request: HttpRequest) -> dict[str, str]:
-    return {"api_request_id": request.api_request_id}
+def _keys(request: HttpRequest) -> dict[str, str]:
+    # The service is the dimension of the metrics that are made of these lines.
+    return {"service": _settings.powertools_service_name, "api_request_id": request.api_request_id}
 
 
 def _answer(code: int, **content: str) -> Response:
