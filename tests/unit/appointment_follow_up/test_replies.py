@@ -82,6 +82,9 @@ I will be there
 Yes I will be there, thank you
 I can make it
 count me in
+Yes, that time works
+That's fine
+yes xx
 Will do
 Yes and thank you
 Great, yes
@@ -97,6 +100,7 @@ vale
 De acuerdo, gracias
 Allí estaré
 Ahí estaré, saludos
+sí, ahí estaremos
 Perfecto, gracias
 Hola, confirmo mi cita
 Por supuesto
@@ -128,6 +132,7 @@ Hiermit bestätige ich den Termin
 Ich bestätige den Termin. Viele Grüße
 Passt, danke
 Das passt, bis dann!
+Ja, das passt mir gut
 Termin passt
 Alles klar, vielen Dank
 Einverstanden
@@ -168,6 +173,11 @@ reschedule please
 Re-schedule
 reshedule pls
 rescedule
+rescheduel
+rechedule pls
+Change
+Can I come Thursday instead?
+Do you have anything later?
 I need to reschedule
 I'd like to reschedule.
 Can we reschedule?
@@ -213,6 +223,8 @@ Otra hora, por favor
 otra fecha
 No, otro día
 Reprogramar
+Reprogramemos
+Cambiar
 ¿Podemos reprogramar?
 Quisiera reagendar
 Necesito cambiar la cita
@@ -236,6 +248,7 @@ Est-il possible de modifier le rdv
 Je voudrais un autre rendez-vous
 Prendre un autre rdv
 Anderer Termin
+Neuer Termin?
 ein anderer Termin bitte
 Einen anderen Termin
 Haben Sie einen anderen Termin?
@@ -365,6 +378,10 @@ Did you reschedule my appointment?
 we already had to reschedule
 Reschedule fee?
 rescheduled
+no change
+No, change nothing
+Can I change it to Zoom?
+schedule
 Another time zone?
 Is this another time zone
 no other time works
@@ -387,6 +404,7 @@ other
 different
 No quiero cambiar la cita
 no reprogramar
+no cambiar
 otra vez
 El otro día
 tengo otra cita
@@ -412,6 +430,7 @@ Ich habe einen anderen Termin
 da habe ich leider einen anderen Termin
 ja aber
 Die neue Zeit
+Neuer Termin passt nicht
 vielleicht
 Não
 não obrigado
@@ -473,6 +492,11 @@ def test_a_letter_is_for_a_human():
 def test_a_long_answer_is_read_in_bounded_time(body):
     assert read_reply(body) is ReplyKind.OTHER
     assert read_choice(body, 3) is None
+
+
+def test_what_no_text_can_hold_is_not_read():
+    assert read_reply("yes" + " " * 1_597 + "no") is ReplyKind.CONFIRM
+    assert read_reply("yes" + " " * 1_595 + "no") is ReplyKind.OTHER
 
 
 @given(st.text())

@@ -18,6 +18,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.reply_words import (
     ABOUT_NUMBERS,
     ANOTHER_TIME,
     BEFORE_RESCHEDULES,
+    CHANGES,
     CONFIRMS,
     COURTESIES,
     NOT_BEFORE,
@@ -45,7 +46,11 @@ def read_reply(body: str | None) -> ReplyKind:
     said = [word for words in clauses for word in words]
     if len(said) > _MAX_WORDS:
         return ReplyKind.OTHER
-    if _consists_of(said, RESCHEDULES, _AROUND_RESCHEDULES) or any(map(_asks_for_another_time, clauses)):
+    if (
+        _consists_of(said, RESCHEDULES, _AROUND_RESCHEDULES)
+        or _consists_of(said, CHANGES, COURTESIES)
+        or any(map(_asks_for_another_time, clauses))
+    ):
         return ReplyKind.RESCHEDULE
     is_doubtful = "?" in readable or not _SIGNS_OF_NO.isdisjoint(readable)
     is_yes = not is_doubtful and _consists_of(said, CONFIRMS, COURTESIES)

@@ -11,14 +11,18 @@ def _phrases(text: str) -> Phrases:
 
 
 CONFIRMS: Final = _phrases(
-    """yes|y|o k|ye|yea|yeah|yeh|yep|yup|yess|yesss|c|1|ok|okay|okey|oki|k|kk|confirm|confirmed|confirming
-    |i confirm|we confirm|confirm it|1 to confirm|reply 1|option 1|number 1|i do|i will|i can|will do
-    |sure|sure thing|of course|absolutely|definitely|certainly|correct|affirmative|i can make it
-    |we can make it|i will be there|ill be there|we will be there|well be there|i will come|ill come
-    |im coming|i am coming|count me in|works for me|that works|that works for me|it works|works
-    |works great|sounds good|sounds great|all good|confirm appointment|confirm my appointment
-    |confirm the appointment|confirming my appointment|i confirm my appointment
-    |i confirm the appointment|appointment confirmed|my appointment is confirmed
+    """yes|y|o k|i can be there|will be there|ill be on time|i will be on time|we are coming|were coming
+    |well come|we will come|it is|its fine|thats fine|that is fine|thats great|thats perfect|perfect
+    |the time works|that time works|that time works for me|that time is perfect|ye|yea|yeah|yeh|yep|yup
+    |yess|yesss|c|1|ok|okay|okey|oki|k|kk|confirm|confirmed|confirming|i confirm|we confirm|confirm it
+    |1 to confirm|reply 1|option 1|number 1|i do|i will|i can|will do|sure|sure thing|of course
+    |absolutely|definitely|certainly|correct|affirmative|i can make it|we can make it|i will be there
+    |ill be there|we will be there|well be there|i will come|ill come|im coming|i am coming|count me in
+    |works for me|that works|that works for me|it works|works|works great|sounds good|sounds great
+    |ahi estaremos|alli estaremos|estaremos ahi|estaremos alli|das passt mir|das passt mir gut
+    |passt mir gut|all good|confirm appointment|confirm my appointment|confirm the appointment
+    |confirming my appointment|i confirm my appointment|i confirm the appointment|appointment confirmed
+    |my appointment is confirmed
     |si|sii|siii|s|confirmo|confirmamos|confirmado|confirmada|confirmar|lo confirmo|la confirmo|vale
     |claro|claro que si|por supuesto|de acuerdo|desde luego|asistire|ire|voy|ahi estare|alli estare
     |estare ahi|estare alli|correcto|perfecto|opcion 1|confirmo mi cita|confirmo la cita|cita confirmada
@@ -46,11 +50,11 @@ COURTESIES: Final = _phrases(
     """please|pls|plz|thank you|thankyou|thanks|thank u|thanx|thx|ty|tysm|thank you so much
     |thank you very much|thank you kindly|thanks a lot|thanks so much|many thanks|much appreciated|hi
     |hello|hey|hi there|dear|sir|madam|maam|cheers|kind regards|regards|best|best regards|bye|see you
-    |see ya|see u|cya|c u|cu|see you then|see you there|see you soon|see you tomorrow|see u then
-    |see u there|c u then|c u there|looking forward|looking forward to it|looking forward to seeing you
-    |great|perfect|awesome|cool|good|excellent|wonderful|lovely|fine|and|have a nice day
-    |have a great day|have a good day|good morning|good afternoon|good evening|morning|got it|noted|oh
-    |team|everyone|guys|lol|haha|god bless|no problem|no worries|for the reminder
+    |see ya|see u|cya|x|xx|xo|xoxo|c u|cu|see you then|see you there|see you soon|see you tomorrow
+    |see u then|see u there|c u then|c u there|looking forward|looking forward to it
+    |looking forward to seeing you|great|perfect|awesome|cool|good|excellent|wonderful|lovely|fine|and
+    |have a nice day|have a great day|have a good day|good morning|good afternoon|good evening|morning
+    |got it|noted|oh|team|everyone|guys|lol|haha|god bless|no problem|no worries|for the reminder
     |thanks for the reminder|thank you for the reminder|thanks for letting me know
     |gracias|muchas gracias|mil gracias|por favor|hola|buenas|buenos dias|buenas tardes|buenas noches
     |saludos|un saludo|genial|hasta luego|hasta manana|hasta pronto|hasta entonces|nos vemos
@@ -68,6 +72,9 @@ COURTESIES: Final = _phrases(
 
 RESCHEDULES: Final = _phrases("r|reply r|option r|r for another time")
 """What asks for another time where nothing else is said."""
+
+CHANGES: Final = _phrases("change|move|cambiar|mover|changer|andern|aendern|mudar|trocar|alterar")
+"""The same, unless a no stands before it: "no change"."""
 
 BEFORE_RESCHEDULES: Final = _phrases(
     "yes|ok|okay|no|nope|sorry|so sorry|im sorry|i am sorry|si|lo siento|oui|non|desole|desolee|ja|nein"
@@ -87,6 +94,8 @@ _OTHER_TIMES: Final = (
     r"(?:book|make|get|need|want|schedule|like|find) (?:an? ?other|another|a different) (?:appointment|appt)",
     r"(?:can|could|may|might) (?:we|i|you) (?:do|try|make) (?:it )?(?:\w+ )?"
     rf"(?:next (?:week|month)|later|earlier|tomorrow|instead|{_DAY})",
+    r"(?:can|could|may|might) (?:we|i) come (?:\w+ ){0,2}instead",
+    r"(?:anything|something|any) (?:later|earlier|sooner)",
     r"(?:otra|otro) (?:hora|fecha|dia|momento|horario|turno)",
     r"(?:hora|fecha|dia|horario) (?:distint[oa]|diferente)",
     r"una nueva (?:hora|fecha|cita)|un nuevo (?:dia|horario|turno)",
@@ -94,7 +103,8 @@ _OTHER_TIMES: Final = (
     r"une nouvelle (?:heure|date)|un nouveau (?:creneau|rendez vous|rdv)",
     r"(?:prendre|fixer|trouver|reserver|voudrais|veux) (?:un )?(?:autre|nouveau) (?:rendez vous|rdv)",
     r"(?:andere|anderer|anderen|anderes|anderem) (?:termin|termine|zeit|zeiten|uhrzeit|tag|tage|datum|mal)",
-    r"ein andermal|eine neue (?:zeit|uhrzeit)|einen neuen termin|ein neues datum",
+    r"ein andermal|eine neue (?:zeit|uhrzeit)|einen neuen termin|ein neues datum"
+    r"|neuer termin(?! (?:passt|ist|geht|klappt))",
     r"(?:geht|ginge|gehts) (?:es |das )?(?:auch )?(?:etwas |ein bisschen )?(?:spater|fruher)",
     r"outr[oa]s? (?:hora|horas|horario|horarios|dia|dias|data|datas|momento|ocasiao)",
     r"uma nova (?:data|hora)|um novo (?:dia|horario)",
@@ -105,7 +115,7 @@ _APPOINTMENT: Final = (
 )
 _MOVES: Final = (
     # Few spell it right in a hurry.
-    r"re ?s(?:c|ch|h|k)?h?edule",
+    r"re ?[schk]{1,4}edu(?:le|el)",
     r"(?:be|get|it|this|that) rescheduled",
     r"postpone",
     rf"(?:move|change|push|shift|switch|swap) (?:it|this|that|(?:(?:the|my|our|this|that) )?(?:\w+ )?"
@@ -113,7 +123,7 @@ _MOVES: Final = (
     r"push (?:it |this |that )?back",
     r"(?:can|could|may|might|should) (?:we|i|you) (?:please )?(?:move|push|shift) (?:to|back|up)",
     r"(?:reprogramar|reagendar|aplazar|posponer|postergar|cambiar|mover)(?:la|lo)",
-    r"reprogramar|reagendar|aplazar|posponer|postergar|reprogramamos|reagendamos|aplazamos",
+    r"reprogramar|reagendar|aplazar|posponer|postergar|reprogramamos|reagendamos|aplazamos|reprogramemos|reagendemos|aplacemos",
     r"(?:cambiar|cambiamos|mover|movemos|modificar|adelantar|retrasar|atrasar) "
     r"(?:(?:de|la|el|mi|nuestra|esta|a) )?(?:\w+ )?(?:cita|hora|fecha|dia|horario|turno|reunion|reserva)",
     r"(?<!me )(?<!se )(?:reporter|decaler|deplacer|reprogrammer|replanifier)",
@@ -136,6 +146,8 @@ TAKES_BACK: Final = re.compile(
     r"|\b(?:not|isnt|doesnt|wont) (?:be )?(?:needed|necessary|required|possible|work)\b"
     # "Ich habe einen anderen Termin" is why somebody cannot come.
     r"|\b(?:ich|wir) (?:hab|habe|haben)\b|\b(?:hab|habe) (?:ich|da|schon|leider|dann|einen)\b"
+    # Another place is for a human.
+    r"|\bto (?:an? )?(?:zoom|phone|video|teams|online|virtual|remote|in person)\b"
     r"|\breschedule (?:policy|fee|fees|rules)\b"
 )
 """What makes of such a clause something else."""
