@@ -21,6 +21,8 @@ from sms_engagement_runtime.channel.domain.encoding import Encoding, measure
 from sms_engagement_runtime.channel.domain.introduction import introduced, plain
 from sms_engagement_runtime.channel.domain.named_texts import without_name
 from sms_engagement_runtime.channel.domain.templates import Template
+from sms_engagement_runtime.review_collector.domain.request_texts import find_fault
+from sms_engagement_runtime.review_collector.domain.requests import GivenText
 
 LOCALES = ["en", "es", "fr", "de", "pt"]
 ASKING = [Purpose.CONFIRMATION, Purpose.MOVED, Purpose.FOLLOW_UP, Purpose.REMINDER]
@@ -384,6 +386,14 @@ def test_the_feedback_template_is_one_whatever_the_title(event, locale):
     assert template.placeholders == {"name", "link"}
     nameless = Template(without_name(text)).render({"link": "L" * LONGEST_REVIEW_LINK})
     assert measure(nameless).parts == 1
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("event", ["Intro call", "{{link}}", "T" * 45, "T" * 300, "{}", "🎉"])
+def test_the_review_collector_finds_no_fault_in_the_feedback_template(event, locale):
+    template, spoken = TEXTS.feedback_template(facts_of(event=event), locale=locale)
+
+    assert find_fault(GivenText(template, spoken), link_length=LONGEST_REVIEW_LINK) is None
 
 
 def test_a_title_that_a_long_link_leaves_no_room_for_is_a_general_word():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sms_engagement_runtime.appointment_follow_up.domain import times
 from sms_engagement_runtime.appointment_follow_up.domain.times import (
     MAX_MARKED_TIME_LENGTH,
     MAX_TIME_LENGTH,
@@ -213,6 +214,18 @@ def test_zones_that_exist(name):
     ],
 )
 def test_texts_that_are_no_zone(name):
+    assert not zone_exists(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["\0", "../etc/passwd", "/etc/passwd", "a" * 65, "America/a/b/c", "a b", "ä"]
+)
+def test_what_cannot_be_a_zone_is_looked_for_nowhere(name, monkeypatch):
+    def look_up(key):
+        raise AssertionError(key)
+
+    monkeypatch.setattr(times, "ZoneInfo", look_up)
+
     assert not zone_exists(name)
 
 

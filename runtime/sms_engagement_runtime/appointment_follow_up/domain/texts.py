@@ -318,18 +318,18 @@ _TAG: Final = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
 # one and are none ("Node.js"): they become the general word, which does no harm.
 _LINK_LIKE: Final = re.compile(r"://|\w\.[^\W\d_]{2}|\d\.\d+\.\d+\.\d", re.IGNORECASE)
 
-# A longer title leaves no room for anything else.
-_LONGEST_TITLE: Final = 80
-# Code points that are read of a title, most of which may be invisible.
+# A longer title fits nowhere, and is not read at all.
 _MAX_READ: Final = 500
 
 
 def _spoken(title: str, *, is_gsm: bool) -> str | None:
     """Write a title or a host's name on one line; None where it is no words, or not in this alphabet."""
-    visible = "".join(" " if c.isspace() else c for c in title[:_MAX_READ] if c.isspace() or _is_shown(c))
+    if len(title) > _MAX_READ:
+        return None
+    visible = "".join(" " if c.isspace() else c for c in title if c.isspace() or _is_shown(c))
     words = _without_braces(_TAG.sub(" ", normalise(visible)))
     spoken = " ".join(words.split())
-    if len(title) > _MAX_READ or len(spoken) > _LONGEST_TITLE or not any(map(str.isalnum, spoken)):
+    if not any(map(str.isalnum, spoken)):
         return None
     plain = transliterate(spoken)
     if _LINK_LIKE.search(plain or unicodedata.normalize("NFKC", spoken)):
