@@ -95,8 +95,8 @@ class AppointmentTexts:
     Parameters
     ----------
     given
-        Purpose to locale to one template, or to a list of variants of it. A purpose that is given has nobody
-        else's templates; one that is not has the standard ones.
+        Purpose to locale to one template, or to a list of variants of it. A purpose that is given has these
+        alone, so whoever speaks none of their languages reads English; one that is not has the standard ones.
 
     Raises
     ------
