@@ -1,4 +1,4 @@
-"""Appointments over fakes: in-memory conversations, the state machine played step by step, and one system of all.
+"""Appointments over fakes: in-memory conversations, the state machine played step by step, one system of all.
 
 The machine is played as ``follow_up.asl.json`` says it goes on after each step.
 """
@@ -430,8 +430,10 @@ class System:
     def write(self, body: str, *, phone: str = PHONE, to: str | None = None) -> list[Answered]:
         """A person writes; the channel's router and this capability do with it what they do.
 
-        `to` names the text that the service says came last, by its message id.
+        `to` names the text that the service says came last, by its message id. Nobody answers a text in the
+        instant in which it is sent.
         """
+        self.clock.advance(seconds=20)
         self.inbound_count += 1
         self.router().handle(
             InboundMessage(

@@ -182,7 +182,7 @@ class AnswerService:
         if event.purpose == Purpose.WHICH:
             return self._chosen(event)
         kind = read_reply(event.body)
-        named = [self._standing(one) for one in (event.occasion, *event.alternatives)]
+        named = [self._standing(one, event) for one in (event.occasion, *event.alternatives)]
         meant = _distinct([one for one in named if one is not None])
         if not meant:
             return _NO_APPOINTMENT
@@ -198,9 +198,9 @@ class AnswerService:
         kind_name, *ids = event.occasion.split("|")
         choice = read_choice(event.body, len(ids))
         if choice is None:
-            found = [one for one in map(self._standing, ids) if one is not None]
+            found = [one for each in ids if (one := self._standing(each, event)) is not None]
             return self._answered(event, ReplyKind.OTHER, found) if found else _NO_APPOINTMENT
-        conversation = self._standing(ids[choice - 1])
+        conversation = self._standing(ids[choice - 1], event)
         if conversation is None:
             return _NO_APPOINTMENT
         return self._answered(event, ReplyKind(kind_name), [conversation], said=str(choice))
@@ -344,18 +344,26 @@ class AnswerService:
 
     # What they share
 
-    def _standing(self, appointment_id: str) -> Conversation | None:
-        """Read a conversation, or that of the appointment to which it was moved."""
-        conversation = self.conversations.get(appointment_id)
+    def _standing(self, appointment_id: str, event: ReplyReceived) -> Conversation | None:
+        """Read a conversation, or that of the appointment to which it was moved.
+
+        Whoever had not been told of the new time when they wrote meant the old one: a 1 confirms no time that
+        nobody named.
+        """
+        standing = conversation = self._addressed(appointment_id)
         for _ in range(_MOST_MOVES):
-            if conversation is None or conversation.booking is None or conversation.recipient is None:
-                return None
-            if conversation.status is not Status.RESCHEDULED or conversation.moved_to is None:
-                return conversation
-            moved = self.conversations.get(conversation.moved_to)
-            if moved is None or moved.booking is None or moved.recipient is None:
-                return conversation
-            conversation = moved
+            if conversation is None or conversation.status is not Status.RESCHEDULED:
+                break
+            conversation = None if conversation.moved_to is None else self._addressed(conversation.moved_to)
+            told_at = None if conversation is None else conversation.told_at
+            if told_at is not None and told_at <= event.received_at:
+                standing = conversation
+        return standing
+
+    def _addressed(self, appointment_id: str) -> Conversation | None:
+        conversation = self.conversations.get(appointment_id)
+        if conversation is None or conversation.booking is None or conversation.recipient is None:
+            return None
         return conversation
 
     def _change(

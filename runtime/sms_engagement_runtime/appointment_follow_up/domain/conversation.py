@@ -122,8 +122,9 @@ _TAKES_PLACE: Final = frozenset({Status.CONFIRMED_SENT, Status.FOLLOWED_UP, Stat
 
 MAY_SEND: Final[Mapping[Purpose, frozenset[Status]]] = MappingProxyType(
     {
-        Purpose.CONFIRMATION: frozenset({Status.PENDING}),
-        Purpose.MOVED: frozenset({Status.PENDING}),
+        # Who answered before they were told, as to a text about another appointment, is still to be told.
+        Purpose.CONFIRMATION: frozenset({Status.PENDING, Status.RESPONDED}),
+        Purpose.MOVED: frozenset({Status.PENDING, Status.RESPONDED}),
         Purpose.FOLLOW_UP: frozenset({Status.CONFIRMED_SENT}),
         Purpose.REMINDER: _TAKES_PLACE,
         Purpose.FEEDBACK: _TAKES_PLACE,
