@@ -1,8 +1,6 @@
 """The phone page as a person uses it."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,78 +8,34 @@ from playwright.sync_api import Locator, Page, expect
 
 from sms_local.people import PEOPLE
 from sms_local.testing import Cloud, eventually
+from tests.browser.phone_page_driving import (
+    DESKTOP_SIZED,
+    PATIENCE_MS,
+    PHONE_SIZED,
+    SIZES,
+    Keyboard,
+    account_of,
+    button,
+    contrast,
+    open_page,
+    phone_of,
+    show,
+    skip,
+)
 
 JOHN, LUKASZ, ZOE, LEILANI = "+14045550101", "+12125550102", "+14155550103", "+18085550109"
-PHONE_SIZED = {"width": 390, "height": 844}
-DESKTOP_SIZED = {"width": 1280, "height": 900}
-SIZES = pytest.mark.parametrize("size", [PHONE_SIZED, DESKTOP_SIZED], ids=["phone", "desktop"])
-
-#: Runs and jumps end in seconds; a busy machine may take longer.
-PATIENCE_MS = 90_000
 
 #: What may move without anybody having touched the page, as browsers measure it (web.dev, *Cumulative Layout
 #: Shift*, calls 0.1 good): people of a run change their places in the report once, when it is over.
 _MOVED_AT_MOST = 0.02
 
 
-def phone_of(page: Page, name: str) -> Locator:
-    return page.get_by_role("article", name=name)
-
-
 def run_of(page: Page) -> Locator:
     return page.get_by_role("region", name="Today’s review requests")
 
 
-def account_of(page: Page) -> Locator:
-    return page.get_by_role("region", name="What the cloud did")
-
-
 def row_of(page: Page, name: str) -> Locator:
     return run_of(page).get_by_role("row").filter(has_text=name)
-
-
-def button(page: Page, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def open_page(
-    cloud: Cloud, open_window: Any, size: Mapping[str, int] = DESKTOP_SIZED, **options: Any
-) -> Page:
-    page: Page = open_window(size, **options).page
-    page.goto(cloud.outputs["phone_url"])
-    expect(page.get_by_role("article")).to_have_count(6)
-    expect(button(page, "Send now")).to_be_enabled()
-    return page
-
-
-@dataclass(frozen=True, slots=True)
-class Keyboard:
-    """Somebody who has no mouse, and looks where they are."""
-
-    page: Page
-
-    def press(self, name: str, key: str = "Enter") -> None:
-        """Go to a control by the Tab key, and press another one there."""
-        self.go_to(name)
-        self.page.keyboard.press(key)
-
-    def go_to(self, name: str) -> None:
-        for _ in range(250):
-            self.page.keyboard.press("Tab")
-            if self._here() == name:
-                return
-        pytest.fail(f"{name} cannot be reached by the Tab key")
-
-    def _here(self) -> str:
-        here = self.page.evaluate(
-            """() => {
-                const at = document.activeElement, style = getComputedStyle(at);
-                const name = at.ariaLabel ?? at.labels?.[0]?.textContent ?? at.textContent;
-                return {name: name.trim(), isSeen: at === document.body || style.outlineStyle !== "none"};
-            }"""
-        )
-        assert here["isSeen"], f"nobody sees that {here['name']} has the focus"
-        return str(here["name"])
 
 
 @SIZES
@@ -184,20 +138,6 @@ def test_the_whole_demo_by_keyboard_alone(
     ):
         show(page, element)
         take_picture(page, f"phones-{label}-{name}")
-
-
-def show(page: Page, element: Locator) -> None:
-    """Bring a part of the page to the top of the window, as its link at the bottom of a small one does."""
-    element.evaluate("one => one.scrollIntoView({behavior: 'instant', block: 'start'})")
-
-
-def skip(keyboard: Keyboard, name: str) -> None:
-    status = keyboard.page.get_by_role("status")
-    before = status.inner_text()
-    keyboard.press(name)
-    # What it says during the jump may be over before anybody looks.
-    expect(status).not_to_have_text(before)
-    expect(status).to_contain_text("It is ", timeout=PATIENCE_MS)
 
 
 def test_a_jump_shows_how_far_it_is_and_lets_no_other_begin(cloud: Cloud, open_window: Any) -> None:
@@ -409,7 +349,8 @@ def test_another_page_in_the_same_browser_cannot_text(cloud: Cloud, browser: Any
     # The carrier's address is another origin on the same machine.
     page.goto(f"{cloud.places.carrier_endpoint}/control/health")
     outcomes = page.evaluate(
-        """(url) => Promise.all(["broadcast", "skip", "sending", "customers", "reply"].map(async (what) => {
+        """(url) => Promise.all(
+            ["broadcast", "skip", "sending", "customers", "reply", "appointments"].map(async (what) => {
             const foreign = { method: "POST", mode: "no-cors", body: "{}" };
             try { return (await fetch(`${url}/api/${what}`, foreign)).type; }
             catch (error) { return String(error); }
@@ -425,6 +366,7 @@ def test_another_page_in_the_same_browser_cannot_text(cloud: Cloud, browser: Any
     ]
     assert running == []
     assert cloud.texts() == []
+    assert cloud.rows("conversations") == []
 
 
 def test_an_emulator_that_is_gone_is_said_so(cloud: Cloud, browser: Any) -> None:
@@ -454,27 +396,3 @@ def test_the_status_line_tells_when_a_run_is_over(cloud: Cloud, open_window: Any
 
     expect(page.get_by_role("status")).to_have_text("Done: 6 texts sent.", timeout=PATIENCE_MS)
     eventually(lambda: len(cloud.texts()) == 6, what="the six texts")
-
-
-def contrast(page: Any, selector: str) -> float:
-    """Contrast ratio of an element's text to the nearest colour behind it (WCAG 2.2, 1.4.3)."""
-    found = page.evaluate(
-        """(selector) => {
-            const element = document.querySelector(selector);
-            if (!element) return null;
-            let back = element, colour;
-            do { colour = getComputedStyle(back).backgroundColor; back = back.parentElement; }
-            while (back && /rgba\\(.*, 0\\)|transparent/.test(colour));
-            return [getComputedStyle(element).color, colour];
-        }""",
-        selector,
-    )
-    assert found is not None, selector
-    lighter, darker = sorted((luminance(colour) for colour in found), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def luminance(colour: str) -> float:
-    channels = [int(value) / 255 for value in re.findall(r"\d+", colour)[:3]]
-    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
