@@ -96,6 +96,11 @@ class Appointment:
         """The last part of its id, by which its links go."""
         return self.external_id.rpartition("/")[2]
 
+    @property
+    def reschedule_url(self) -> str:
+        """Where the invitee would choose another time."""
+        return f"{_LINKS}/reschedulings/{self.code}"
+
 
 class Webhook(Protocol):
     """Takes what the site tells: a signed body and its headers; returns the status of the answer."""
@@ -412,7 +417,7 @@ def _invitee(appointment: Appointment) -> dict[str, Any]:
         "new_invitee": appointment.moved_to,
         "old_invitee": appointment.replaces,
         "questions_and_answers": [],
-        "reschedule_url": f"{_LINKS}/reschedulings/{appointment.code}",
+        "reschedule_url": appointment.reschedule_url,
         "rescheduled": False,
         "status": "active",
         "text_reminder_number": _as_calendly_writes(appointment.phone),

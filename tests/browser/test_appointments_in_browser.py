@@ -196,6 +196,24 @@ def test_stop_ends_the_texts_and_not_the_appointment(cloud: Cloud, open_window: 
     assert len(cloud.texts(JOHN)) == texts
 
 
+def test_the_link_to_another_time_leads_to_moving_it_here(cloud: Cloud, open_window: Any) -> None:
+    page = open_appointments(cloud, open_window)
+    book(page, "John Doe")
+    expect(talk_of(page, "John Doe")).to_contain_text("CONFIRMED_SENT", timeout=PATIENCE_MS)
+    cloud.text_from(JOHN, "R")
+    expect(talk_of(page, "John Doe")).to_contain_text("Wants another time RESPONDED", timeout=PATIENCE_MS)
+    page.get_by_role("tab", name="Review requests").click()
+
+    phone_of(page, "John Doe").get_by_role("link").click()
+
+    move = item_of(page, "John Doe").get_by_role("button").filter(has_text="Move a day later")
+    expect(move).to_be_focused()
+    expect(move).to_be_in_viewport()
+    assert len(page.context.pages) == 1
+    page.keyboard.press("Enter")
+    expect(phone_of(page, "John Doe")).to_contain_text("is now on", timeout=PATIENCE_MS)
+
+
 def test_free_words_reach_the_host_and_are_shown(cloud: Cloud, open_window: Any) -> None:
     page = open_appointments(cloud, open_window)
     book(page, "John Doe")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -225,9 +225,10 @@ def describe(
     -------
     dict
         ``{"canBook", "people": [{"userId", "name", "town", "timeZone"}], "list": [{"id", "name", "phone",
-        "eventName", "when", "where", "words", "code", "state", "why", "answer", "canCancel", "canMove",
-        "canMark", "canUnmark"}]}``. ``when`` is in the person's zone, and ``where`` names
-        that; ``state`` is a word for its colour: ``open``, ``good``, ``over`` or ``bad``.
+        "eventName", "when", "where", "words", "code", "state", "why", "answer", "link", "canCancel",
+        "canMove", "canMark", "canUnmark"}]}``. ``when`` is in the person's zone, and ``where`` names that;
+        ``state`` is a word for its colour: ``open``, ``good``, ``over`` or ``bad``; ``link`` is where the
+        person would choose another time.
     """
     starts = {one.id: one for one in listed}
     towns: dict[str | None, str | None] = {one.phone: one.town for one in people if one.phone}
@@ -268,6 +269,7 @@ def _describe(
         "state": _state(entry, now),
         "why": explain("", why) if why else "",
         "answer": ANSWERS.get(answer, answer) if answer else "",
+        "link": entry.booked.reschedule_url if entry.booked else "",
         "canCancel": is_ours and is_ahead,
         "canMove": is_ours and is_ahead,
         "canMark": is_ours and not is_ahead and not is_marked,
@@ -403,6 +405,7 @@ class Bookings:
         self._site = site
         self._now = now
         self._deeds: list[Deed] = []
+        self._numbers = count(1)
 
     @property
     def deeds(self) -> tuple[Deed, ...]:
@@ -430,35 +433,43 @@ class Bookings:
         starts_at = datetime.combine(day, time(wish.hour), zone).astimezone(UTC)
         if starts_at <= self._now():
             raise BookingSiteError("That hour is over there already: choose a later one.")
-        booked = self._site.book(
-            name=person.name,
-            phone=person.phone,
-            event_name=wish.event_name,
-            starts_at=starts_at,
-            time_zone=zone.key,
+        return self._do(
+            "book",
+            lambda: self._site.book(
+                name=person.name,
+                phone=person.phone,
+                event_name=wish.event_name,
+                starts_at=starts_at,
+                time_zone=zone.key,
+            ),
         )
-        return self._did("book", booked)
 
     def cancel(self, id: str, *, by: Party = Party.HOST) -> Appointment:
         """Cancel one."""
-        return self._did("cancel", self._site.cancel(self._find(id).external_id, by=by))
+        external_id = self._find(id).external_id
+        return self._do("cancel", lambda: self._site.cancel(external_id, by=by))
 
     def move_a_day(self, id: str) -> Appointment:
         """Move one to the same hour of the next day; return the one that took its place."""
         known = self._find(id)
         local = known.starts_at.astimezone(zone_of(known.time_zone))
         later = datetime.combine(local.date() + timedelta(days=1), local.time(), local.tzinfo)
-        return self._did("move", self._site.move(known.external_id, later.astimezone(UTC)))
+        return self._do("move", lambda: self._site.move(known.external_id, later.astimezone(UTC)))
 
     def mark(self, id: str, *, is_undone: bool) -> Appointment:
         """Mark the invitee as absent, or take that back."""
-        marked = self._site.mark_no_show(self._find(id).external_id, is_undone=is_undone)
-        return self._did("unmark" if is_undone else "mark", marked)
+        external_id = self._find(id).external_id
+        return self._do(
+            "unmark" if is_undone else "mark",
+            lambda: self._site.mark_no_show(external_id, is_undone=is_undone),
+        )
 
-    def _did(self, what: str, appointment: Appointment) -> Appointment:
-        deed = Deed(number=len(self._deeds) + 1, what=what, at=self._now(), appointment=appointment)
-        self._deeds.append(deed)
-        return appointment
+    def _do(self, what: str, act: Callable[[], Appointment]) -> Appointment:
+        # The time before it: what follows from the webhook follows in the account, too.
+        began_at = self._now()
+        done = act()
+        self._deeds.append(Deed(number=next(self._numbers), what=what, at=began_at, appointment=done))
+        return done
 
     def _find(self, id: str) -> Appointment:
         for known in self._site.appointments:

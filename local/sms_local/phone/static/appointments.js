@@ -3,6 +3,7 @@
 import { isKnown, now, show } from "./clock.js";
 import { byId, copy, isEnabled, reconcile, setEnabled, setText } from "./dom.js";
 import { post, say } from "./server.js";
+import { openTab } from "./tabs.js";
 
 const DAYS = [
   [0, "today"],
@@ -78,6 +79,7 @@ async function act(button, path, body, said) {
 function create(appointment) {
   const item = copy("appointment-template");
   const { id, name } = appointment;
+  item.dataset.link = appointment.link;
   item.querySelector(".what b").textContent = name;
   item.querySelector(".what span").textContent = appointment.eventName;
   item.querySelector(".acts").setAttribute("aria-label", `Appointment of ${name}, ${appointment.when}`);
@@ -128,6 +130,19 @@ export function showAppointments(state) {
   previewStart();
   byId("booking-hints").hidden = state.list.length > 0;
   reconcile(byId("appointment-list"), items, state.list, { key: (one) => one.id, create, update });
+}
+
+/** Where people choose another time at Calendly, whose pages are not on this machine. */
+export const isRescheduling = (url) => url.startsWith("https://calendly.com/reschedulings/");
+
+/** Leads to the appointment that such a link is of. */
+export function goToAppointment(url) {
+  openTab("#appointments");
+  const item = [...items.values()].find((one) => one.dataset.link === url);
+  const target = item?.querySelector(".move") ?? byId("appointments");
+  target.focus({ preventScroll: true });
+  target.scrollIntoView({ block: "center" });
+  say(item ? "Move it here: Calendly’s own page is not on this machine." : "That appointment is not known here.");
 }
 
 export function startAppointments() {

@@ -15,7 +15,7 @@ function choose(chosen) {
 }
 
 /** Opens the tab that holds the target of a link: an element that is hidden can be no target. */
-function open(hash) {
+export function openTab(hash) {
   const target = hash.length > 1 ? byId(hash.slice(1)) : null;
   const tab = target && tabs.find((one) => panelOf(one).contains(target));
   if (tab) choose(tab);
@@ -41,7 +41,7 @@ export function startTabs() {
     });
   }
   for (const link of document.querySelectorAll('a[href^="#"]')) {
-    link.addEventListener("click", () => open(link.hash));
+    link.addEventListener("click", () => openTab(link.hash));
   }
-  open(location.hash);
+  openTab(location.hash);
 }

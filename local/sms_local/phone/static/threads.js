@@ -1,7 +1,7 @@
 // The phones: threads of texts, and what their owners answer.
 
 import { isKnown, show, timeElement } from "./clock.js";
-import { describeState } from "./appointments.js";
+import { describeState, goToAppointment, isRescheduling } from "./appointments.js";
 import { byId, copy, isEnabled, make, reconcile, setEnabled, setText } from "./dom.js";
 import { post, say } from "./server.js";
 
@@ -116,15 +116,27 @@ const seen = new IntersectionObserver(
   { threshold: 0.6 },
 );
 
+function makeLink(url) {
+  const link = make("a", url);
+  if (isRescheduling(url)) {
+    link.href = "#appointments";
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      goToAppointment(url);
+    });
+    return link;
+  }
+  link.href = url;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  return link;
+}
+
 function showText(element, text) {
   let from = 0;
   for (const match of text.matchAll(LINK)) {
     element.append(text.slice(from, match.index));
-    const link = make("a", match[0]);
-    link.href = match[0];
-    link.target = "_blank";
-    link.rel = "noopener noreferrer";
-    element.append(link);
+    element.append(makeLink(match[0]));
     from = match.index + match[0].length;
   }
   element.append(text.slice(from));
@@ -221,12 +233,16 @@ function updateTalk(item, talk) {
 export function showConversations(appointments) {
   for (const view of views.values()) {
     const list = view.article.querySelector(".talks");
+    const thread = view.article.querySelector(".thread");
+    const height = thread.clientHeight;
     // The newest come first; one that was cancelled or moved is shown where there is no other.
     const own = appointments.filter((one) => one.phone === view.phone);
     const open = own.filter((one) => one.state !== "over");
     const talks = open.length > 0 ? open.slice(0, MOST_TALKS) : own.slice(0, 1);
     reconcile(list, view.talks, talks, { key: (one) => one.id, create: createTalk, update: updateTalk });
     list.hidden = talks.length === 0;
+    // They take the room of the oldest texts, not of the newest.
+    if (thread.clientHeight < height) thread.scrollTop += height - thread.clientHeight;
   }
 }
 
