@@ -1,4 +1,4 @@
-"""The same events in any order lead to the same texts; whenever they come, no text is wrong or comes twice."""
+"""The same events in any order lead to the same texts; whenever they come, none is wrong or comes twice."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -90,12 +90,10 @@ WEBHOOKS = {
     "D cancelled": _webhook(cancelled("D", by=None)),
 }
 BY_PHONE = {
-    "answer to A": Happening(lambda system: system.reply("A", "1", inbound_id="in-a"), needs="A booked"),
-    "other answer to A": Happening(
-        lambda system: system.reply("A", "R", inbound_id="in-r"), needs="A booked"
-    ),
+    "answer to A": Happening(lambda system: system.reply("A", "1", inbound_id="a"), needs="A booked"),
+    "other answer to A": Happening(lambda system: system.reply("A", "R", inbound_id="r"), needs="A booked"),
     "answer to B": Happening(
-        lambda system: system.reply("B", "hm", inbound_id="in-b"), needs="B booked in place of A"
+        lambda system: system.reply("B", "hm", inbound_id="b"), needs="B booked in place of A"
     ),
     "STOP": Happening(_opt_out),
     "the STOP again": Happening(_opt_out_is_told_again, needs="STOP"),
