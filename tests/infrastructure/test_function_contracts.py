@@ -18,6 +18,7 @@ RUNTIME = ROOT / "runtime" / "sms_engagement_runtime"
 HANDLERS = sorted(
     f"{capability}.handlers.{module}"
     for capability, modules in {
+        "appointment_follow_up": ["follow_up", "phone_events", "webhook"],
         "channel": ["event_recorder", "origination", "plan_broadcast", "router", "summarise_broadcast"],
         "review_collector": [
             "archive_reviews",
@@ -37,7 +38,7 @@ HANDLERS = sorted(
 def functions(stage_templates: Mapping[str, Template]) -> dict[str, dict[str, Any]]:
     return {
         re.sub(r"^sms_engagement_runtime\.(.*)\.handler$", r"\1", function["Handler"]): function
-        for name in ("dev-Channel", "dev-Reviews")
+        for name in ("dev-Channel", "dev-Reviews", "dev-Appointments")
         for function in resources_of(stage_templates[name], "AWS::Lambda::Function").values()
     }
 
@@ -66,6 +67,16 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[type[Any]]]:
     )
 
 
+def deployed(value: Any) -> str:
+    """A variable's value, with something in place of names and ARNs that only a deployment knows."""
+    match value:
+        case str():
+            return value
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(map(deployed, parts))
+    return "arn:aws:x:us-east-1:111122223333:y"
+
+
 def test_there_is_a_function_for_every_handler(stage_templates: Mapping[str, Template]) -> None:
     assert sorted(functions(stage_templates)) == HANDLERS
 
@@ -79,8 +90,7 @@ def test_the_handler_starts_in_the_environment_of_its_template(
 ) -> None:
     variables = functions(stage_templates)[handler]["Environment"]["Variables"]
     for name, value in variables.items():
-        # Names and ARNs that only a deployment knows.
-        monkeypatch.setenv(name, value if isinstance(value, str) else "arn:aws:x:us-east-1:111122223333:y")
+        monkeypatch.setenv(name, deployed(value))
 
     module = importlib.import_module(f"sms_engagement_runtime.{handler}")
 
@@ -119,13 +129,23 @@ def test_metrics_of_alarms_are_metrics_that_the_code_emits(stage_templates: Mapp
         for transformation in filtered["MetricTransformations"]
     }
 
-    assert names == {"PeopleNotAsked", "ReviewsUnannounced", "SendingDisabled"}
+    assert names == {
+        "PeopleNotAsked",
+        "ReviewsUnannounced",
+        "SendingDisabled",
+        "WebhooksFailed",
+        "WebhooksRefused",
+    }
     assert all(f'name="{name}"' in source for name in names - counted_from_logs)
 
 
 @pytest.mark.parametrize(
     ("stack", "service"),
-    [("dev-Channel", "dev-Channel-channel"), ("dev-Reviews", "dev-Reviews-review-collector")],
+    [
+        ("dev-Channel", "dev-Channel-channel"),
+        ("dev-Reviews", "dev-Reviews-review-collector"),
+        ("dev-Appointments", "dev-Appointments-appointments"),
+    ],
 )
 def test_metrics_are_told_apart_by_the_service_of_the_functions(
     stage_templates: Mapping[str, Template], stack: str, service: str

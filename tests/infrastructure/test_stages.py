@@ -23,6 +23,8 @@ from tests.infrastructure.synthesis import (
     warnings_of,
 )
 
+SYSTEMS = ("Channel", "Reviews", "Appointments")
+
 CHANNEL_OUTPUTS = {
     "AttentionTopicArn",
     "BusArn",
@@ -33,6 +35,16 @@ CHANNEL_OUTPUTS = {
     "MessagesTableName",
     "OptOutListName",
     "OriginationIdentity",
+}
+APPOINTMENTS_OUTPUTS = {
+    "AppointmentFollowUpArn",
+    "AppointmentsApiId",
+    "CalcomSigningKeyArn",
+    "CalcomWebhookUrl",
+    "CalendlySigningKeyArn",
+    "CalendlyWebhookUrl",
+    "ConversationsTableName",
+    "HostTopicArn",
 }
 REVIEWS_OUTPUTS = {
     "AdminTopicArn",
@@ -48,14 +60,14 @@ REVIEWS_OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize("stack", ["local-Channel", "local-Reviews", "dev-Channel", "dev-Reviews"])
+@pytest.mark.parametrize("stack", [f"{stage}-{system}" for stage in ("local", "dev") for system in SYSTEMS])
 def test_stage_template(
     stage_templates: Mapping[str, Template], stack: str, snapshot: SnapshotAssertion
 ) -> None:
     assert scrubbed(stage_templates[stack]) == snapshot
 
 
-@pytest.mark.parametrize("system", ["Channel", "Reviews"])
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_local_differs_from_dev_in_configuration_only(
     stage_templates: Mapping[str, Template], system: str
 ) -> None:
@@ -79,10 +91,16 @@ def test_only_the_embedded_cloud_has_a_clock_that_jumps(stage_templates: Mapping
 
     assert (clocks["local-Channel"], clocks["dev-Channel"]) == ({"virtual"}, {None})
     assert (clocks["local-Reviews"], clocks["dev-Reviews"]) == ({"virtual"}, {None})
+    assert (clocks["local-Appointments"], clocks["dev-Appointments"]) == ({"virtual"}, {None})
 
 
 @pytest.mark.parametrize(
-    ("stack", "outputs"), [("local-Channel", CHANNEL_OUTPUTS), ("local-Reviews", REVIEWS_OUTPUTS)]
+    ("stack", "outputs"),
+    [
+        ("local-Channel", CHANNEL_OUTPUTS),
+        ("local-Reviews", REVIEWS_OUTPUTS),
+        ("local-Appointments", APPOINTMENTS_OUTPUTS),
+    ],
 )
 def test_outputs_that_other_programs_read(
     stage_templates: Mapping[str, Template], stack: str, outputs: set[str]
@@ -137,6 +155,7 @@ def test_every_stage_is_clean_for_nag() -> None:
 
     assert nag_findings(stage.channel) == []
     assert nag_findings(stage.reviews) == []
+    assert nag_findings(stage.appointments) == []
 
 
 def test_stages_are_those_of_cdk_json_and_the_local_one() -> None:
@@ -182,7 +201,7 @@ def test_the_whole_app_passes_cloudformations_own_rules(tmp_path: Path) -> None:
 
 def test_cfn_lint_finds_nothing(stage_templates: Mapping[str, Template], tmp_path: Path) -> None:
     paths = []
-    for name in ("dev-Channel", "dev-Reviews"):
+    for name in ("dev-Channel", "dev-Reviews", "dev-Appointments"):
         path = tmp_path / f"{name}.json"
         path.write_text(json.dumps(stage_templates[name]), encoding="utf-8")
         paths.append(str(path))

@@ -26,6 +26,7 @@ from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.appointment_follow_up.alarms import appointment_alarms
 from sms_engagement.appointment_follow_up.texts import check_texts
 from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actions
+from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
 from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.later import Later
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
@@ -211,6 +212,7 @@ class AppointmentFollowUp(Construct):
     ) -> None:
         policy = _policy(follow_up_delay, near_start, reminders, feedback_delay, retention, feedback=feedback)
         chosen = _providers(providers, signing_keys or {})
+        _check_country(default_country)
         _check_language(default_language)
         _check_zone(default_time_zone)
         _check_questions(phone_questions, language_questions)
@@ -469,9 +471,7 @@ class AppointmentFollowUp(Construct):
         )
         self._grant_table(self.webhook, "dynamodb:GetItem", "dynamodb:PutItem")
         secrets = [self.channel.subscriber_key_secret, *self.signing_keys.values()]
-        grant_actions(
-            self.webhook, ["secretsmanager:GetSecretValue"], [secret.secret_arn for secret in secrets]
-        )
+        grant_actions(self.webhook, ["secretsmanager:GetSecretValue"], [*map(_secret_resource, secrets)])
         for secret in self.signing_keys.values():
             key = secret.encryption_key
             if key is not None and key is not self.channel.encryption_key:
@@ -605,6 +605,14 @@ class AppointmentFollowUp(Construct):
         )
 
 
+def _secret_resource(secret: secretsmanager.ISecret) -> str:
+    """Return the ARN of a secret for a policy; one imported by name is known without its random suffix.
+
+    Source: CDK, ``aws-secretsmanager``, ``SecretBase.arnForPolicies``.
+    """
+    return secret.secret_full_arn or f"{secret.secret_arn}-??????"
+
+
 def _execution_arn(machine: sfn.StateMachine) -> str:
     """Return the ARN of a machine's executions, without the execution's name."""
     return machine.stack.format_arn(
@@ -633,6 +641,9 @@ def _policy(
         )
     for lead in leads:
         _check_duration("reminders", lead, Duration.minutes(10), Duration.days(30))
+        if lead.to_seconds() % 60:
+            # The ledger knows a reminder by its minutes.
+            raise ValueError(f"reminders must be whole minutes, got {lead.to_human_string()}")
     spans = [_span(lead) for lead in leads]
     if len(set(spans)) != len(spans):
         raise ValueError("reminders must differ from one another; give each span once")
@@ -667,6 +678,14 @@ def _providers(
             f"signing_keys has a key for {', '.join(without)}, which is not among providers; add it there"
         )
     return chosen
+
+
+def _check_country(country: str | None) -> None:
+    if country is not None and not Token.is_unresolved(country) and country not in SUPPORTED_COUNTRIES:
+        raise ValueError(
+            f"default_country must be an ISO 3166-1 alpha-2 code in capitals that AWS sends to, as 'US', got "
+            f"{country!r}; leave it out for the channel's"
+        )
 
 
 def _check_language(language: str) -> None:
