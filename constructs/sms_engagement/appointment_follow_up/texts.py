@@ -55,7 +55,8 @@ _AS_AN_ANSWER: Final = re.compile(
 
 # To say how to opt out is right, as long as it cannot be taken for how to cancel the appointment.
 _HOW_TO_OPT_OUT: Final = re.compile(
-    r"\bSTOP (?:to (?:opt[ -]out|unsubscribe)|para darte de baja|pour vous désinscrire|zum Abmelden)",
+    r"\bSTOP (?:to (?:opt[ -]out|unsubscribe)|para darte de baja|para sair|pour vous désinscrire|"
+    r"zum Abmelden)",
     re.IGNORECASE,
 )
 

@@ -79,7 +79,7 @@ def test_the_address_of_an_api_leaves_room_for_stop():
         ("es_MX", "Responde STOP para darte de baja"),
         ("fr-CA", "Répondez STOP pour vous désinscrire"),
         ("DE", "Antworten Sie STOP zum Abmelden"),
-        ("pt-BR", "Responda STOP para cancelar"),
+        ("pt-BR", "Responda STOP para sair"),
         ("ja", "Reply STOP to opt out"),
     ],
 )

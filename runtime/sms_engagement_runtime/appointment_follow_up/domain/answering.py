@@ -25,7 +25,8 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
 from sms_engagement_runtime.appointment_follow_up.domain.ports import ConversationRepository, HostTopic
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import CONSTRUCT, Purpose
 from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind, read_choice, read_reply
-from sms_engagement_runtime.appointment_follow_up.domain.speaking import MOST_CHOICES, Speaker
+from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
+from sms_engagement_runtime.appointment_follow_up.domain.texts import MAX_CHOICES
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import Intent
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
@@ -241,7 +242,7 @@ class AnswerService:
         self, event: ReplyReceived, kind: ReplyKind, conversations: Sequence[Conversation]
     ) -> Answered:
         """Ask once which of several appointments was meant."""
-        choices = sorted(conversations[:MOST_CHOICES], key=lambda one: _parties(one)[0].starts_at)
+        choices = sorted(conversations[:MAX_CHOICES], key=lambda one: _parties(one)[0].starts_at)
         bookings = [_parties(one)[0] for one in choices]
         booking, recipient = _parties(choices[0])
         outcome = self._send(

@@ -9,7 +9,7 @@ counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -28,10 +28,18 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
 from sms_engagement_runtime.appointment_follow_up.domain.policy import FollowUpPolicy
 from sms_engagement_runtime.appointment_follow_up.domain.ports import ConversationRepository
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import CONSTRUCT, Purpose
+from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
 from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
 from sms_engagement_runtime.channel.domain.consent import Scope
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
-from sms_engagement_runtime.channel.domain.ledger import Guard, Intent, LedgerRow, intent_key, may_claim
+from sms_engagement_runtime.channel.domain.ledger import (
+    Guard,
+    Intent,
+    LedgerRow,
+    MessageState,
+    intent_key,
+    may_claim,
+)
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 from sms_engagement_runtime.channel.domain.pacing import NoSlotError
 from sms_engagement_runtime.channel.domain.ports import Clock, EventBus, PromptRepository
@@ -69,6 +77,10 @@ _SENT: Final = frozenset({OutcomeState.ACCEPTED, OutcomeState.ALREADY_SENT, Outc
 """Outcomes of a text that went out, or may have: it is not sent again, and what follows it follows."""
 
 
+_NEVER_CAME: Final = frozenset({MessageState.FAILED, MessageState.EXPIRED})
+"""States of a text that did not reach the phone, as far as anybody knows."""
+
+
 class Next(StrEnum):
     """What the state machine does after a step."""
 
@@ -93,7 +105,7 @@ class Step:
     until
         For AGAIN, REMINDER and END.
     lead
-        For REMINDER: how long before the start it is.
+        For REMINDER, and for the AGAIN of one: how long before the start it is.
     state, reason
         Of the text, for logs: an outcome, or None where there was nothing to send.
     """
@@ -177,7 +189,7 @@ class FollowUpService:
         outcome = self._send(conversation, Purpose.REMINDER, lead=lead, expires_at=starts_at)
         if outcome is not None:
             if (again := self._again(conversation, outcome)) is not None:
-                return again
+                return replace(again, lead=lead)
             if outcome.state not in _SENT:
                 conversation = self._record_refusal(conversation, outcome)
         return self._after(conversation, outcome)
@@ -305,7 +317,9 @@ class FollowUpService:
         expires_at: datetime,
         caused_at: datetime,
     ) -> Intent | None:
-        text = self.speaker.text(booking, recipient, purpose)
+        reply = conversation.reply
+        is_confirmed = reply is not None and reply.kind is ReplyKind.CONFIRM
+        text = self.speaker.text(booking, recipient, purpose, is_confirmed=is_confirmed)
         if text is None:
             return None
         return Intent(
@@ -377,7 +391,8 @@ class FollowUpService:
         The state that calls for a notice was recorded before, and no text is claimed over it: so what is not
         claimed by now never will be.
         """
-        return any(self._row(conversation, purpose) is not None for purpose in TOLD_BY)
+        rows = [self._row(conversation, purpose) for purpose in TOLD_BY]
+        return any(row is not None and row.state not in _NEVER_CAME for row in rows)
 
     def _again(self, conversation: Conversation, outcome: SendOutcome) -> Step | None:
         now = self.clock.now()

@@ -18,6 +18,8 @@ class Purpose(StrEnum):
     """Nobody answered."""
     REMINDER = "reminder"
     """It is soon."""
+    REMINDER_CONFIRMED = "reminder-confirmed"
+    """The same to who has confirmed it, and is not asked again."""
     CANCELLED = "cancelled"
     """It will not take place."""
     NO_SHOW = "no-show"

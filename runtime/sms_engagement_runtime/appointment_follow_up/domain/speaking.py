@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import Booking
 from sms_engagement_runtime.appointment_follow_up.domain.conversation import Conversation, Recipient
@@ -13,15 +12,13 @@ from sms_engagement_runtime.appointment_follow_up.domain.texts import (
     AppointmentTexts,
     Facts,
     language_for,
+    numbered,
 )
 from sms_engagement_runtime.appointment_follow_up.domain.times import spoken_time
 from sms_engagement_runtime.channel.domain import variants
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 from sms_engagement_runtime.channel.domain.named_texts import PersonalText
 from sms_engagement_runtime.channel.domain.ports import CampaignCounts
-
-MOST_CHOICES: Final = 3
-"""How many appointments one text can ask to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +56,25 @@ class Speaker:
     holdout_percents: Mapping[Purpose, int] = field(default_factory=dict)
     rules: StopRules = field(default_factory=StopRules)
 
-    def text(self, booking: Booking, recipient: Recipient, purpose: Purpose) -> Spoken | None:
-        """Compose a text; None for who is held out from it."""
-        variant, campaign_id = 0, None
-        count, holdout = self.texts.variants(purpose), self.holdout_percents.get(purpose, 0)
-        if count > 1 or holdout:
-            assigned = variants.assign(
-                recipient.subscriber_id,
-                f"{CONSTRUCT}/{purpose}",
-                variants=count,
-                holdout_percent=holdout,
-            )
-            if assigned is None:
-                return None
-            variant, campaign_id = self._variant(purpose, assigned, count)
+    def text(
+        self, booking: Booking, recipient: Recipient, purpose: Purpose, *, is_confirmed: bool = False
+    ) -> Spoken | None:
+        """Compose a text; None for who is held out from it.
+
+        Parameters
+        ----------
+        is_confirmed
+            Whether the invitee has confirmed: a reminder then asks for no confirmation.
+        """
+        wording = purpose
+        if purpose is Purpose.REMINDER and is_confirmed:
+            wording = Purpose.REMINDER_CONFIRMED
+        dealt = self._deal(recipient, purpose, wording)
+        if dealt is None:
+            return None
+        variant, campaign_id = dealt
         facts = self._facts(booking, recipient, link=booking.reschedule_url)
-        text = self.texts.render(purpose, facts, locale=self.locale(booking, recipient), variant=variant)
+        text = self.texts.render(wording, facts, locale=self.locale(booking, recipient), variant=variant)
         return Spoken(text, campaign_id)
 
     def answer(
@@ -85,10 +85,8 @@ class Speaker:
         return self.texts.render(purpose, facts, locale=self.locale(booking, recipient), choices=choices)
 
     def choices(self, bookings: Sequence[Booking], recipient: Recipient) -> str:
-        """Give appointments numbers by their times: ``1: Tue, Dec 1, 1:00 PM 2: …``."""
-        return " ".join(
-            f"{number}: {self.time(booking, recipient)}" for number, booking in enumerate(bookings, start=1)
-        )
+        """Give appointments numbers by their times."""
+        return numbered([self.time(booking, recipient) for booking in bookings])
 
     def opt_out_reply(self, booking: Booking, recipient: Recipient) -> str:
         """Compose what confirms an opt-out by CANCEL: the appointment stands."""
@@ -103,7 +101,10 @@ class Speaker:
         recipient = conversation.recipient
         assert recipient is not None
         facts = self._facts(booking, recipient)
-        template, locale = self.texts.feedback_template(facts, locale=self.locale(booking, recipient))
+        variant, _ = self._deal(recipient, Purpose.FEEDBACK, Purpose.FEEDBACK) or (0, None)
+        template, locale = self.texts.feedback_template(
+            facts, locale=self.locale(booking, recipient), variant=variant
+        )
         customer = {
             "phoneNumber": recipient.number.e164,
             "name": booking.invitee_name,
@@ -143,8 +144,19 @@ class Speaker:
             link=link,
         )
 
-    def _variant(self, purpose: Purpose, assigned: int, count: int) -> tuple[int, str]:
-        ids = [variants.campaign_id(CONSTRUCT, purpose, variant) for variant in range(count)]
+    def _deal(
+        self, recipient: Recipient, purpose: Purpose, wording: Purpose
+    ) -> tuple[int, str | None] | None:
+        """Give the variant of a wording that a person gets, and its campaign; None for who is held out."""
+        count, holdout = self.texts.variants(wording), self.holdout_percents.get(purpose, 0)
+        if count == 1 and not holdout:
+            return 0, None
+        assigned = variants.assign(
+            recipient.subscriber_id, f"{CONSTRUCT}/{purpose}", variants=count, holdout_percent=holdout
+        )
+        if assigned is None:
+            return None
+        ids = [variants.campaign_id(CONSTRUCT, wording, variant) for variant in range(count)]
         if count == 1:
             return 0, ids[0]
         chosen = variants.choose(assigned, [self.counts.get(one) for one in ids], self.rules)

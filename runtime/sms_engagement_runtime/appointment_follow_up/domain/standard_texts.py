@@ -49,6 +49,15 @@ STANDARD_TEXTS: Final[Mapping[Purpose, Mapping[str, str]]] = {
         "Antworten Sie 1 zum Bestätigen, R für eine andere Zeit.",
         "pt": "Lembrete, {{name}}: {{event}}, {{time}}. Responda 1 para confirmar ou R para remarcar.",
     },
+    Purpose.REMINDER_CONFIRMED: {
+        "en": "Reminder, {{name}}: your {{event}} is on {{time}}. See you then! Reply R for another time.",
+        "es": "Recordatorio, {{name}}: tu {{event}} es el {{time}}. ¡Te esperamos! "
+        "Responde R para otra hora.",
+        "fr": "Rappel, {{name}} : votre {{event}}, {{time}}. A très vite. Répondez R pour une autre date.",
+        "de": "Zur Erinnerung, {{name}}: {{event}}, {{time}}. Bis dann! "
+        "Antworten Sie R für eine andere Zeit.",
+        "pt": "Lembrete, {{name}}: {{event}}, {{time}}. Combinado! Responda R para remarcar.",
+    },
     Purpose.CANCELLED: {
         "en": "Hi {{name}}, your {{event}} on {{time}} will not take place. Questions? Reply to this text.",
         "es": "Hola, {{name}}: tu {{event}} del {{time}} no se celebra. ¿Preguntas? Responde a este SMS.",

@@ -19,7 +19,8 @@ _HOW: Final = Catalogue(
         "es": Template("Responde STOP para darte de baja"),
         "fr": Template("Répondez STOP pour vous désinscrire"),
         "de": Template("Antworten Sie STOP zum Abmelden"),
-        "pt": Template("Responda STOP para cancelar"),
+        # Not "para cancelar": behind an appointment that would mean the appointment.
+        "pt": Template("Responda STOP para sair"),
     }
 )
 
