@@ -132,10 +132,10 @@ class AppointmentFollowUp(Construct):
         When nothing is sent that does not follow from what the invitee did within five minutes; the channel's
         when left out.
     texts
-        Purpose (``confirmation``, ``moved``, ``follow-up``, ``reminder``, ``cancelled``, ``no-show``,
-        ``feedback``, ``reschedule``, ``call-back``, ``which``, ``opt-out``) to locale to text, or to a list
-        of variants, one of which a person gets, always the same. Standard texts in English, Spanish, French,
-        German and Portuguese when left out.
+        Purpose (``confirmation``, ``moved``, ``follow-up``, ``reminder``, ``reminder-confirmed``,
+        ``cancelled``, ``no-show``, ``feedback``, ``reschedule``, ``call-back``, ``which``, ``opt-out``) to
+        locale to text, or to a list of variants, one of which a person gets, always the same. Standard texts
+        in English, Spanish, French, German and Portuguese when left out.
     holdouts
         ``follow-up``, ``reminder`` or ``no-show`` to the per cent of people (1 to 50) who are not sent it, so
         that what it does can be measured.

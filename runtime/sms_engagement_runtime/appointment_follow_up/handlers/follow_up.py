@@ -74,7 +74,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     -------
     dict
         ``{"next", "until", "leadSeconds"}``: what the machine does now (``Next``), until when it waits (RFC
-        3339, else null), and which reminder is due then (else null; one that has to wait is the same).
+        3339, else null), and which reminder is due then (else null).
     """
     step = carry_out(event)
     logger.info(
@@ -91,7 +91,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     return {
         "next": step.next.value,
         "until": step.until and timestamp(step.until),
-        "leadSeconds": event.get("leadSeconds") if step.lead is None else step.lead // timedelta(seconds=1),
+        "leadSeconds": step.lead and step.lead // timedelta(seconds=1),
     }
 
 
