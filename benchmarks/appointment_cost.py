@@ -19,6 +19,7 @@ import os
 import random
 import re
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -834,7 +835,9 @@ def _verdict() -> str:
         f"for like and ${fee * default.usage[PARTS.unit]:.2f} with all texts. So do the {like.inbound} "
         f"inbound messages, whose price is not among the facts that we could look up.",
     ]
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(
+        textwrap.fill(line, width=135, initial_indent="- ", subsequent_indent="  ") for line in lines
+    )
 
 
 def _compared(dollars: float) -> str:
