@@ -77,8 +77,8 @@ _SENT: Final = frozenset({OutcomeState.ACCEPTED, OutcomeState.ALREADY_SENT, Outc
 """Outcomes of a text that went out, or may have: it is not sent again, and what follows it follows."""
 
 
-_NEVER_CAME: Final = frozenset({MessageState.FAILED, MessageState.EXPIRED})
-"""States of a text that did not reach the phone, as far as anybody knows."""
+_UNKNOWN: Final = "UNKNOWN"
+"""Reason of a text of which the carrier never said whether it was delivered (event ``TEXT_UNKNOWN``)."""
 
 
 class Next(StrEnum):
@@ -392,7 +392,7 @@ class FollowUpService:
         claimed by now never will be.
         """
         rows = [self._row(conversation, purpose) for purpose in TOLD_BY]
-        return any(row is not None and row.state not in _NEVER_CAME for row in rows)
+        return any(row is not None and not _never_came(row) for row in rows)
 
     def _again(self, conversation: Conversation, outcome: SendOutcome) -> Step | None:
         now = self.clock.now()
@@ -479,6 +479,10 @@ _TOO_LATE: Final = frozenset({Reason.EXPIRED, Reason.EXPIRES_IN_QUIET_HOURS})
 def _booking(conversation: Conversation) -> Booking:
     assert conversation.booking is not None
     return conversation.booking
+
+
+def _never_came(row: LedgerRow) -> bool:
+    return row.state in (MessageState.FAILED, MessageState.EXPIRED) and row.reason != _UNKNOWN
 
 
 def _ended(outcome: SendOutcome) -> Step:
