@@ -56,6 +56,7 @@ bench: $(STAMPS)/cloud ## Measure against the sequential baseline (minutes; docs
 	$(RUN) python benchmarks/simulation.py
 	$(RUN) python benchmarks/cold_start.py
 	$(RUN) python benchmarks/sizes.py
+	$(RUN) python benchmarks/appointment_cost.py
 
 screenshots: setup ## Take the pictures in docs/screenshots anew
 	$(PYTEST) tests/browser --screenshots docs/screenshots

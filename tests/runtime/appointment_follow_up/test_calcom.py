@@ -116,15 +116,9 @@ class TestSamples:
         assert (cancelled.external_id, cancelled.by) == ("unique-booking-identifier", None)
         assert cancelled.at == MADE[CANCELLED]
 
-    def test_the_title_stands_in_for_the_name_of_the_event(self):
-        assert (
-            booking_of(CREATED, ("payload.eventTitle", "")).event_name
-            == "60min between Pro Example and John Doe"
-        )
+    def test_the_title_is_not_told_since_it_names_the_invitee(self):
+        assert booking_of(CREATED, ("payload.eventTitle", "")).event_name == ""
 
-
-class TestStatus:
-    @pytest.mark.parametrize("status", ["ACCEPTED", "accepted", None, ...])
     def test_an_accepted_booking_is_an_appointment(self, status):
         assert booking_of(CREATED, ("payload.status", status)).external_id == "bFJeNb2uX8ANpT3JL5EfXw"
 

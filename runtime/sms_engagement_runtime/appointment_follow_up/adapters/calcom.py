@@ -98,7 +98,6 @@ class _Payload(msgspec.Struct, rename="camel"):
     """Members of a booking that are used. Of any type, so that one of an unexpected type reads as missing."""
 
     uid: object = None
-    title: object = None
     event_title: object = None
     start_time: object = None
     end_time: object = None
@@ -200,8 +199,8 @@ def _booking(
         booked_at=at,
         starts_at=starts_at,
         ends_at=max(starts_at, ends_at),
-        # `title` also holds the names of both sides.
-        event_name=text_of(payload.event_title) or text_of(payload.title) or "",
+        # Not `title`: it holds the names of both sides, and the name of what was booked goes to the bus.
+        event_name=text_of(payload.event_title) or "",
         invitee_name=text_of(member(attendee, "name")),
         host_name=text_of(member(payload.organizer, "name")),
         phones=distinct_phones(_phones(attendee, payload, options)),
