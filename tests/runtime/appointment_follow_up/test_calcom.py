@@ -119,6 +119,9 @@ class TestSamples:
     def test_the_title_is_not_told_since_it_names_the_invitee(self):
         assert booking_of(CREATED, ("payload.eventTitle", "")).event_name == ""
 
+
+class TestStatus:
+    @pytest.mark.parametrize("status", ["ACCEPTED", "accepted", None, ...])
     def test_an_accepted_booking_is_an_appointment(self, status):
         assert booking_of(CREATED, ("payload.status", status)).external_id == "bFJeNb2uX8ANpT3JL5EfXw"
 
