@@ -824,12 +824,12 @@ def test_a_step_that_is_cut_off_anywhere_ends_the_same_and_sends_once(due):
         assert sorted(open_ones) == sorted(key[2:] for key in whole.contacts.prompts), instant
 
 
-def test_prompts_are_open_until_the_start_and_end_with_the_same_words(system):
+def test_a_question_is_open_until_the_end_of_the_appointment_and_says_of_cancel_that_it_stands(system):
     system.book("A")
     (prompt,) = system.contacts.prompts.values()
 
     assert prompt.subscriber_id == subscriber()
     assert (prompt.purpose, prompt.occasion) == (Purpose.CONFIRMATION, id_of("A"))
-    assert prompt.expires_at == STARTS_AT
+    assert prompt.expires_at == STARTS_AT + timedelta(minutes=30)
     assert prompt.message_id == "message-1"
     assert "still stands" in prompt.opt_out_reply

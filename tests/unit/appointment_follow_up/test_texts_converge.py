@@ -61,6 +61,7 @@ def _opt_out_is_told_again(system):
             body="STOP",
             is_cancel=False,
             is_wrong_number=False,
+            received_at=system.clock.now(),
             answered=None,
         )
     )

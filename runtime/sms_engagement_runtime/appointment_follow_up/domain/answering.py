@@ -28,6 +28,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKin
 from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
 from sms_engagement_runtime.appointment_follow_up.domain.texts import MAX_CHOICES
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
+from sms_engagement_runtime.channel.domain.introduction import plain
 from sms_engagement_runtime.channel.domain.ledger import Intent
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 from sms_engagement_runtime.channel.domain.pacing import NoSlotError
@@ -42,6 +43,14 @@ TEXT_FAILED: Final = "TextFailed"
 
 _ANSWER_USEFUL_FOR: Final = timedelta(days=1)
 """As long as the channel's own replies are."""
+
+_CONVERSATION: Final = "conversation"
+"""Purpose of the prompts that stand open after an answer, with the id of the answer behind it."""
+
+_LISTENS_FOR: Final = timedelta(days=3)
+"""How long words about an appointment that is over go to the host."""
+
+_SENT: Final = frozenset({OutcomeState.ACCEPTED, OutcomeState.ALREADY_SENT, OutcomeState.UNCERTAIN})
 
 _SHORTEST_LOOK: Final = timedelta(minutes=5)
 """How long to wait before looking again where nobody can say when it is worth it: sending is paused."""
@@ -93,6 +102,7 @@ class OptedOut:
     body: str | None
     is_cancel: bool
     is_wrong_number: bool
+    received_at: datetime
     answered: str | None
     """Occasion of the prompt of ours that was open, None where there was none."""
 
@@ -123,7 +133,7 @@ def read_event(event_type: object, detail: object) -> PhoneEvent | None:
                     subscriber_id=_text(detail, "subscriberId"),
                     purpose=_text(detail, "purpose"),
                     occasion=_text(detail, "occasion"),
-                    body=detail.get("body"),
+                    body=_words(detail),
                     received_at=datetime.fromtimestamp(detail["receivedAt"] / 1000, UTC),
                     alternatives=tuple(_text(one, "occasion") for one in detail.get("alternatives", ())),
                 )
@@ -132,9 +142,10 @@ def read_event(event_type: object, detail: object) -> PhoneEvent | None:
                 return OptedOut(
                     inbound_id=_text(detail, "inboundMessageId"),
                     subscriber_id=_text(detail, "subscriberId"),
-                    body=detail.get("body"),
+                    body=_words(detail),
                     is_cancel=bool(detail.get("isCancel")),
                     is_wrong_number=bool(detail.get("isWrongNumber")),
+                    received_at=datetime.fromtimestamp(detail["receivedAt"] / 1000, UTC),
                     answered=answered.get("occasion") if answered.get("construct") == CONSTRUCT else None,
                 )
             case "TextFailed" if detail["construct"] == CONSTRUCT:
@@ -143,7 +154,7 @@ def read_event(event_type: object, detail: object) -> PhoneEvent | None:
                     occasion=_text(detail, "occasion"),
                     reason=_text(detail, "reason"),
                 )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         return None
     return None
 
@@ -187,13 +198,18 @@ class AnswerService:
         meant = _distinct([one for one in named if one is not None])
         if not meant:
             return _NO_APPOINTMENT
+        if named[0] is not None and named[0].is_over:
+            # The newest text was about its end, and so are these words: they decide about no other one.
+            return self._answered(event, kind, [named[0]])
         open_ones = [one for one in meant if not one.is_over]
-        if kind is not ReplyKind.OTHER and len(open_ones) > 1:
-            return self._ask_which(event, kind, open_ones)
-        if kind is ReplyKind.OTHER:
-            # A human reads it, and knows which one it is about; nobody is asked again meanwhile.
-            return self._answered(event, kind, _distinct([*meant[:1], *open_ones]))
-        return self._answered(event, kind, (open_ones or meant)[:1])
+        if kind is ReplyKind.OTHER or len(open_ones) < 2:
+            # A human reads free words, and knows which one they are about; nobody is asked again meanwhile.
+            return self._answered(event, kind, open_ones or meant[:1])
+        unconfirmed = [one for one in open_ones if one.reply is None or one.reply.kind is not kind]
+        candidates = unconfirmed if kind is ReplyKind.CONFIRM and unconfirmed else open_ones
+        if len(candidates) == 1:
+            return self._answered(event, kind, candidates)
+        return self._ask_which(event, kind, candidates)
 
     def _chosen(self, event: ReplyReceived) -> Answered:
         kind_name, *ids = event.occasion.split("|")
@@ -220,19 +236,57 @@ class AnswerService:
         ]
         for conversation in changed:
             self._close_prompts(event, conversation.appointment_id)
+            self._listen_on(event, conversation)
             self._publish(bus_events.REPLIED, conversation, event, answer=kind.value)
             if kind is ReplyKind.CONFIRM and conversation.status is Status.RESPONDED:
                 self._publish(bus_events.CONFIRMED, conversation, event)
-        if kind is not ReplyKind.CONFIRM or any(one.is_over for one in changed):
-            self._tell_host(event.inbound_id, *_host_words(event.body, kind, changed, self.speaker))
-        ids = tuple(one.appointment_id for one in changed)
+        outcome, about_it = None, ""
         if kind is ReplyKind.RESCHEDULE and not changed[0].is_over:
-            booking, recipient = _parties(changed[0])
-            purpose = Purpose.RESCHEDULE if booking.reschedule_url else Purpose.CALL_BACK
-            outcome = self._send(event, booking, recipient, purpose)
-            if outcome.state is OutcomeState.DEFERRED:
-                return self._waits("REPLIED", outcome, ids, said or _SHORTEST[kind])
+            outcome, about_it = self._offer_another_time(event, changed[0])
+        if kind is not ReplyKind.CONFIRM or any(one.is_over for one in changed):
+            words = _host_words(event.body, kind, changed, self.speaker, about_it)
+            self._tell_host(event.inbound_id, *words)
+        ids = tuple(one.appointment_id for one in changed)
+        if outcome is not None and outcome.state is OutcomeState.DEFERRED:
+            return self._waits("REPLIED", outcome, ids, said or _SHORTEST[kind])
         return Answered(action="REPLIED", reason=kind.value, appointment_ids=ids)
+
+    def _offer_another_time(
+        self, event: ReplyReceived, conversation: Conversation
+    ) -> tuple[SendOutcome, str]:
+        """Send the link to choose another time, and say to the host what became of that."""
+        booking, recipient = _parties(conversation)
+        purpose = Purpose.CALL_BACK
+        if booking.reschedule_url:
+            text = self.speaker.answer(booking, recipient, Purpose.RESCHEDULE)
+            if plain(text.body).measured.parts <= self.send_service.policy.max_parts:
+                purpose = Purpose.RESCHEDULE
+        outcome = self._send(event, booking, recipient, purpose)
+        if outcome.state is OutcomeState.DEFERRED:
+            return outcome, "They are answered as soon as texts may go out."
+        if outcome.state not in _SENT:
+            return outcome, "No answer could be sent to them: get in touch."
+        if purpose is Purpose.RESCHEDULE:
+            return outcome, "They were sent the link to choose another time."
+        return outcome, "They were told that you will get in touch: there is no link that fits into a text."
+
+    def _listen_on(self, event: ReplyReceived, conversation: Conversation) -> None:
+        """Have what they write next about this appointment come here too, as long as it is one."""
+        booking, recipient = _parties(conversation)
+        is_over = conversation.is_over
+        self.prompts.open(
+            Prompt(
+                subscriber_id=recipient.subscriber_id,
+                origination=ANY_ORIGINATION,
+                construct=CONSTRUCT,
+                purpose=_listening(event),
+                occasion=conversation.appointment_id,
+                message_id=None,
+                asked_at=event.received_at,
+                expires_at=event.received_at + _LISTENS_FOR if is_over else booking.ends_at,
+                opt_out_reply=None if is_over else self.speaker.opt_out_reply(booking, recipient),
+            )
+        )
 
     def _waits(self, action: str, outcome: SendOutcome, ids: tuple[str, ...], said: str) -> Answered:
         until = outcome.until or self.clock.now() + _SHORTEST_LOOK
@@ -245,6 +299,9 @@ class AnswerService:
         choices = sorted(conversations[:MAX_CHOICES], key=lambda one: _parties(one)[0].starts_at)
         bookings = [_parties(one)[0] for one in choices]
         booking, recipient = _parties(choices[0])
+        if len({self.speaker.time(one, recipient) for one in bookings}) < len(bookings):
+            # Two people with one phone, at the same hour: a number would tell nothing apart.
+            return self._answered(event, ReplyKind.OTHER, conversations)
         outcome = self._send(
             event,
             booking,
@@ -255,7 +312,10 @@ class AnswerService:
         ids = tuple(one.appointment_id for one in choices)
         if outcome.state is OutcomeState.DEFERRED:
             return self._waits("ASKED_WHICH", outcome, ids, _SHORTEST[kind])
-        if outcome.state in (OutcomeState.ACCEPTED, OutcomeState.ALREADY_SENT, OutcomeState.UNCERTAIN):
+        if outcome.state in (OutcomeState.SUPPRESSED, OutcomeState.FAILED):
+            # Nobody can be asked any more: a human decides what was meant.
+            return self._answered(event, ReplyKind.OTHER, conversations)
+        if outcome.state in _SENT:
             row = self.send_service.ledger.get(outcome.key)
             self.prompts.open(
                 Prompt(
@@ -312,7 +372,9 @@ class AnswerService:
             event.subscriber_id, None, inbound_id=event.inbound_id, now=self.clock.now()
         ):
             is_ours = prompt.construct == CONSTRUCT and prompt.occasion == appointment_id
-            if is_ours and prompt.asked_at <= event.received_at:
+            # What stands open after this answer stays so, where the same answer comes again.
+            is_own = prompt.purpose == _listening(event)
+            if is_ours and not is_own and prompt.asked_at <= event.received_at:
                 self.prompts.close(prompt, inbound_id=event.inbound_id)
 
     # An opt-out
@@ -322,10 +384,17 @@ class AnswerService:
         reason = Reason.WRONG_NUMBER if event.is_wrong_number else Reason.OPTED_OUT
         # Those that have begun lately may still call for a text about their end.
         since = now - timedelta(days=2)
-        found = self.conversations.of_subscriber(event.subscriber_id, since=since)
-        for conversation in found:
-            self._change(conversation.appointment_id, lambda row: rules.fail(row, Event.OPTED_OUT, reason))
-        standing = [one for one in found if one.booking is not None and one.booking.starts_at > now]
+        found = [
+            one
+            for one in self.conversations.of_subscriber(event.subscriber_id, since=since)
+            # The event may come late, after they came back and booked anew.
+            if one.created_at <= event.received_at
+        ]
+        changed = [
+            self._change(one.appointment_id, lambda row: rules.fail(row, Event.OPTED_OUT, reason))
+            for one in found
+        ]
+        standing = [one for one in changed if one.booking is not None and one.booking.starts_at > now]
         standing = [one for one in standing if one.status not in (Status.CANCELED, Status.RESCHEDULED)]
         if standing:
             self._tell_host(event.inbound_id, *_opt_out_words(event, standing, self.speaker))
@@ -402,6 +471,17 @@ def _text(detail: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def _words(detail: Mapping[str, Any]) -> str | None:
+    body = detail.get("body")
+    if body is not None and not isinstance(body, str):
+        raise TypeError("words are text")
+    return body
+
+
+def _listening(event: ReplyReceived) -> str:
+    return f"{_CONVERSATION}/{event.inbound_id}"
+
+
 def _distinct(conversations: Sequence[Conversation]) -> list[Conversation]:
     return list({one.appointment_id: one for one in conversations}.values())
 
@@ -420,17 +500,16 @@ _HOST_SUBJECTS: Final = {
 
 
 def _host_words(
-    body: str | None, kind: ReplyKind, conversations: Sequence[Conversation], speaker: Speaker
+    body: str | None,
+    kind: ReplyKind,
+    conversations: Sequence[Conversation],
+    speaker: Speaker,
+    about_it: str,
 ) -> tuple[str, str]:
     lines = [f"{_who(conversations[0])} wrote “{(body or '').strip()}”"]
     lines += [_about(one, speaker) for one in conversations]
-    if kind is ReplyKind.RESCHEDULE and not conversations[0].is_over:
-        has_link = _parties(conversations[0])[0].reschedule_url is not None
-        lines.append(
-            "They are sent the link to choose another time."
-            if has_link
-            else "They are told that you will get in touch: there is no link to choose another time."
-        )
+    if about_it:
+        lines.append(about_it)
     return _HOST_SUBJECTS[kind], "\n".join(lines)
 
 
@@ -443,7 +522,7 @@ def _opt_out_words(
     else:
         lines.append("They get no more texts.")
     lines.append(
-        "The appointment itself stands, and they were told so; ask whether they meant to cancel it:"
+        "The appointment itself stands; ask whether they meant to cancel it:"
         if event.is_cancel and event.answered is not None
         else "Their appointments stand:"
     )

@@ -64,6 +64,9 @@ _LOOKS_PER_AGE: Final = 12
 _IN_FLIGHT: Final = timedelta(seconds=61)
 """When an attempt that holds the text is over: then the ledger says so (``ledger.UNCERTAIN_AFTER``)."""
 
+_LONG_AGO: Final = timedelta(days=1)
+"""More than a text may follow by at any hour (``gate.PROMPT``)."""
+
 _EARLY: Final = timedelta(seconds=60)
 """How much too early a step may be called. More than that, and it was moved under the same id."""
 
@@ -72,6 +75,9 @@ _ASKING: Final = frozenset({Purpose.CONFIRMATION, Purpose.MOVED, Purpose.FOLLOW_
 
 _ANSWERED_FOR: Final = timedelta(days=3)
 """How long words about a cancellation or a no-show go to the host: these texts ask whether there are any."""
+
+_MOST_MOVES: Final = 20
+"""How many moves of one appointment are followed. More are a ring in the data."""
 
 _SENT: Final = frozenset({OutcomeState.ACCEPTED, OutcomeState.ALREADY_SENT, OutcomeState.UNCERTAIN})
 """Outcomes of a text that went out, or may have: it is not sent again, and what follows it follows."""
@@ -273,8 +279,7 @@ class FollowUpService:
                 purpose,
                 name,
                 expires_at=expires_at,
-                # A provider's clock may be ahead of ours, and makes no evening of the night.
-                caused_at=caused_at or min(booking.booked_at, conversation.created_at),
+                caused_at=caused_at or _caused_at(conversation, booking),
             )
             if intent is None:
                 return None
@@ -362,7 +367,7 @@ class FollowUpService:
                 occasion=conversation.appointment_id,
                 message_id=outcome.message_id,
                 asked_at=asked_at,
-                expires_at=booking.starts_at if is_asking else asked_at + _ANSWERED_FOR,
+                expires_at=booking.ends_at if is_asking else asked_at + _ANSWERED_FOR,
                 opt_out_reply=self.speaker.opt_out_reply(booking, recipient) if is_asking else None,
             )
         )
@@ -391,8 +396,19 @@ class FollowUpService:
         The state that calls for a notice was recorded before, and no text is claimed over it: so what is not
         claimed by now never will be.
         """
-        rows = [self._row(conversation, purpose) for purpose in TOLD_BY]
-        return any(row is not None and not _never_came(row) for row in rows)
+        for _ in range(_MOST_MOVES):
+            rows = [self._row(conversation, purpose) for purpose in TOLD_BY]
+            if any(row is not None and not _never_came(row) for row in rows):
+                return True
+            booking = conversation.booking
+            if booking is None or booking.replaces is None:
+                return False
+            # Who was told of the old time, and not yet that it was moved, expects an appointment too.
+            before = self.conversations.get(appointment_id(booking.provider, booking.replaces))
+            if before is None:
+                return False
+            conversation = before
+        return False
 
     def _again(self, conversation: Conversation, outcome: SendOutcome) -> Step | None:
         now = self.clock.now()
@@ -473,7 +489,17 @@ class MissingConversationError(Exception):
     """There is no row of an appointment whose state machine runs: it was deleted by hand."""
 
 
-_TOO_LATE: Final = frozenset({Reason.EXPIRED, Reason.EXPIRES_IN_QUIET_HOURS})
+_TOO_LATE: Final = frozenset({Reason.EXPIRED, Reason.EXPIRES_IN_QUIET_HOURS, Reason.TIME_ZONE_UNKNOWN})
+
+
+def _caused_at(conversation: Conversation, booking: Booking) -> datetime:
+    """Say when the invitee did what all texts follow from; long ago where it was not they who did it.
+
+    A provider's clock may be ahead of ours, and makes no evening of the night.
+    """
+    if not booking.by_invitee:
+        return conversation.created_at - _LONG_AGO
+    return min(booking.booked_at, conversation.created_at)
 
 
 def _booking(conversation: Conversation) -> Booking:
