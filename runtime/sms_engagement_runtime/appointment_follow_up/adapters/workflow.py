@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _ARN: Final = re.compile(r":stateMachine:")
 _CAUSE: Final = "the appointment was cancelled or moved"
 
+# There is none, or it is over. For one that is over the API documents neither an error nor a success, and a
+# webhook that was answered with an error for it would come back until its provider disables it.
+_NOTHING_TO_STOP: Final = frozenset({"ExecutionDoesNotExist", "ValidationException"})
+
 
 class StepFunctionsWorkflow:
     """Starts executions under names that the appointment gives, so that each exists once.
@@ -51,7 +55,7 @@ class StepFunctionsWorkflow:
             try:
                 self._client.stop_execution(executionArn=execution_arn, cause=_CAUSE)
             except ClientError as error:
-                if error_code(error) != "ExecutionDoesNotExist":
+                if error_code(error) not in _NOTHING_TO_STOP:
                     raise
 
     def _start(self, name: str, start: dict[str, str]) -> None:
