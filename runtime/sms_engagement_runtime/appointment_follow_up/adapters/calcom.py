@@ -110,7 +110,9 @@ class _Payload(msgspec.Struct, rename="camel"):
     booker_url: object = None
     platform_client_id: object = None
     seats_per_time_slot: object = None
+    requires_confirmation: object = None
     reschedule_uid: object = None
+    rescheduled_by: object = None
     cancelled_by: object = None
     booking_uid: object = None
 
@@ -146,6 +148,10 @@ def read(body: bytes, options: ReadingOptions) -> Sequence[BookingEvent] | Unusa
         return _MALFORMED
     if abs(options.received_at - at) > MAX_AGE:
         return Unusable(SkipReason.STALE_EVENT)
+    if payload.seats_per_time_slot is not None:
+        # All seats have the booking's `uid`, and each webhook may be about another one: a text could go to
+        # the wrong person, and one who leaves would end it for all.
+        return Unusable(SkipReason.GROUP_BOOKING)
     if trigger == _NO_SHOW:
         return _no_show(payload, at)
     if trigger in (_CANCELLED, _REJECTED):
@@ -172,11 +178,24 @@ def _booked(
         key = _key(trigger, uid, at, "moved-from")
         events.append(MovedAway(key=key, at=at, provider=Provider.CALCOM, external_id=replaces, to=uid))
     if trigger != _REQUESTED and _is_accepted(payload.status):
-        booking = _booking(uid, replaces, payload, at, options)
+        booking = _booking(uid, replaces, payload, at, options, by_invitee=_is_by_invitee(trigger, payload))
         if booking is None:
             return _MALFORMED
         events.append(Booked(key=_key(trigger, uid, at), at=at, booking=booking))
     return tuple(events) or _NO_APPOINTMENT
+
+
+def _is_by_invitee(trigger: str, payload: _Payload) -> bool:
+    """Whether the invitee did this just now.
+
+    A host agrees to a request whenever they look at it. Who moved a booking is in ``rescheduledBy``, an
+    e-mail address that newer versions of Cal.com send.
+    """
+    if trigger == _CREATED:
+        return payload.requires_confirmation is not True
+    address = _address(payload.rescheduled_by)
+    attendees = payload.attendees if isinstance(payload.attendees, list) else []
+    return address is not None and any(address == _address(member(one, "email")) for one in attendees)
 
 
 def _is_accepted(status: object) -> bool:
@@ -185,7 +204,13 @@ def _is_accepted(status: object) -> bool:
 
 
 def _booking(
-    uid: str, replaces: str | None, payload: _Payload, at: datetime, options: ReadingOptions
+    uid: str,
+    replaces: str | None,
+    payload: _Payload,
+    at: datetime,
+    options: ReadingOptions,
+    *,
+    by_invitee: bool,
 ) -> Booking | None:
     starts_at = instant_of(payload.start_time)
     ends_at = starts_at if payload.end_time is None else instant_of(payload.end_time)
@@ -209,6 +234,7 @@ def _booking(
         reschedule_url=reschedule_url,
         cancel_url=cancel_url,
         replaces=replaces,
+        by_invitee=by_invitee,
     )
 
 
@@ -270,13 +296,12 @@ def _key(trigger: str, uid: str, at: datetime, *more: str) -> str:
 def _links(uid: str, payload: _Payload) -> tuple[str | None, str | None]:
     """Return the invitee's links for another time and for cancelling.
 
-    None for bookings by a platform's own pages, which are elsewhere. None for an event with seats either:
-    there the links are of a seat, and the payload may name that of another attendee.
+    None for bookings by a platform's own pages, which are elsewhere.
 
     Source: Cal.com, ``CalEventParser.ts``, ``getRescheduleLink`` and ``getCancelLink``.
     """
     base = https_url_of(payload.booker_url)
-    if base is None or payload.platform_client_id is not None or payload.seats_per_time_slot is not None:
+    if base is None or payload.platform_client_id is not None:
         return None, None
     try:
         parts = urlsplit(base)

@@ -140,6 +140,8 @@ def _created(payload: _Payload, at: datetime, options: ReadingOptions) -> Sequen
         reschedule_url=https_url_of(payload.reschedule_url),
         cancel_url=https_url_of(payload.cancel_url),
         replaces=replaces,
+        # Who moved it is in the other webhook of the pair, which may come later.
+        by_invitee=replaces is None,
     )
     booked = Booked(key=_key(_CREATED, uri, payload), at=at, booking=booking)
     if replaces is None:

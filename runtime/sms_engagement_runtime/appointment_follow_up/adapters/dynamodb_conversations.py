@@ -171,6 +171,7 @@ def _row(conversation: Conversation, kept_until: datetime) -> Mapping[str, Value
             "cancelUrl": booking.cancel_url,
             "replaces": booking.replaces and appointment_id(booking.provider, booking.replaces),
             "replacesExternalId": booking.replaces,
+            "byInvitee": booking.by_invitee,
         }
     if recipient is not None:
         row |= {
@@ -223,6 +224,7 @@ def _booking(row: Mapping[str, Any]) -> Booking:
         reschedule_url=row.get("rescheduleUrl"),
         cancel_url=row.get("cancelUrl"),
         replaces=row.get("replacesExternalId"),
+        by_invitee=row.get("byInvitee", True),
     )
 
 

@@ -78,6 +78,9 @@ class Booking:
         The invitee's own links; None where there are none.
     replaces
         External id of the appointment that this one was moved from.
+    by_invitee
+        Whether it is the invitee who made it, just now: not so where a host agrees to it later, or moves it,
+        or where nobody says who moved it. Somebody who did nothing is not texted at night for it.
     """
 
     provider: Provider
@@ -94,6 +97,7 @@ class Booking:
     reschedule_url: str | None = None
     cancel_url: str | None = None
     replaces: str | None = None
+    by_invitee: bool = True
 
     @property
     def appointment_id(self) -> str:
@@ -198,6 +202,8 @@ class SkipReason(StrEnum):
     """An event that we do not know."""
     NOT_AN_APPOINTMENT = "NOT_AN_APPOINTMENT"
     """An event that we know, about something else: routing forms, payments, recordings."""
+    GROUP_BOOKING = "GROUP_BOOKING"
+    """A booking with seats, all of which have one id: whom it is about could not be told apart."""
     STALE_EVENT = "STALE_EVENT"
     """An event from a provider that signs no time, older than a day."""
 

@@ -165,6 +165,8 @@ _LANGUAGE_NAMES: Final = {
 
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 _NOT_WORDS: Final = re.compile(r"[\W_]+")
+# At the ends of the calendar no arithmetic is possible.
+_YEARS: Final = range(2000, 2200)
 _CONTROLS: Final = dict.fromkeys([*range(32), *range(127, 160)], " ")
 
 
@@ -239,12 +241,14 @@ def https_url_of(value: object) -> str | None:
 
 
 def instant_of(value: object) -> datetime | None:
-    """Return an ISO 8601 instant in UTC; None where it is none, or says no zone."""
+    """Return an ISO 8601 instant of our time in UTC; None where it is none, or says no zone."""
     if not isinstance(value, str):
         return None
     try:
         parsed = datetime.fromisoformat(value)
-        return None if parsed.utcoffset() is None else parsed.astimezone(UTC)
+        if parsed.utcoffset() is None or parsed.year not in _YEARS:
+            return None
+        return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

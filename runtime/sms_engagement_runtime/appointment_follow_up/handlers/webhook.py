@@ -173,7 +173,8 @@ def _take(request: HttpRequest, provider: str, hook: _Hook) -> Response:
         reason = events.reason.value
         write_log("INFO", WEBHOOK_UNUSABLE, provider=provider, reason=reason, **_keys(request))
         return _answer(200, status="ignored")
-    for conversation in () if is_stale else _intake.take(events):
+    # What was taken before is taken again: the attempt may have been cut off before the machine was started.
+    for conversation in _intake.take(events):
         write_log(
             "INFO",
             WEBHOOK_TAKEN,
