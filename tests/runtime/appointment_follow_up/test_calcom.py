@@ -168,6 +168,37 @@ class TestMoving:
         assert isinstance(away, MovedAway)
         assert (away.external_id, away.to) == (self.OLD, self.NEW)
 
+    @pytest.mark.parametrize(
+        ("address", "is_theirs"),
+        [
+            ("guest@example.com", True),
+            ("Guest@Example.com", True),
+            ("organizer@example.com", False),
+            (..., False),
+        ],
+    )
+    def test_who_moved_it_is_known_by_their_address_alone(self, address, is_theirs):
+        _, booked = read_sample(RESCHEDULED, ("payload.rescheduledBy", address))
+
+        assert booked.booking.by_invitee is is_theirs
+
+    @pytest.mark.parametrize(
+        ("asked", "is_theirs"), [(True, False), (False, True), (None, True), (..., True)]
+    )
+    def test_a_host_who_agrees_later_is_not_the_invitee_who_books(self, asked, is_theirs):
+        (booked,) = read_sample(CREATED, ("payload.requiresConfirmation", asked))
+
+        assert booked.booking.by_invitee is is_theirs
+
+
+class TestSeats:
+    @pytest.mark.parametrize("name", [CREATED, RESCHEDULED, CANCELLED])
+    @pytest.mark.parametrize("seats", [1, 6])
+    def test_a_booking_with_seats_is_left_alone(self, name, seats):
+        unusable = read_sample(name, ("payload.seatsPerTimeSlot", seats))
+
+        assert unusable == Unusable(SkipReason.GROUP_BOOKING)
+
 
 class TestNoShow:
     def test_it_is_marked_and_taken_back(self):
@@ -397,7 +428,7 @@ class TestLinks:
     def test_without_a_page_there_are_none(self, url):
         assert self.links(("payload.bookerUrl", url)) == (None, None)
 
-    @pytest.mark.parametrize("change", [("payload.platformClientId", "x"), ("payload.seatsPerTimeSlot", 6)])
+    @pytest.mark.parametrize("change", [("payload.platformClientId", "x")])
     def test_where_they_would_lead_elsewhere_or_move_somebody_else_there_are_none(self, change):
         assert self.links(change) == (None, None)
 

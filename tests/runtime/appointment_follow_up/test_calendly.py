@@ -112,6 +112,8 @@ class TestSamples:
         assert away.to == also_away.to == INVITEE_B
         assert booked.booking.external_id == INVITEE_B
         assert booked.booking.replaces == INVITEE_A
+        # It may have been the host who moved it.
+        assert not booked.booking.by_invitee
         assert len({away.key, also_away.key, booked.key}) == 3
 
     def test_a_cancellation_with_a_successor_is_a_move_whatever_it_says(self):
@@ -407,7 +409,7 @@ class TestTimes:
             ("2026-12-01T18:00:00Z", datetime(2026, 12, 1, 18, tzinfo=UTC)),
             ("2026-12-01T13:00:00-05:00", datetime(2026, 12, 1, 18, tzinfo=UTC)),
             ("2026-12-01 23:30:00+0530", datetime(2026, 12, 1, 18, tzinfo=UTC)),
-            ("1999-12-31T23:00:00Z", datetime(1999, 12, 31, 23, tzinfo=UTC)),
+            ("2000-01-01T00:00:00Z", datetime(2000, 1, 1, tzinfo=UTC)),
         ],
     )
     def test_any_instant_with_a_zone_is_read_also_one_in_the_past(self, text, instant):
@@ -423,6 +425,8 @@ class TestTimes:
             "tomorrow",
             "",
             "0001-01-01T00:00:00+14:00",
+            "1999-12-31T23:00:00Z",
+            "9999-12-31T23:00:00Z",
             "2026-02-30T18:00:00Z",
             1_764_000_000,
             None,
