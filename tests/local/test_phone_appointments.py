@@ -30,12 +30,15 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
 )
 from sms_engagement_runtime.appointment_follow_up.domain.intake import BookingReason
 from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
+from sms_engagement_runtime.appointment_follow_up.domain.texts import AppointmentTexts
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_local.people import PEOPLE, SITUATIONS, put_person
 from sms_local.phone import appointment_account
 from sms_local.phone.appointments import ANSWERS, STATES, read_conversation, zone_of
 from sms_local.phone.words import REASONS
-from tests.support.phone_page import BUCKET, FOLLOW_UP, START, PageTest, at
+from tests.support.fakes import FakeCampaignCounts
+from tests.support.phone_page import BUCKET, FOLLOW_UP, LATER, START, PageTest, at
 from tests.support.review_tables import CUSTOMERS, aws_client, review_tables
 
 CONVERSATIONS = "conversations"
@@ -61,6 +64,11 @@ class Product:
         for event in events:  # type: ignore[union-attr]
             self.change(event.appointment_id, lambda row, event=event: self._record(row, event))
         return 202
+
+    def row(self, appointment_id: str) -> Conversation:
+        row = self._rows.get(appointment_id)
+        assert row is not None
+        return row
 
     def change(self, appointment_id: str, transition: Callable[[Conversation], Conversation]) -> None:
         row = self._rows.get(appointment_id) or rules.unknown(appointment_id, self.now)
@@ -104,10 +112,7 @@ def product(dynamodb: Any) -> Product:
 
 @pytest.fixture
 def page(dynamodb: Any, product: Product) -> PageTest:
-    opened = PageTest(dynamodb, webhook=product, conversations=CONVERSATIONS)
-    # Before the first look nobody knows the virtual time.
-    opened.state()
-    return opened
+    return PageTest(dynamodb, webhook=product, conversations=CONVERSATIONS)
 
 
 def book(page: PageTest, **further: Any) -> str:
@@ -250,6 +255,15 @@ def test_without_appointments_everything_is_refused_and_said_so(dynamodb: Any) -
         answer = page.post(f"/api/appointments{path}", body)
         assert answer.status_code == 404
         assert answer.json()["problem"] == "No appointment follow-up is deployed."
+
+
+def test_a_carrier_that_does_not_tell_the_time_is_said_so(page: PageTest) -> None:
+    page.carrier.is_down = True
+
+    answer = page.post("/api/appointments", WISH)
+
+    assert answer.status_code == 502
+    assert answer.json()["problem"] == "The carrier simulator does not answer (ConnectError)."
 
 
 # --- cancel, move, no-show
@@ -417,6 +431,16 @@ def test_an_answer_is_told_also_where_something_else_came_after_it(page: PageTes
 
     one = shown(page, booked)
     assert (one["words"], one["answer"]) == ("Cancelled", "Said yes")
+
+
+def test_the_answer_is_told_beside_what_is_past(page: PageTest, product: Product) -> None:
+    booked = book(page)
+    product.change(booked, reply(ReplyKind.CONFIRM, at(9)))
+
+    page.carrier.now = at(days=3)
+
+    one = shown(page, booked)
+    assert (one["words"], one["state"], one["answer"]) == ("Took place", "good", "Said yes")
 
 
 def test_what_is_past_took_place_unless_it_was_cancelled(page: PageTest, product: Product) -> None:
@@ -617,9 +641,7 @@ def test_a_follow_up_that_failed_says_so(page: PageTest) -> None:
 
 
 def test_what_another_program_booked_is_told_too(page: PageTest, product: Product, dynamodb: Any) -> None:
-    other = PageTest(dynamodb, webhook=product, conversations=CONVERSATIONS)
-    other.state()
-    book(other)
+    book(PageTest(dynamodb, webhook=product, conversations=CONVERSATIONS))
 
     assert sentences(page) == ["A webhook told of John Doe’s Coffee tasting, 23 20:00"]
 
@@ -641,6 +663,21 @@ def test_texts_of_variants_are_quoted_since_they_belong_to_no_run(page: PageTest
     [told] = [one for one in page.state()["account"]["steps"] if one["kind"] == "text"]
     assert told["words"] == ["Text “Hi John! Coffee tasting” to John Doe accepted, 1 part"]
     assert told["chapter"] == booked
+
+
+def test_a_request_for_a_review_is_told_by_the_name_of_the_invitee(page: PageTest, product: Product) -> None:
+    booked = book(page)
+    speaker = Speaker(texts=AppointmentTexts(), counts=FakeCampaignCounts())
+    row = product.row(booked)
+    assert row.booking is not None
+    waits = {
+        "event": {"detail": dict(speaker.review_request(row, row.booking))},
+        "outcome": {"until": at(days=1).isoformat()},
+    }
+    arn = page.stepfunctions.begin("e-1", waits, begins=at(9), machine=LATER)
+    page.stepfunctions.enter(arn, "Wait", "Wait for its hour", waits, enters=at(9))
+
+    assert "The text to John Doe (invitee) waits until 22 17:00" in sentences(page)
 
 
 def test_people_of_the_demo_have_a_phone_and_a_zone_or_neither() -> None:

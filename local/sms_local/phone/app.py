@@ -176,7 +176,7 @@ class Page:
             Route("/api/sending", self.sending, methods=["POST"]),
             Route("/api/customers", self.customers, methods=["POST"]),
             Route("/api/forget", self.forget, methods=["POST"]),
-            *AppointmentRequests(cloud.bookings, done=self.seen.hurry).routes,
+            *AppointmentRequests(cloud.bookings, look_at_clock=clock.look, done=self.seen.hurry).routes,
         ]
 
     def application(self, *, closing: Callable[[], Awaitable[None]]) -> Starlette:

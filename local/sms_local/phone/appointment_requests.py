@@ -1,6 +1,6 @@
 """What the page asks for about appointments."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -11,6 +11,7 @@ from starlette.routing import Route
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import Party
 from sms_local.booking_site import Appointment, BookingSiteError, WebhookError
 from sms_local.phone.appointments import Bookings, read_wish
+from sms_local.phone.carrier import CarrierError
 from sms_local.phone.requests import json_object, problem
 from sms_local.phone.state import CLOUD_ERRORS
 
@@ -22,6 +23,8 @@ class AppointmentRequests:
     ----------
     bookings
         None where no appointments are deployed: everything is refused then.
+    look_at_clock
+        Finds out the virtual time, which nobody knows before the first look.
     done
         Called after something was done.
 
@@ -31,8 +34,15 @@ class AppointmentRequests:
         For the application.
     """
 
-    def __init__(self, bookings: Bookings | None, *, done: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        bookings: Bookings | None,
+        *,
+        look_at_clock: Callable[[], Awaitable[None]],
+        done: Callable[[], None],
+    ) -> None:
         self._bookings = bookings
+        self._look_at_clock = look_at_clock
         self._done = done
         self.routes = [
             Route("/api/appointments", self.book, methods=["POST"]),
@@ -74,8 +84,9 @@ class AppointmentRequests:
         if self._bookings is None:
             return problem("No appointment follow-up is deployed.", 404)
         try:
+            await self._look_at_clock()
             appointment = await run_in_threadpool(act, self._bookings)
-        except WebhookError as error:
+        except (WebhookError, CarrierError) as error:
             return problem(str(error), 502)
         except BookingSiteError as error:
             return problem(str(error), 409)

@@ -66,9 +66,8 @@ class Conversation:
     id: str
     status: str
     created_at: datetime
-    provider: str | None = None
-    external_id: str | None = None
     phone: str | None = None
+    subscriber_id: str | None = None
     name: str | None = None
     event_name: str | None = None
     time_zone: str | None = None
@@ -111,9 +110,8 @@ def read_conversation(row: Mapping[str, Any]) -> Conversation | None:
         id=row["appointmentId"],
         status=row["status"],
         created_at=created_at,
-        provider=row.get("provider"),
-        external_id=row.get("externalId"),
         phone=row.get("phoneNumber"),
+        subscriber_id=row.get("subscriberId"),
         name=row.get("inviteeName"),
         event_name=row.get("eventName"),
         time_zone=row.get("timeZone"),
@@ -125,6 +123,24 @@ def read_conversation(row: Mapping[str, Any]) -> Conversation | None:
         replied_at=_from_milliseconds(row.get("repliedAt")),
         followed_up_at=_from_milliseconds(row.get("followedUpAt")),
     )
+
+
+def invitees(conversations: Iterable[Conversation]) -> list[Person]:
+    """Return those who booked something as the customers that ReviewCollector knows them as."""
+    found = {}
+    for one in conversations:
+        if one.subscriber_id is not None and one.name is not None:
+            # The id that `Speaker.review_request` gives them.
+            user_id = f"~invitee-{one.subscriber_id.removeprefix('v1:')}"
+            found[user_id] = Person(
+                user_id=user_id,
+                name=f"{one.name} (invitee)",
+                phone_number=one.phone,
+                phone=None,
+                note="Booked an appointment",
+                created_at=int(one.created_at.timestamp()),
+            )
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +271,9 @@ def _describe(
     is_ours = entry.booked is not None and not entry.booked.is_cancelled
     is_ahead = entry.starts_at is not None and entry.starts_at > now
     is_marked = entry.status == "NO_SHOW"
-    answer = told.answer if told and entry.status != "RESPONDED" else None
+    # In words already, unless it is past.
+    is_said = entry.status == "RESPONDED" and not _is_past(entry, now)
+    answer = told.answer if told and not is_said else None
     why = told.reason if told and entry.status in _WITH_REASON else None
     return {
         "id": entry.id,

@@ -30,6 +30,7 @@ from sms_local.phone.appointments import (
     Entry,
     describe,
     entries,
+    invitees,
     read_conversation,
 )
 from sms_local.phone.carrier import CarrierControl, CarrierError
@@ -233,10 +234,11 @@ class CloudState:
 
     def _describe_runs(self, runs: list[Execution], people: tuple[Person, ...]) -> dict[str, Any]:
         """Return the run that began last, and the one that reminds its people, which waits for days."""
+        everybody = (*people, *invitees(self._seen.conversations))
 
         def described(run: Execution) -> dict[str, Any]:
             files = self._seen.files.get(run.arn, RunFiles())
-            return describe_run(run, files, turns_of(run, files, people))
+            return describe_run(run, files, turns_of(run, files, everybody))
 
         latest = next((run for run in reversed(runs) if "follows" not in run.given), None)
         follow_ups = [run for run in runs if latest and run.given.get("follows") == latest.name]
@@ -248,7 +250,8 @@ class CloudState:
     def _account(
         self, people: tuple[Person, ...], runs: list[Execution], appointments: list[Entry]
     ) -> dict[str, Any]:
-        names = {person.user_id: person.name for person in people}
+        everybody = (*people, *invitees(self._seen.conversations))
+        names = {person.user_id: person.name for person in everybody}
         owners = {person.phone: person.name for person in people if person.phone is not None}
 
         def name_of(number: str) -> str:
@@ -277,7 +280,7 @@ class CloudState:
                 steps += steps_of_follow_up(execution, entry, answer_wait=self._seen.answer_wait)
             elif execution in runs:
                 files = self._seen.files.get(execution.arn, RunFiles())
-                turns = turns_of(execution, files, people)
+                turns = turns_of(execution, files, everybody)
                 held = self._waits_of(execution, files)
                 steps += account.steps_of_run(execution, turns, progress=files.progress, held=held)
             else:
