@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from time import time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -25,6 +26,15 @@ from tests.support.cloud_drive import client, functions_with
 CALCOM_SIGNATURE_HEADER = "X-Cal-Signature-256"
 HOST_TOPIC_OUTPUT = "HostTopicArn"
 _STACK = "local-Appointments"
+
+#: One zone for each hour of the day, all without a change of clocks.
+_ZONES = (
+    *("Pacific/Pago_Pago", "Pacific/Honolulu", "Pacific/Gambier", "Pacific/Pitcairn", "America/Phoenix"),
+    *("America/Costa_Rica", "America/Bogota", "America/La_Paz", "America/Montevideo", "America/Noronha"),
+    *("Atlantic/Cape_Verde", "Africa/Abidjan", "Africa/Lagos", "Africa/Johannesburg", "Africa/Nairobi"),
+    *("Asia/Dubai", "Asia/Tashkent", "Asia/Dhaka", "Asia/Bangkok", "Asia/Singapore", "Asia/Tokyo"),
+    *("Australia/Brisbane", "Pacific/Guadalcanal", "Pacific/Tarawa"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +197,7 @@ def new_appointment(
 
 def zone_at(instant: datetime, hour: int) -> str:
     """Return an IANA zone in which it is this hour at an instant."""
-    ahead = (hour - instant.astimezone(UTC).hour + 12) % 24 - 12
-    # The signs of these names are those of POSIX: west is positive.
-    return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT"
+    return next(zone for zone in _ZONES if instant.astimezone(ZoneInfo(zone)).hour == hour)
 
 
 def created_body(cloud: Cloud, appointment: Appointment) -> bytes:
