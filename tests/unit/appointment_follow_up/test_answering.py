@@ -795,3 +795,65 @@ def test_an_event_that_is_cut_off_anywhere_and_comes_again_ends_the_same(arrange
             assert {one["eventId"] for one in system.told(kind)} == {
                 one["eventId"] for one in whole.told(kind)
             }, instant
+
+
+# An answer that comes again when things have changed meanwhile
+
+
+def _say_again(system, answer):
+    """The bus delivers an answer a second time."""
+    told = [detail for kind, detail in system.router_bus.events if kind == "ReplyReceived"]
+    return system.answers().handle(read_event("ReplyReceived", told[answer]))
+
+
+def test_an_answer_that_comes_again_behind_the_choice_decides_about_no_other(two_bookings):
+    system = two_bookings
+    system.write("yes")
+    system.write("1")
+    before = {name: system.row(name) for name in "AB"}
+
+    _say_again(system, 0)
+
+    assert {name: system.row(name) for name in "AB"} == before
+    assert system.purposes.count(Purpose.WHICH) == 1
+    assert len(system.told(bus_events.CONFIRMED)) == 1
+
+
+def test_an_answer_that_comes_again_asks_nothing_that_it_answered(two_bookings):
+    system = two_bookings
+    system.write("1", to="message-1")
+    system.write("1")
+    assert {system.row(name).status for name in "AB"} == {Status.RESPONDED}
+
+    answered = _say_again(system, 1)
+
+    assert answered.appointment_ids == (id_of("B"),)
+    assert Purpose.WHICH not in system.purposes
+    assert system.host.notices == []
+
+
+def test_of_three_the_choice_of_one_makes_no_other_list_of_the_same_numbers(two_bookings):
+    system = two_bookings
+    system.clock.advance(minutes=2)
+    system.book("C", starts_at=STARTS_AT + timedelta(days=2))
+    system.write("yes")
+    system.write("1")
+    open_before = open_purposes(system)
+
+    _say_again(system, 0)
+
+    assert open_purposes(system) == open_before
+    assert [system.row(name).reply is None for name in "ABC"] == [False, True, True]
+
+
+def test_an_answer_that_went_to_the_host_goes_there_once(system):
+    system.book("A")
+    system.clock.advance(minutes=1)
+    system.book("B")
+    system.write("1")
+
+    _say_again(system, 0)
+
+    assert len(system.host.notices) == 1
+    assert system.told(bus_events.CONFIRMED) == []
+    assert {detail["answer"] for detail in system.told(bus_events.REPLIED)} == {"OTHER"}

@@ -29,7 +29,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
 from sms_engagement_runtime.appointment_follow_up.domain.texts import MAX_CHOICES
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.introduction import plain
-from sms_engagement_runtime.channel.domain.ledger import Intent
+from sms_engagement_runtime.channel.domain.ledger import Intent, intent_key, may_claim
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
 from sms_engagement_runtime.channel.domain.pacing import NoSlotError
 from sms_engagement_runtime.channel.domain.ports import Clock, ContactRepository, EventBus, PromptRepository
@@ -202,6 +202,8 @@ class AnswerService:
             # The newest text was about its end, and so are these words: they decide about no other one.
             return self._answered(event, kind, [named[0]])
         open_ones = [one for one in meant if not one.is_over]
+        if (before := self._done_before(event, kind, open_ones)) is not None:
+            return before
         if kind is ReplyKind.OTHER or len(open_ones) < 2:
             # A human reads free words, and knows which one they are about; nobody is asked again meanwhile.
             return self._answered(event, kind, open_ones or meant[:1])
@@ -210,6 +212,29 @@ class AnswerService:
         if len(candidates) == 1:
             return self._answered(event, kind, candidates)
         return self._ask_which(event, kind, candidates)
+
+    def _done_before(
+        self, event: ReplyReceived, kind: ReplyKind, conversations: Sequence[Conversation]
+    ) -> Answered | None:
+        """Repeat what was made of an answer when it came first; None where this is the first time.
+
+        What it can be about changes: the same words, read again, would decide about another appointment.
+        """
+        replies = [one.reply for one in conversations if one.reply is not None]
+        said = next((reply for reply in replies if reply.at == event.received_at), None)
+        if said is not None:
+            # What a human reads is about all of them; a first attempt may have got to some only.
+            is_read = said.kind is ReplyKind.OTHER
+            again = conversations if is_read else [one for one in conversations if one.reply == said]
+            return self._answered(event, said.kind, again)
+        if all(reply.at < event.received_at for reply in replies):
+            return None
+        key = intent_key(CONSTRUCT, event.subscriber_id, Purpose.WHICH, event.inbound_id)
+        if may_claim(self.send_service.ledger.get(key)):
+            return None
+        # They were asked which one was meant, and have written since.
+        ids = tuple(one.appointment_id for one in conversations)
+        return Answered(action="ASKED_WHICH", reason=kind.value, appointment_ids=ids)
 
     def _chosen(self, event: ReplyReceived) -> Answered:
         kind_name, *ids = event.occasion.split("|")
