@@ -4,18 +4,18 @@ import json
 import time
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Barrier
 from unittest.mock import patch
 
 import pytest
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import ConnectTimeoutError
 
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import Provider, appointment_id
 from sms_engagement_runtime.appointment_follow_up.domain.signatures import sign_calcom, sign_calendly
 from tests.support.appointment_tables import CONVERSATIONS, appointment_tables
+from tests.support.aws_faults import failing
 from tests.support.booking_payloads import EVENTS, sample, varied
 from tests.support.handlers import Context, fresh_handler
 from tests.support.http_events import api_event
@@ -138,24 +138,6 @@ def hooks(aws, environment, capsys):
         yield Hooks(module, aws, capsys)
 
 
-@contextmanager
-def failing(operation, error="ThrottlingException", times=1000):
-    """Have an operation of AWS fail so many times, without being done."""
-    real = BaseClient._make_api_call
-    left = [times]
-
-    def call(self, name, arguments):
-        if name == operation and left[0] > 0:
-            left[0] -= 1
-            if isinstance(error, Exception):
-                raise error
-            raise ClientError({"Error": {"Code": error, "Message": "+14045551234 John Doe"}}, name)
-        return real(self, name, arguments)
-
-    with patch.object(BaseClient, "_make_api_call", call):
-        yield
-
-
 class TestABooking:
     def test_becomes_a_row_and_an_execution_of_its_name(self, hooks):
         assert hooks.post(sample(CREATED)) == ACCEPTED
@@ -233,6 +215,14 @@ class TestABooking:
 
         assert hooks.executions == {ID: "RUNNING"}
         assert hooks.row["version"] == "1"
+
+    def test_is_completed_by_a_delivery_that_is_older_than_signatures_may_be(self, hooks):
+        with failing("StartExecution", times=1):
+            assert hooks.post(sample(CREATED)) == AGAIN
+
+        assert hooks.post(sample(CREATED), age=3600) == ACCEPTED
+
+        assert hooks.executions == {ID: "RUNNING"}
 
     def test_that_is_cancelled_stops_and_is_told_of(self, hooks):
         hooks.post(sample(CREATED))
@@ -682,7 +672,15 @@ class TestWhatIsTold:
 
         written = capsys.readouterr()
         assert written.out.count("\n") == 7
-        for secret in ("4045551234", "404-555-1234", "John", "Doe", "test@example.com", "15 Minute"):
+        for secret in (
+            "4045551234",
+            "2025550123",
+            "404-555-1234",
+            "John",
+            "Doe",
+            "test@example.com",
+            "15 Minute",
+        ):
             assert secret not in written.out + written.err
         for key in KEYS.values():
             assert key not in written.out

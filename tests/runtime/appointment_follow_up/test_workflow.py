@@ -159,6 +159,14 @@ class TestFaults:
             StepFunctionsWorkflow(FakeStates(refusal("ExecutionDoesNotExist")), state_machine_arn=ARN)
         )
 
+    def test_an_execution_that_is_over_is_none_however_that_is_said(self):
+        workflow = StepFunctionsWorkflow(FakeStates(refusal("ValidationException")), state_machine_arn=ARN)
+
+        workflow.stop(ID)
+
+        with pytest.raises(ServiceRefusedError):
+            workflow.start(ID)
+
     @pytest.mark.parametrize("call", CALLS)
     @pytest.mark.parametrize(
         ("error", "kind"),

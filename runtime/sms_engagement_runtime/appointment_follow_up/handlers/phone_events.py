@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -43,6 +43,17 @@ class PhoneEventSettings(SpeakingSettings):
     later_arn: str
     aws_lambda_function_name: str = ""
 
+
+_KEPT: Final = (
+    "inboundMessageId",
+    "subscriberId",
+    "construct",
+    "purpose",
+    "occasion",
+    "alternatives",
+    "receivedAt",
+)
+"""What an answer is called again with: ids, and no number, not even ours."""
 
 _settings = settings.load(PhoneEventSettings)
 _dynamodb = clients.dynamodb_client()
@@ -106,7 +117,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if result.until is None:
         return {"state": "DONE", "until": None}
     if "waited" not in event:
-        detail = {**event["detail"], "body": result.said}
+        detail = {name: event["detail"][name] for name in _KEPT if name in event["detail"]}
+        detail["body"] = result.said
         kept = {"id": event_id, "detail-type": event_type, "detail": detail, "waited": True}
         _later.postpone(event_id, kept, result.until)
     return {"state": OutcomeState.DEFERRED.value, "until": timestamp(result.until)}
