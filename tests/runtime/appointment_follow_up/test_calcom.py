@@ -174,7 +174,7 @@ class TestMoving:
             ("guest@example.com", True),
             ("Guest@Example.com", True),
             ("organizer@example.com", False),
-            (..., False),
+            (None, False),
         ],
     )
     def test_who_moved_it_is_known_by_their_address_alone(self, address, is_theirs):

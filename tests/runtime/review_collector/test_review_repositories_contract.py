@@ -457,6 +457,8 @@ class TestCustomerRow:
             "locale": {"S": "fr-CA"},
             "timeZone": {"S": "America/Toronto"},
             "createdAt": {"N": "1795280400"},
+            # 90 days later.
+            "expiresAt": {"N": str(1795280400 + 90 * 86400)},
             "source": {"S": "appointment"},
         }
 

@@ -221,6 +221,7 @@ class TestInvitees:
         assert (message["parts"], message["message_type"]) == (1, "PROMOTIONAL")
         row = customer_of(dynamodb, "invitee-1")
         created_at = int(row.pop("createdAt")["N"])
+        assert int(row.pop("expiresAt")["N"]) - created_at == timedelta(days=90).total_seconds()
         assert timedelta() <= datetime.fromtimestamp(created_at, UTC) - NOON < timedelta(minutes=1)
         assert row == {
             "userId": {"S": "invitee-1"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -112,9 +113,7 @@ class Speaker:
             "timeZone": booking.time_zone,
         }
         return {
-            # One customer a phone number, however many appointments they make. Behind all usual ids in the
-            # order of ids, by which broadcasts choose among customers of one phone: a shop's own comes first.
-            "userId": f"~invitee-{recipient.subscriber_id.removeprefix('v1:')}",
+            "userId": _user_id(booking, recipient),
             "occasion": f"appointment-{conversation.appointment_id}",
             "occurredAt": booking.ends_at.isoformat(),
             "customer": {name: value for name, value in customer.items() if value is not None},
@@ -161,3 +160,14 @@ class Speaker:
             return 0, ids[0]
         chosen = variants.choose(assigned, [self.counts.get(one) for one in ids], self.rules)
         return chosen, ids[chosen]
+
+
+def _user_id(booking: Booking, recipient: Recipient) -> str:
+    """Give the id of an invitee as a customer: one for each name on a phone, however often they come.
+
+    It stands behind all usual ids in the order of ids, by which broadcasts choose among the customers of one
+    phone: those of a shop come first.
+    """
+    name = " ".join((booking.invitee_name or "").casefold().split())
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"~invitee-{recipient.subscriber_id.removeprefix('v1:')}-{digest}"

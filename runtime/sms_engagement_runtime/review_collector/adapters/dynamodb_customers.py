@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +42,10 @@ _READERS: Final = 8
 # Keys come back unread where the table is throttled, so asking at once again makes it worse (DynamoDB API
 # reference, BatchGetItem). None after the last attempt.
 _BATCH_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, None)
+
+
+KEPT_FOR: Final = timedelta(days=90)
+"""How long a customer is kept whom an event brought; longer than a request and its reminder take."""
 
 
 class DynamoCustomers:
@@ -125,8 +129,9 @@ class DynamoCustomers:
     def add(self, customer: Customer, *, created_at: datetime, source: str) -> Customer | None:
         """Write a row unless there is one of that id: then return that one.
 
-        The row has ``userId``, ``status``, ``createdAt`` (epoch seconds), ``source`` and, where they are
-        known, ``phoneNumber``, ``name``, ``locale`` and ``timeZone``.
+        The row has ``userId``, ``status``, ``createdAt`` (epoch seconds), ``source``, ``expiresAt`` and,
+        where they are known, ``phoneNumber``, ``name``, ``locale`` and ``timeZone``. It is kept for
+        `KEPT_FOR`: it was added for one request, and whoever comes back is added again.
 
         Raises
         ------
@@ -142,6 +147,7 @@ class DynamoCustomers:
             "timeZone": customer.time_zone,
             "createdAt": to_seconds(created_at),
             "source": source,
+            "expiresAt": to_seconds(created_at + KEPT_FOR),
         }
         with service_call("dynamodb:PutItem"):
             try:
