@@ -99,6 +99,8 @@ def booking(name: str = "A", *, phone: str | None = PHONE, replaces: str | None 
         "time_zone": "America/New_York",
         "reschedule_url": _RESCHEDULE_URL,
         "replaces": None if replaces is None else _INVITEES + replaces,
+        # Who moved it is in the other half of the pair.
+        "by_invitee": replaces is None,
     }
     return Booking(
         provider=Provider.CALENDLY, external_id=_INVITEES + name, starts_at=starts_at, **{**facts, **changes}

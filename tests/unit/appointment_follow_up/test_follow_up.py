@@ -154,6 +154,23 @@ def test_a_confirmation_that_is_late_waits_for_the_morning(system):
     assert [kind for kind, _ in system.bus.events].count(bus_events.BOOKED) == 1
 
 
+def test_what_somebody_else_did_at_night_wakes_nobody(system):
+    """A host agrees to a request, or moves an appointment, whenever it suits them."""
+    system.clock.instant = local(2026, 11, 21, 23, 55)
+
+    system.book("A", by_invitee=False)
+    assert system.texts == []
+
+    system.skip(hours=8, minutes=6)
+    assert system.purposes == [Purpose.CONFIRMATION]
+
+
+def test_what_somebody_else_did_by_day_is_told_at_once(system):
+    system.book("A", by_invitee=False)
+
+    assert system.purposes == [Purpose.CONFIRMATION]
+
+
 def test_a_providers_clock_that_is_ahead_makes_no_evening_of_the_night(system):
     system.clock.instant = local(2026, 11, 21, 22, 0)
     system.pause.paused = True
