@@ -15,7 +15,7 @@ STANDARD_TEXTS: Final[Mapping[Purpose, Mapping[str, str]]] = {
         "fr": "Bonjour {{name}}, votre {{event}} : {{time}}. "
         "Répondez 1 pour confirmer, R pour une autre date.",
         "de": "Hallo {{name}}, gebucht: {{event}}, {{time}}. "
-        "Antworten Sie 1 zum Bestätigen, R für eine andere Zeit.",
+        "Antworten Sie mit 1 zum Bestätigen, R für eine andere Zeit.",
         "pt": "Oi, {{name}}! Agendado: {{event}}, {{time}}. Responda 1 para confirmar ou R para remarcar.",
     },
     Purpose.MOVED: {
@@ -25,7 +25,7 @@ STANDARD_TEXTS: Final[Mapping[Purpose, Mapping[str, str]]] = {
         "fr": "Bonjour {{name}}, votre {{event}} passe au {{time}}. "
         "Répondez 1 pour confirmer, R pour une autre date.",
         "de": "Hallo {{name}}, neue Zeit: {{event}}, {{time}}. "
-        "Antworten Sie 1 zum Bestätigen, R für eine andere.",
+        "Antworten Sie mit 1 zum Bestätigen, R für eine andere.",
         "pt": "Oi, {{name}}! Nova data: {{event}}, {{time}}. Responda 1 para confirmar ou R para remarcar.",
     },
     Purpose.FOLLOW_UP: {
@@ -36,7 +36,7 @@ STANDARD_TEXTS: Final[Mapping[Purpose, Mapping[str, str]]] = {
         "fr": "{{name}}, votre {{event}} ({{time}}) vous convient ? "
         "Répondez 1 pour confirmer, R pour une autre date.",
         "de": "{{name}}, bleibt es dabei: {{event}}, {{time}}? "
-        "Antworten Sie 1 zum Bestätigen, R für eine andere Zeit.",
+        "Antworten Sie mit 1 zum Bestätigen, R für neue Zeit.",
         "pt": "{{name}}, tudo certo para {{event}}, {{time}}? Responda 1 para confirmar ou R para remarcar.",
     },
     Purpose.REMINDER: {
@@ -46,7 +46,7 @@ STANDARD_TEXTS: Final[Mapping[Purpose, Mapping[str, str]]] = {
         "fr": "Rappel, {{name}} : votre {{event}}, {{time}}. "
         "Répondez 1 pour confirmer, R pour une autre date.",
         "de": "Zur Erinnerung, {{name}}: {{event}}, {{time}}. "
-        "Antworten Sie 1 zum Bestätigen, R für eine andere Zeit.",
+        "Antworten Sie mit 1 zum Bestätigen, R für neue Zeit.",
         "pt": "Lembrete, {{name}}: {{event}}, {{time}}. Responda 1 para confirmar ou R para remarcar.",
     },
     Purpose.REMINDER_CONFIRMED: {
@@ -55,12 +55,12 @@ STANDARD_TEXTS: Final[Mapping[Purpose, Mapping[str, str]]] = {
         "Responde R para otra hora.",
         "fr": "Rappel, {{name}} : votre {{event}}, {{time}}. A très vite. Répondez R pour une autre date.",
         "de": "Zur Erinnerung, {{name}}: {{event}}, {{time}}. Bis dann! "
-        "Antworten Sie R für eine andere Zeit.",
+        "Antworten Sie mit R für eine andere Zeit.",
         "pt": "Lembrete, {{name}}: {{event}}, {{time}}. Combinado! Responda R para remarcar.",
     },
     Purpose.CANCELLED: {
         "en": "Hi {{name}}, your {{event}} on {{time}} will not take place. Questions? Reply to this text.",
-        "es": "Hola, {{name}}: tu {{event}} del {{time}} no se celebra. ¿Preguntas? Responde a este SMS.",
+        "es": "Hola, {{name}}: tu {{event}} del {{time}} se ha cancelado. ¿Preguntas? Responde a este SMS.",
         "fr": "Bonjour {{name}}, votre {{event}} du {{time}} n'aura pas lieu. "
         "Une question ? Répondez à ce SMS.",
         "de": "Hallo {{name}}, findet nicht statt: {{event}}, {{time}}. Fragen? Antworten Sie auf diese SMS.",
@@ -68,11 +68,11 @@ STANDARD_TEXTS: Final[Mapping[Purpose, Mapping[str, str]]] = {
     },
     Purpose.NO_SHOW: {
         "en": "Hi {{name}}, we missed you at your {{event}}, {{time}}. Reply to this text for another time.",
-        "es": "Hola, {{name}}: te echamos de menos en tu {{event}}, {{time}}. "
+        "es": "Hola, {{name}}: no pudimos verte en tu {{event}}, {{time}}. "
         "Para otra hora, responde a este SMS.",
-        "fr": "Bonjour {{name}}, vous nous avez manqué : {{event}}, {{time}}. "
+        "fr": "Bonjour {{name}}, nous ne vous avons pas vu : {{event}}, {{time}}. "
         "Une autre date ? Répondez à ce SMS.",
-        "de": "Hallo {{name}}, Sie haben uns gefehlt: {{event}}, {{time}}. "
+        "de": "Hallo {{name}}, Sie waren nicht dabei: {{event}}, {{time}}. "
         "Für eine andere Zeit antworten Sie uns.",
         "pt": "Oi, {{name}}! Sentimos sua falta: {{event}}, {{time}}. Para remarcar, responda a este SMS.",
     },
@@ -110,7 +110,7 @@ STANDARD_TEXTS: Final[Mapping[Purpose, Mapping[str, str]]] = {
         "fr": "Vous ne recevrez plus de SMS. Votre rendez-vous est maintenu. "
         "Répondez START pour en recevoir à nouveau.",
         "de": "Sie sind abgemeldet. Ihr Termin bleibt bestehen. "
-        "Antworten Sie START, um sich wieder anzumelden.",
+        "Antworten Sie mit START, um sich wieder anzumelden.",
         "pt": "Os SMS foram desativados. Seu compromisso continua de pé. "
         "Responda START para receber de novo.",
     },
