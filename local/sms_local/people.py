@@ -123,6 +123,9 @@ PEOPLE = (
     ),
 )
 
+#: How the ids of those begin who are customers since they booked an appointment (`Speaker.review_request`).
+INVITEE = "~invitee-"
+
 #: Customers whom the page adds on request. They are not among those of the beginning, since a run that
 #: somebody waits for in the night ends only when the clock has moved.
 SITUATIONS = (
@@ -186,3 +189,33 @@ def people_in_table(
     )
     found = {row["userId"]["S"] for row in answer["Responses"].get(customers_table, [])}
     return tuple(person for person in candidates if person.user_id in found)
+
+
+def invitees_in_table(
+    dynamodb: "DynamoDBClient", customers_table: str, user_ids: Iterable[str]
+) -> tuple[Person, ...]:
+    """Return, of up to 100 ids, those who are customers since they booked an appointment."""
+    wanted = sorted(set(user_ids))[:100]
+    if not wanted:
+        return ()
+    answer = dynamodb.batch_get_item(
+        RequestItems={
+            customers_table: {
+                "Keys": [{"userId": {"S": user_id}} for user_id in wanted],
+                "ProjectionExpression": "userId, #name",
+                "ExpressionAttributeNames": {"#name": "name"},
+            }
+        }
+    )
+    return tuple(
+        Person(
+            user_id=row["userId"]["S"],
+            name=f"{row['name']['S']} (invitee)",
+            phone_number=None,
+            phone=None,
+            note="Booked an appointment",
+            created_at=0,
+        )
+        for row in answer["Responses"].get(customers_table, [])
+        if "name" in row
+    )

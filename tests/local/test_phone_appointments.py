@@ -666,14 +666,14 @@ def test_texts_of_variants_are_quoted_since_they_belong_to_no_run(page: PageTest
 
 
 def test_a_request_for_a_review_is_told_by_the_name_of_the_invitee(page: PageTest, product: Product) -> None:
-    booked = book(page)
-    speaker = Speaker(texts=AppointmentTexts(), counts=FakeCampaignCounts())
-    row = product.row(booked)
+    row = product.row(book(page))
     assert row.booking is not None
-    waits = {
-        "event": {"detail": dict(speaker.review_request(row, row.booking))},
-        "outcome": {"until": at(days=1).isoformat()},
-    }
+    speaker = Speaker(texts=AppointmentTexts(), counts=FakeCampaignCounts())
+    request = dict(speaker.review_request(row, row.booking))
+    # As ReviewCollector keeps them.
+    customer = {"userId": {"S": str(request["userId"])}, "name": {"S": "John Doe"}}
+    page.dynamodb.put_item(TableName=CUSTOMERS, Item=customer)
+    waits = {"event": {"detail": request}, "outcome": {"until": at(days=1).isoformat()}}
     arn = page.stepfunctions.begin("e-1", waits, begins=at(9), machine=LATER)
     page.stepfunctions.enter(arn, "Wait", "Wait for its hour", waits, enters=at(9))
 

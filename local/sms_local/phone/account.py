@@ -281,15 +281,8 @@ def steps_of_execution(execution: Execution, names: Mapping[str, str]) -> list[S
     names
         Customer id → name, for a text that waits by itself.
     """
-    event = execution.given.get("event")
-    detail = event.get("detail") if isinstance(event, dict) else None
-    user_id = detail.get("userId") if isinstance(detail, dict) else None
-    # Who is in no table comes along in the event.
-    customer = detail.get("customer") if isinstance(detail, dict) else None
-    given = customer.get("name") if isinstance(customer, dict) else None
-    whose = (
-        f"The text to {isolated(names.get(user_id, given or user_id))}" if isinstance(user_id, str) else None
-    )
+    user_id = user_of(execution)
+    whose = None if user_id is None else f"The text to {isolated(names.get(user_id, user_id))}"
     name = whose or plain_name(execution.machine_name).capitalize()
 
     def step(id: object, at: datetime, kind: str, *words: str | datetime) -> Step:
@@ -308,6 +301,14 @@ def steps_of_execution(execution: Execution, names: Mapping[str, str]) -> list[S
         ended = f"{name} ended as {execution.status}: {execution.problem or 'no cause was given'}"
         steps.append(step("ended", execution.stopped_at, "problem", _cut(ended, most=160)))
     return steps
+
+
+def user_of(execution: Execution) -> str | None:
+    """Return the id of the customer whose single text an execution waits with; None for any other one."""
+    event = execution.given.get("event")
+    detail = event.get("detail") if isinstance(event, dict) else None
+    user_id = detail.get("userId") if isinstance(detail, dict) else None
+    return user_id if isinstance(user_id, str) else None
 
 
 def _audience(progress: Mapping[str, Any]) -> str:

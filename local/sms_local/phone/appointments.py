@@ -67,7 +67,6 @@ class Conversation:
     status: str
     created_at: datetime
     phone: str | None = None
-    subscriber_id: str | None = None
     name: str | None = None
     event_name: str | None = None
     time_zone: str | None = None
@@ -111,7 +110,6 @@ def read_conversation(row: Mapping[str, Any]) -> Conversation | None:
         status=row["status"],
         created_at=created_at,
         phone=row.get("phoneNumber"),
-        subscriber_id=row.get("subscriberId"),
         name=row.get("inviteeName"),
         event_name=row.get("eventName"),
         time_zone=row.get("timeZone"),
@@ -123,24 +121,6 @@ def read_conversation(row: Mapping[str, Any]) -> Conversation | None:
         replied_at=_from_milliseconds(row.get("repliedAt")),
         followed_up_at=_from_milliseconds(row.get("followedUpAt")),
     )
-
-
-def invitees(conversations: Iterable[Conversation]) -> list[Person]:
-    """Return those who booked something as the customers that ReviewCollector knows them as."""
-    found = {}
-    for one in conversations:
-        if one.subscriber_id is not None and one.name is not None:
-            # The id that `Speaker.review_request` gives them.
-            user_id = f"~invitee-{one.subscriber_id.removeprefix('v1:')}"
-            found[user_id] = Person(
-                user_id=user_id,
-                name=f"{one.name} (invitee)",
-                phone_number=one.phone,
-                phone=None,
-                note="Booked an appointment",
-                created_at=int(one.created_at.timestamp()),
-            )
-    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

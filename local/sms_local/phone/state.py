@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,14 @@ from starlette.concurrency import run_in_threadpool
 
 from sms_engagement_runtime.channel.adapters.pause import DynamoPauseSwitch, PauseState
 from sms_engagement_runtime.channel.domain.errors import EngagementError
-from sms_local.people import PEOPLE, SITUATIONS, Person, people_in_table
+from sms_local.people import (
+    INVITEE,
+    PEOPLE,
+    SITUATIONS,
+    Person,
+    invitees_in_table,
+    people_in_table,
+)
 from sms_local.phone import account
 from sms_local.phone.appointment_account import (
     FollowUpMachine,
@@ -30,7 +37,6 @@ from sms_local.phone.appointments import (
     Entry,
     describe,
     entries,
-    invitees,
     read_conversation,
 )
 from sms_local.phone.carrier import CarrierControl, CarrierError
@@ -77,6 +83,7 @@ class Seen:
     files: Mapping[str, RunFiles] = field(default_factory=dict)
     switch: PauseState = field(default_factory=lambda: PauseState(is_paused=False))
     added: tuple[Person, ...] = ()
+    invitees: tuple[Person, ...] = ()
     conversations: tuple[Conversation, ...] = ()
     answer_wait: timedelta | None = None
 
@@ -169,8 +176,11 @@ class CloudState:
                 was_over = any(one.arn == run.arn and not one.is_running for one in self._seen.executions)
                 files[run.arn] = known if known is not None and was_over else cloud.files.read(run.name)
         added: tuple[Person, ...] = ()
+        invitees: tuple[Person, ...] = ()
         if cloud.dynamodb is not None and cloud.customers_table is not None:
             added = people_in_table(cloud.dynamodb, cloud.customers_table, SITUATIONS)
+            mentioned = {one for one in _mentioned(executions, files) if one.startswith(INVITEE)}
+            invitees = invitees_in_table(cloud.dynamodb, cloud.customers_table, mentioned)
         rows = cloud.conversations.rows() if cloud.conversations is not None else []
         if cloud.bookings is not None:
             cloud.bookings.restore(rows)
@@ -179,6 +189,7 @@ class CloudState:
             files=files,
             switch=cloud.switch.state() if cloud.switch is not None else PauseState(is_paused=False),
             added=added,
+            invitees=invitees,
             conversations=tuple(filter(None, map(read_conversation, rows))),
             answer_wait=cloud.follow_up.answer_wait() if cloud.follow_up is not None else None,
         )
@@ -234,7 +245,7 @@ class CloudState:
 
     def _describe_runs(self, runs: list[Execution], people: tuple[Person, ...]) -> dict[str, Any]:
         """Return the run that began last, and the one that reminds its people, which waits for days."""
-        everybody = (*people, *invitees(self._seen.conversations))
+        everybody = (*people, *self._seen.invitees)
 
         def described(run: Execution) -> dict[str, Any]:
             files = self._seen.files.get(run.arn, RunFiles())
@@ -250,7 +261,7 @@ class CloudState:
     def _account(
         self, people: tuple[Person, ...], runs: list[Execution], appointments: list[Entry]
     ) -> dict[str, Any]:
-        everybody = (*people, *invitees(self._seen.conversations))
+        everybody = (*people, *self._seen.invitees)
         names = {person.user_id: person.name for person in everybody}
         owners = {person.phone: person.name for person in people if person.phone is not None}
 
@@ -296,3 +307,14 @@ class CloudState:
         if reason is not None and waits_until(run) is not None:
             held[run.events[-1].id] = reason
         return held
+
+
+def _mentioned(executions: Iterable[Execution], files: Mapping[str, RunFiles]) -> Iterator[str]:
+    """Yield the ids of customers that executions and the files of runs speak of."""
+    for run in files.values():
+        yield from run.people
+        yield from (line["userId"] for line in (*run.results, *run.rest))
+    for execution in executions:
+        user_id = account.user_of(execution)
+        if user_id is not None:
+            yield user_id
