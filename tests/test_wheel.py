@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -48,7 +49,56 @@ def test_every_source_and_every_state_machine_ships(wheel: zipfile.ZipFile) -> N
     }
 
     assert sources <= set(wheel.namelist())
-    assert "sms_engagement/channel/broadcast.asl.json" in sources
+    assert {
+        "sms_engagement/appointment_follow_up/follow_up.asl.json",
+        "sms_engagement/channel/broadcast.asl.json",
+        "sms_engagement/channel/later.asl.json",
+        "sms_engagement_runtime/appointment_follow_up/handlers/webhook.py",
+    } <= sources
+
+
+_ANOTHER_PROJECT = """
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+import sms_engagement
+from sms_engagement import AppointmentFollowUp, ReviewCollector, SmsChannel
+
+app = cdk.App(analytics_reporting=False)
+stack = cdk.Stack(app, "Theirs", env=cdk.Environment(account="111122223333", region="us-east-1"))
+number = "arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-0123456789abcdef"
+channel = SmsChannel(stack, "Channel", origination_identity=number)
+ReviewCollector(stack, "Reviews", channel=channel)
+texts = {"confirmation": {"en": "See you {{time}}? 1 to confirm"}}
+AppointmentFollowUp(stack, "Appointments", channel=channel, texts=texts)
+template = app.synth().get_stack_by_name("Theirs").template
+print(json.dumps({
+    "from": str(Path(sms_engagement.__file__).parents[1]),
+    "machines": sum(
+        one["Type"] == "AWS::StepFunctions::StateMachine" for one in template["Resources"].values()
+    ),
+}))
+"""
+
+
+def test_another_project_can_use_it(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path / "site")
+
+    finished = subprocess.run(
+        [sys.executable, "-c", _ANOTHER_PROJECT],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "CDK_OUTDIR": str(tmp_path / "out")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert finished.returncode == 0, finished.stderr
+    report = json.loads(finished.stdout.splitlines()[-1])
+    assert report["from"] == str(tmp_path / "site")
+    # A broadcast and what waits, of reviews; an appointment and what waits, of appointments.
+    assert report["machines"] == 4
 
 
 def test_nothing_else_ships(wheel: zipfile.ZipFile) -> None:
