@@ -202,6 +202,20 @@ def test_an_answer_about_what_is_over_is_for_the_host(booked_system, end):
     assert [subject for subject, _ in system.host.notices] == ["Answer about an appointment that is over"]
 
 
+def test_who_did_not_come_and_writes_is_heard_for_some_days(booked_system):
+    system = booked_system
+    system.run_until(STARTS_AT + timedelta(minutes=40))
+    system.mark_no_show("A")
+    system.run_due()
+
+    system.write("Sorry, I was ill")
+    system.skip(days=1)
+    system.write("Could I still come in?")
+
+    assert len(system.host.notices) == 2
+    assert system.attention.notices == []
+
+
 def test_who_wants_another_time_for_what_is_over_gets_no_link_by_us(booked_system):
     system = booked_system
     system.cancel("A")
@@ -376,7 +390,7 @@ def test_free_words_are_about_all_that_is_open_and_ask_nothing(two_bookings):
 
 def test_three_are_asked_about_at_the_most_and_in_their_order_of_time(system):
     for days in (3, 1, 2, 4):
-        system.book(f"in-{days}", starts_at=STARTS_AT + timedelta(days=days))
+        system.book(f"{9 - days}", starts_at=STARTS_AT + timedelta(days=days))
         system.clock.advance(minutes=1)
 
     system.write("1")
@@ -385,7 +399,7 @@ def test_three_are_asked_about_at_the_most_and_in_their_order_of_time(system):
     choices = re.findall(r"\d: (\w+), Nov (\d+)", system.sender.bodies[-1])
     assert choices == [("Wed", "25"), ("Thu", "26"), ("Sat", "28")]
     system.write("3")
-    assert system.row("in-4").status is Status.RESPONDED
+    assert system.row("5").status is Status.RESPONDED
 
 
 def test_which_is_asked_when_sending_goes_on(two_bookings):
@@ -482,6 +496,19 @@ def test_an_answer_that_was_written_before_the_move_was_told_is_about_the_old_ti
     assert answered.appointment_ids == (id_of("A"),)
     assert system.row("B").status is Status.CONFIRMED_SENT
     assert len(system.host.notices) == 1
+
+
+def test_who_has_answered_before_they_were_told_is_told_all_the_same(booked_system):
+    system = booked_system
+    system.take(moved_away("A", "B", half="created"), booked("B", replaces="A"), booked("D"))
+    for name in "BD":
+        system.reply(name, "1", inbound_id=f"inbound-{name}")
+
+    system.run_all()
+
+    assert {system.row(name).status for name in "BD"} == {Status.RESPONDED}
+    assert {(Purpose.MOVED, id_of("B")), (Purpose.CONFIRMATION, id_of("D"))} < set(system.texts)
+    assert Purpose.FOLLOW_UP not in system.purposes
 
 
 def test_a_ring_of_moves_ends(booked_system):

@@ -694,6 +694,22 @@ def test_steps_of_an_appointment_that_was_put_off_under_its_id_wait_for_the_new_
     assert system.told(bus_events.FINISHED)
 
 
+def test_an_appointment_that_was_put_off_while_its_end_is_waited_for_ends_later(system):
+    system.book("A")
+    system.run_until(STARTS_AT - timedelta(hours=1))
+    (waiting,) = system.running()
+    assert waiting.step == "finish"
+    later = STARTS_AT + timedelta(hours=6)
+    system.take(replace(booked("A", starts_at=later), key="rescheduled", at=system.clock.now()))
+
+    system.run_until(later)
+    assert not system.told(bus_events.FINISHED)
+
+    system.run_all()
+    (finished,) = system.told(bus_events.FINISHED)
+    assert finished["startsAt"] == later.isoformat()
+
+
 # Variants and holdouts
 
 

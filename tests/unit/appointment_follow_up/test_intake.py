@@ -229,6 +229,7 @@ def test_a_cancelled_appointment_that_was_moved_after_all_is_told_as_moved(syste
 
         assert system.row().status is Status.RESCHEDULED
         assert system.texts == [(Purpose.CONFIRMATION, id_of("A"))]
+        assert system.told("AppointmentCancelled") == []
 
 
 def test_who_was_seen_is_known_by_the_key_of_the_event(system):
