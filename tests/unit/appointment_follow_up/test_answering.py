@@ -90,6 +90,15 @@ def test_where_there_is_no_link_the_host_gets_in_touch(system):
     assert "there is no link" in system.host.notices[0][1]
 
 
+def test_a_link_that_fits_into_no_text_is_none(system):
+    system.book("A", reschedule_url="https://calendly.com/reschedulings/" + "x" * 200)
+
+    system.write("R")
+
+    assert system.purposes[-1] == Purpose.CALL_BACK
+    assert "no link that fits" in system.host.notices[0][1]
+
+
 @pytest.mark.parametrize("words", ["Can I bring my dog?", "Is there parking", "no", "1 but late"])
 def test_everything_else_is_for_the_host_who_learns_whom_and_what_about(booked_system, words):
     system = booked_system

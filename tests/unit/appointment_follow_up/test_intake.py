@@ -1,5 +1,6 @@
 """Webhooks become rows and executions: whatever comes, however often, in what order, wherever cut off."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -135,6 +136,19 @@ def test_each_webhook_ten_times_is_as_once(system):
             f"{id_of('A')}-no-show-{round(events[1].at.timestamp())}",
         ]
     )
+
+
+def test_ten_deliveries_at_once_are_as_one(system):
+    """In threads, as Lambda would run them; whatever they do to each other, nothing differs at the end."""
+    system.book("A")
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda _: system.take(cancelled("A")), range(10)))
+    system.run_all()
+
+    assert system.purposes == [Purpose.CONFIRMATION, Purpose.CANCELLED]
+    assert len(system.workflow.executions) == 2
+    assert [what.status for kind, what in system.journal if kind == "saved"][-1] is Status.CANCELED
+    assert sum(kind == "saved" and what.status is Status.CANCELED for kind, what in system.journal) == 1
 
 
 def test_nine_others_that_write_meanwhile_lose_nothing(system):
