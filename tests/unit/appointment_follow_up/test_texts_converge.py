@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,10 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sms_engagement_runtime.appointment_follow_up.domain.answering import OptedOut
-from sms_engagement_runtime.appointment_follow_up.domain.bookings import Party
+from sms_engagement_runtime.appointment_follow_up.domain.answering import OptedOut, read_event
+from sms_engagement_runtime.appointment_follow_up.domain.bookings import Party, appointment_id
 from sms_engagement_runtime.appointment_follow_up.domain.conversation import Status
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import Purpose
+from sms_engagement_runtime.channel.domain.errors import (
+    OutcomeUnknownError,
+    SendingDisabledError,
+    SendRefusedError,
+)
+from sms_engagement_runtime.channel.domain.inbound import ReplyDeferredError
 from sms_engagement_runtime.channel.domain.ledger import Intent
 from tests.support.appointment_fakes import (
     STARTS_AT,
@@ -24,7 +31,7 @@ from tests.support.appointment_fakes import (
     no_show,
     subscriber,
 )
-from tests.support.fakes import START
+from tests.support.fakes import START, Crash, CrashPlan
 
 BEFORE_IT = {Purpose.CONFIRMATION, Purpose.MOVED, Purpose.FOLLOW_UP, "reminder-1440"}
 """Texts about an appointment that is to take place."""
@@ -186,18 +193,22 @@ def _stories(draw):
     return acts
 
 
+def _do(system, act, happened):
+    if act == "step":
+        if due := system.due():
+            system.run(due[0])
+    elif act in ("31 minutes", "26 hours"):
+        system.skip(**({"minutes": 31} if act == "31 minutes" else {"hours": 26}))
+    elif HAPPENINGS[act].needs is None or HAPPENINGS[act].needs in happened:
+        happened.add(act)
+        HAPPENINGS[act].do(system)
+
+
 def _play(acts):
     system = System()
     happened = set()
     for act in acts:
-        if act == "step":
-            if due := system.due():
-                system.run(due[0])
-        elif act in ("31 minutes", "26 hours"):
-            system.skip(**({"minutes": 31} if act == "31 minutes" else {"hours": 26}))
-        elif HAPPENINGS[act].needs is None or HAPPENINGS[act].needs in happened:
-            happened.add(act)
-            HAPPENINGS[act].do(system)
+        _do(system, act, happened)
     system.run_all()
     return system
 
@@ -225,14 +236,23 @@ def check_journal(journal):
                 first = Purpose.MOVED if row.booking.replaces else Purpose.CONFIRMATION
                 assert claims[first, what.occasion], f"{what.purpose} before {first}"
             else:
-                told = claims[Purpose.CONFIRMATION, what.occasion] + claims[Purpose.MOVED, what.occasion]
-                assert told, f"{what.purpose} for who was never told"
+                assert _was_told(row, rows, claims), f"{what.purpose} for who was never told"
             if what.purpose == Purpose.FOLLOW_UP:
                 assert row.reply is None, "a follow-up after an answer"
             if what.purpose == Purpose.CANCELLED:
                 assert row.status is Status.CANCELED
             if what.purpose == Purpose.NO_SHOW:
                 assert row.status is Status.NO_SHOW
+
+
+def _was_told(row, rows, claims):
+    """Of the appointment, or of one that it was moved from: then they expect one, too."""
+    while row is not None and row.booking is not None:
+        if claims[Purpose.CONFIRMATION, row.appointment_id] or claims[Purpose.MOVED, row.appointment_id]:
+            return True
+        replaced = row.booking.replaces
+        row = None if replaced is None else rows.get(appointment_id(row.booking.provider, replaced))
+    return False
 
 
 def check_end(system):
@@ -257,6 +277,66 @@ def test_whenever_events_come_no_text_is_wrong_and_none_comes_twice(acts):
 
     check_journal(system.journal)
     check_end(system)
+
+
+def _cut_off(system, instant):
+    if due := system.due():
+        with suppress(Crash):
+            system.run(due[0], CrashPlan(crash_at=instant).wrap)
+
+
+def _say_again(system):
+    told = [detail for kind, detail in system.router_bus.events if kind == "ReplyReceived"]
+    if told:
+        system.answers().handle(read_event("ReplyReceived", told[0]))
+
+
+FAULTS = {
+    "sending is paused": lambda system: setattr(system.pause, "paused", True),
+    "sending goes on": lambda system: setattr(system.pause, "paused", False),
+    "the carrier refuses": lambda system: system.sender.answers.append(SendRefusedError("INVALID")),
+    "nobody knows whether it was sent": lambda s: s.sender.answers.append(OutcomeUnknownError("timeout")),
+    "the account may not send": lambda s: s.sender.answers.append(SendingDisabledError("DISABLED")),
+    "they write 1": lambda system: system.write("1"),
+    "they write R": lambda system: system.write("R"),
+    "they write": lambda system: system.write("Is there parking?"),
+    "the first answer comes again": _say_again,
+}
+
+
+@settings(max_examples=300)
+@given(
+    hour=st.sampled_from([0, 6, 11, 15]),
+    acts=st.lists(
+        st.sampled_from(sorted(HAPPENINGS))
+        | st.sampled_from(sorted(FAULTS))
+        | st.sampled_from(["step", "step", "31 minutes", "26 hours"])
+        | st.integers(1, 40),
+        min_size=3,
+        max_size=16,
+    ),
+)
+def test_nor_where_steps_are_cut_off_and_texts_refused_by_day_and_by_night(hour, acts):
+    """A number is the instant at which a step is cut off."""
+    system = System()
+    system.clock.instant = START + timedelta(hours=hour)
+    happened = set()
+    for act in ["A booked", *acts]:
+        # A STOP while sending is paused is recorded, and its own confirmation waits.
+        with suppress(ReplyDeferredError):
+            if isinstance(act, int):
+                _cut_off(system, act)
+            elif act in FAULTS:
+                FAULTS[act](system)
+            else:
+                _do(system, act, happened)
+    system.pause.paused = False
+    system.run_all()
+
+    check_journal(system.journal)
+    assert set(Counter(system.texts).values()) <= {1}
+    statuses = {row.status for row in system.conversations.rows.values() if row.booking is not None}
+    assert statuses <= FINAL
 
 
 def test_whoever_answers_the_old_text_after_a_move_is_told_of_the_new_time():
