@@ -11,12 +11,13 @@ from unittest.mock import patch
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ConnectTimeoutError
+from hypothesis import given, settings
 
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import Provider, appointment_id
 from sms_engagement_runtime.appointment_follow_up.domain.signatures import sign_calcom, sign_calendly
 from tests.support.appointment_tables import CONVERSATIONS, appointment_tables
 from tests.support.aws_faults import failing
-from tests.support.booking_payloads import EVENTS, sample, varied
+from tests.support.booking_payloads import EVENTS, damaged, sample, varied
 from tests.support.handlers import Context, fresh_handler
 from tests.support.http_events import api_event
 from tests.support.review_tables import aws_client
@@ -511,6 +512,22 @@ class TestUnusable:
         assert (hooks.row["status"], hooks.row["reason"]) == ("FAILED", reason)
         assert "phoneNumber" not in hooks.row
         assert hooks.log()["reason"] == reason
+
+    @pytest.mark.parametrize("name", [CREATED, CALCOM_CREATED])
+    def test_whatever_stands_in_place_of_anything_it_is_answered_and_kept_or_ignored(self, hooks, name):
+        provider = name.partition("-")[0]
+
+        @settings(max_examples=60)
+        @given(damaged(name))
+        def post(body):
+            body = body.replace(b"2025-11-04T21:39:41.319Z", b"2026-11-21T16:59:00.000Z")
+            assert hooks.post(body, provider=provider) in (ACCEPTED, IGNORED)
+
+        post()
+        # Each row can be read again, and every one that can be texted has its execution.
+        for appointment, row in hooks.rows.items():
+            assert hooks.module._intake.conversations.get(appointment).status.value == row["status"]
+            assert row["status"] != "PENDING" or appointment in hooks.executions
 
     @pytest.mark.parametrize("missing", ["payload.uri", "payload.scheduled_event.start_time", "created_at"])
     def test_without_what_makes_it_an_appointment_it_is_none(self, hooks, missing):
