@@ -554,6 +554,36 @@ def test_a_no_show_that_is_taken_back_before_anybody_was_told_is_none(system):
     assert system.told(bus_events.REVIEW_REQUESTED)
 
 
+def test_a_mark_by_mistake_that_is_taken_back_loses_nobody(system):
+    """Set before the first text, and before a reminder: each time the rest goes on when it is undone."""
+    system.take(booked("A"))
+    system.mark_no_show("A")
+    system.skip(minutes=30)
+    assert system.texts == []
+    system.mark_no_show("A", is_undone=True)
+    system.skip(hours=2)
+    assert system.purposes == [Purpose.CONFIRMATION, Purpose.FOLLOW_UP]
+
+    system.run_until(STARTS_AT - timedelta(hours=25))
+    system.mark_no_show("A")
+    system.skip(hours=2)
+    system.mark_no_show("A", is_undone=True)
+    system.run_all()
+
+    assert system.row().status is Status.FOLLOWED_UP
+    assert system.told(bus_events.FINISHED)
+
+
+def test_a_mark_that_stands_ends_the_machine_without_a_word(system):
+    system.take(booked("A"))
+    system.mark_no_show("A")
+
+    system.run_all()
+
+    assert system.texts == []
+    assert system.row().status is Status.NO_SHOW
+
+
 def test_a_no_show_at_night_is_told_in_the_morning_and_after_a_day_no_more(system):
     for hours, is_told in ((14, True), (25, False)):
         system = System()
@@ -631,8 +661,10 @@ def test_what_is_over_is_not_finished(system, arrange):
     system.clock.instant = STARTS_AT + timedelta(days=1)
 
     assert service.finish(id_of("A")).next is Next.OVER
-    assert service.remind(id_of("A"), timedelta(hours=24)).next is Next.OVER
-    assert service.follow_up(id_of("A")).next is Next.OVER
+    # A no-show may still be taken back.
+    goes_on = Next.END if system.row().status is Status.NO_SHOW else Next.OVER
+    assert service.remind(id_of("A"), timedelta(hours=24)).next is goes_on
+    assert service.follow_up(id_of("A")).next is goes_on
     assert not system.told(bus_events.FINISHED)
     assert set(system.purposes) <= {Purpose.CONFIRMATION}
 

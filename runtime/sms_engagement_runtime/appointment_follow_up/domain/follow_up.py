@@ -154,7 +154,7 @@ class FollowUpService:
                 self._publish_moved(conversation, booking)
         outcome = self._send(conversation, purpose, expires_at=booking.starts_at)
         if outcome is None:
-            return Step(next=Next.OVER)
+            return self._untold(appointment_id, booking)
         if (again := self._again(conversation, outcome)) is not None:
             return again
         if outcome.state in _SENT:
@@ -165,6 +165,13 @@ class FollowUpService:
         else:
             conversation = self._record_refusal(conversation, outcome)
         return self._after(conversation, outcome, Next.ANSWER)
+
+    def _untold(self, appointment_id: str, booking: Booking) -> Step:
+        """Say what comes after no text: a no-show before the start is a mistake, and may be taken back."""
+        now = self.clock.now()
+        if self._read(appointment_id).status is not Status.NO_SHOW or now >= booking.starts_at:
+            return Step(next=Next.OVER)
+        return Step(next=Next.AGAIN, until=min(now + _LONGEST_LOOK, booking.starts_at))
 
     def follow_up(self, appointment_id: str) -> Step:
         """Ask once more, unless the invitee answered or it is too late for an answer."""
@@ -437,7 +444,7 @@ class FollowUpService:
     ) -> Step:
         """Say what comes after a text, whether or not it went out."""
         state, reason = (None, None) if outcome is None else (outcome.state, outcome.reason)
-        if conversation.is_over:
+        if conversation.is_over and conversation.status is not Status.NO_SHOW:
             return Step(next=Next.OVER, state=state, reason=reason)
         if wanted is Next.ANSWER:
             return Step(next=Next.ANSWER, state=state, reason=reason)
