@@ -1,4 +1,4 @@
-"""No log, trace or state holds a live token, a whole phone number, a name or anybody's words.
+"""No log, trace or state holds a live token, a phone number, an e-mail address, a name or anybody's words.
 
 Everything that is written is read: all log groups, the histories of all executions, and what the processes of
 the embedded cloud print themselves.
@@ -7,15 +7,35 @@ the embedded cloud print themselves.
 import json
 import re
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
+from sms_engagement_runtime.appointment_follow_up.domain.bookings import Provider
+from sms_engagement_runtime.channel.adapters.pause import CONTROL_KEY
 from sms_local.testing import Cloud
+from tests.support.appointment_drive import (
+    calcom_body,
+    canceled_body,
+    created_body,
+    deliver,
+    invoke_step,
+    new_appointment,
+    new_uid,
+    no_show_body,
+    post_webhook,
+    purposes_to,
+    settle,
+    status_of,
+    take,
+    zone_at,
+)
 from tests.support.cloud_drive import (
     client,
     fault,
     inbound,
+    lift_pause,
     logged_lines,
     new_customers,
     new_phone,
@@ -25,6 +45,7 @@ from tests.support.cloud_drive import (
     requests_to,
     row_of,
     token_in,
+    wait_for_flag,
     wait_until_empty,
 )
 
@@ -35,6 +56,11 @@ WORDS = (
     "the velvet harpsichord arrived out of tune",
     "my cormorant ate the second saucer",
     "kindly ring the lighthouse keeper on Thursday",
+)
+#: Of the invitee and the host, in what the booking providers send.
+ADDRESSES = (
+    *("customer@example.com", "maya.brooks@example.com"),
+    *("patient@example.com", "organizer@example.com"),
 )
 JSON = {"accept": "application/json"}
 HTML = {"accept": "text/html"}
@@ -60,7 +86,7 @@ class Personal:
         The seven digits without area code are left out: ids and times hold such runs by chance.
         """
         numbers = {digits for phone in self.phones for digits in (phone, phone[1:], phone[2:])}
-        texts = self.words | {word for name in NAMES for word in (name, name.split()[1])}
+        texts = self.words | {*ADDRESSES} | {word for name in NAMES for word in (name, name.split()[1])}
         escaped = {json.dumps(text)[1:-1] for text in texts}
         return numbers | self.tokens | texts | escaped
 
@@ -79,7 +105,9 @@ def leaks_in(lines: Iterable[tuple[str, str]], personal: Personal) -> list[tuple
 def everything_written(cloud: Cloud) -> Iterator[tuple[str, str]]:
     """Yield every line of every log group, history and process, with its place."""
     yield from logged_lines(cloud)
-    for machine in cloud.outputs["state_machines"].values():
+    machines = cloud.stepfunctions.list_state_machines()["stateMachines"]
+    # All of them: what waits for its hour does so in one of its own.
+    for machine in (one["stateMachineArn"] for one in machines):
         pages = cloud.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=machine)
         for execution in (one for page in pages for one in page["executions"]):
             arn = execution["executionArn"]
@@ -94,9 +122,15 @@ def everything_written(cloud: Cloud) -> Iterator[tuple[str, str]]:
             yield log.name, line
 
 
-@pytest.fixture
-def flow(quiet_cloud: Cloud) -> Personal:
-    """Let everything happen that there is: texts, faults, reviews, refused forms, replies."""
+@pytest.fixture(scope="module")
+def flow(running_cloud: Cloud) -> Iterator[Personal]:
+    """Let everything happen that there is: texts, faults, reviews, refused forms, replies, appointments."""
+    running_cloud.reset()
+    yield _everything(running_cloud)
+    running_cloud.reset()
+
+
+def _everything(quiet_cloud: Cloud) -> Personal:
     personal = Personal(words=set(WORDS))
     people = [person for name in NAMES for person in new_customers(3, name=name)]
     phones = [person.phone or "" for person in people]
@@ -138,6 +172,7 @@ def flow(quiet_cloud: Cloud) -> Personal:
         inbound(quiet_cloud, **fields)
     assert len(replies_to(quiet_cloud, phones[6])) == 2
     row_of(quiet_cloud, phones[3], state="FAILED")
+    personal.phones |= _live_through_appointments(quiet_cloud)
     wait_until_empty(quiet_cloud, "Event")
     _flush_logs(quiet_cloud)
     return personal
@@ -164,17 +199,87 @@ def _write_reviews(cloud: Cloud, tokens: list[str]) -> None:
     assert unread.status_code == 400
 
 
+def _live_through_appointments(cloud: Cloud) -> set[str]:
+    """Book, answer, move, cancel, miss and rate appointments, some of it while nothing can be sent."""
+    phones = {name: new_phone() for name in ("confirms", "writes", "cancels", "moves", "misses", "rates")}
+    now = cloud.now()
+    booked = {
+        who: new_appointment(cloud, phone, name=NAMES[number % 3], event_name="Coffee tasting")
+        for number, (who, phone) in enumerate(phones.items())
+    }
+    # It ends in the evening, so that the request for the review waits for the morning.
+    booked["rates"] = replace(
+        booked["rates"],
+        starts_at=now + timedelta(minutes=70),
+        ends_at=now + timedelta(minutes=100),
+        time_zone=zone_at(now, 19),
+    )
+    fault(cloud, after_accept_crash=1)
+    for appointment in booked.values():
+        deliver(cloud, created_body(cloud, appointment))
+        settle(cloud)
+    new = new_appointment(cloud, phones["moves"], name=NAMES[0], replaces=booked["moves"])
+    deliver(
+        cloud,
+        canceled_body(cloud, booked["moves"], moved_to=new),
+        created_body(cloud, new),
+        canceled_body(cloud, booked["cancels"]),
+        no_show_body(cloud, booked["misses"]),
+    )
+    settle(cloud)
+    for who, words in (("confirms", "1"), ("writes", WORDS[1]), ("misses", "CANCEL"), ("moves", "STOP")):
+        inbound(cloud, from_=phones[who], body=words)
+
+    # An answer, and a confirmation, that have to wait.
+    at_calcom = new_phone()
+    fields = {"phone": at_calcom, "uid": new_uid(), "starts_at": now + timedelta(days=2), "name": NAMES[2]}
+    contacts = cloud.outputs["tables"]["contacts"]
+    cloud.dynamodb.put_item(TableName=contacts, Item=dict(CONTROL_KEY) | {"paused": {"BOOL": True}})
+    wait_for_flag()
+    inbound(cloud, from_=phones["confirms"], body=f"Another time please. {WORDS[0]}")
+    take(cloud, Provider.CALCOM, calcom_body(cloud, "BOOKING_CREATED", **fields))
+    settle(cloud)
+    lift_pause(cloud)
+    cloud.advance(timedelta(hours=4))
+
+    _hand_in_bad_webhooks(cloud, phones["writes"])
+    assert status_of(cloud, booked["writes"]) == "RESPONDED"
+    assert purposes_to(cloud, phones["confirms"]) == ["confirmation", "reschedule"]
+    assert "follow-up" in purposes_to(cloud, at_calcom)
+    # Who it was about, and in which words, waits in a state machine, too: by ids.
+    assert purposes_to(cloud, phones["rates"]) == ["confirmation"]
+    assert any(row.get("phoneNumber") == phones["rates"] for row in cloud.rows("customers"))
+    return {*phones.values(), at_calcom}
+
+
+def _hand_in_bad_webhooks(cloud: Cloud, phone: str) -> None:
+    body = created_body(cloud, new_appointment(cloud, phone, name=NAMES[1]))
+    unusable = json.dumps({"event": WORDS[2], "payload": {"name": NAMES[0], "phone": phone}}).encode()
+    nobody = created_body(cloud, new_appointment(cloud, f"{phone} or {WORDS[0]}", name=NAMES[0]))
+    assert post_webhook(cloud, Provider.CALENDLY, body, {}).status_code == 401
+    assert post_webhook(cloud, Provider.CALENDLY, unusable).json() == {"status": "ignored"}
+    assert post_webhook(cloud, Provider.CALENDLY, nobody).json() == {"status": "accepted"}
+    # The row is not there: the step fails, and its trace says why.
+    with pytest.raises(AssertionError, match="MissingConversationError"):
+        invoke_step(cloud, new_appointment(cloud, phone, name=NAMES[0]), "confirm")
+
+
 def _flush_logs(cloud: Cloud) -> None:
     """Call every function once more: the emulator may keep the last lines of a call until the next one."""
     cloud.door.get("/review")
     cloud.door.post("/submit-review", json={})
     cloud.broadcast({"dryRun": True})
     inbound(cloud, from_=new_phone(), body="help")
+    phone = new_phone()
+    deliver(cloud, created_body(cloud, new_appointment(cloud, phone)))
+    settle(cloud)
+    inbound(cloud, from_=phone, body="1")
+    settle(cloud)
     wait_until_empty(cloud, "Event")
 
 
-def test_nothing_personal_is_written_anywhere(quiet_cloud: Cloud, flow: Personal) -> None:
-    lines = list(everything_written(quiet_cloud))
+def test_nothing_personal_is_written_anywhere(running_cloud: Cloud, flow: Personal) -> None:
+    lines = list(everything_written(running_cloud))
 
     assert leaks_in(lines, flow) == []
     # What must be there: all the functions have written, with the ids by which a text is found.
@@ -187,15 +292,22 @@ def test_nothing_personal_is_written_anywhere(quiet_cloud: Cloud, flow: Personal
         "Review post answered",
         "delivery event recorded",
         "inbound message handled",
+        "Webhook taken",
+        "Webhook cannot be used",
+        "Webhook refused",
+        "Step of an appointment done",
+        "Phone event handled",
     }
-    delivered = {text["message_id"] for text in requests_to(quiet_cloud)}
+    delivered = {text["message_id"] for text in requests_to(running_cloud)}
     logged = {entry["message_id"] for entry in _entries(lines) if "message_id" in entry}
     assert delivered & logged
     assert {place for place, _ in lines} >= {"execution", "history"}
 
 
-def test_the_input_of_a_run_and_of_its_children_holds_ids_only(quiet_cloud: Cloud, flow: Personal) -> None:
-    lines = [line for place, line in everything_written(quiet_cloud) if place in ("execution", "history")]
+def test_the_input_of_an_execution_and_of_its_children_holds_ids_only(
+    running_cloud: Cloud, flow: Personal
+) -> None:
+    lines = [line for place, line in everything_written(running_cloud) if place in ("execution", "history")]
 
     assert any("partKey" in line or "manifestKey" in line for line in lines)
     assert not any("phoneNumber" in line or "firstName" in line for line in lines)
