@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import RLock
 from typing import Any
+from unittest.mock import patch
 
 import boto3
+from botocore.client import BaseClient
 from moto import mock_aws
 
 CONTACTS = "contacts"
@@ -19,9 +22,25 @@ def _client() -> Any:
 
 
 @contextmanager
+def one_call_at_a_time() -> Iterator[None]:
+    """Have calls of several threads follow one another, as far as each of them goes.
+
+    A write to a row is atomic in DynamoDB, and in moto it is not: two that add at once may count as one.
+    """
+    real, lock = BaseClient._make_api_call, RLock()
+
+    def call(self: BaseClient, *arguments: Any) -> Any:
+        with lock:
+            return real(self, *arguments)
+
+    with patch.object(BaseClient, "_make_api_call", call):
+        yield
+
+
+@contextmanager
 def channel_tables() -> Iterator[Any]:
     """Mock AWS and yield a DynamoDB client that sees both tables, empty."""
-    with mock_aws():
+    with mock_aws(), one_call_at_a_time():
         client = _client()
         client.create_table(
             TableName=CONTACTS,
