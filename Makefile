@@ -62,6 +62,7 @@ bench: $(STAMPS)/cloud ## Measure against the sequential baseline (minutes; docs
 	$(RUN) python benchmarks/simulation.py
 	$(RUN) python benchmarks/cold_start.py
 	$(RUN) python benchmarks/sizes.py
+	$(RUN) python benchmarks/webhook.py
 	$(RUN) python benchmarks/appointment_cost.py
 
 screenshots: setup ## Take the pictures in docs/screenshots anew

@@ -26,7 +26,8 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
 )
 from sms_engagement_runtime.appointment_follow_up.domain.policy import FollowUpPolicy
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import Purpose
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind, read_reply
+from sms_engagement_runtime.appointment_follow_up.domain.replies import read_reply
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.appointment_follow_up.domain.standard_texts import STANDARD_TEXTS
 from sms_engagement_runtime.appointment_follow_up.domain.texts import AppointmentTexts, Facts
 from sms_engagement_runtime.appointment_follow_up.domain.times import spoken_time

@@ -29,7 +29,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
     Status,
 )
 from sms_engagement_runtime.appointment_follow_up.domain.intake import BookingReason
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
 from sms_engagement_runtime.appointment_follow_up.domain.texts import AppointmentTexts
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber

@@ -29,7 +29,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
     Recipient,
     Reply,
 )
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.review_collector.domain import bus_events
 from sms_engagement_runtime.review_collector.domain.errands import read_errand

@@ -47,8 +47,9 @@ def appointment_alarms(appointments: "AppointmentFollowUp", topic: sns.ITopic | 
     alarms.add(
         "WebhooksFailed",
         appointments.metric_webhooks_failed(),
-        threshold=2,
-        description="webhooks could not be taken; a provider disables a hook that fails for a day",
+        # The provider may not come again with it: what Cal.com does is not documented.
+        threshold=1,
+        description="a webhook could not be taken; see that it came again, or book it by hand",
     )
     alarms.add(
         "WebhooksRefused",

@@ -26,7 +26,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
     mark_no_show,
     unknown,
 )
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, ServiceRefusedError
 from sms_engagement_runtime.channel.adapters.busy_rows import RowBusyError
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger

@@ -10,7 +10,7 @@ from sms_engagement_runtime.appointment_follow_up.domain import conversation as 
 from sms_engagement_runtime.appointment_follow_up.domain.changing import change
 from sms_engagement_runtime.appointment_follow_up.domain.conversation import Reply, Status
 from sms_engagement_runtime.appointment_follow_up.domain.follow_up import MissingConversationError
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, ServiceRefusedError
 from tests.runtime.appointment_follow_up.conftest import NOON, PHONE, STARTS_AT
 from tests.support.appointment_fakes import cancelled, id_of, no_show

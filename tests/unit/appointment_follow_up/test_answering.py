@@ -17,7 +17,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.answering import (
 )
 from sms_engagement_runtime.appointment_follow_up.domain.conversation import Status
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import Purpose
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.channel.domain.consent import ConsentState, Scope
 from sms_engagement_runtime.channel.domain.errors import SendRefusedError
 from sms_engagement_runtime.channel.domain.reasons import Reason

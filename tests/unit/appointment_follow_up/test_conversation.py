@@ -23,7 +23,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
     unknown,
 )
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import Purpose
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from tests.support.appointment_fakes import (
     PHONE,

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind, read_choice, read_reply
+from sms_engagement_runtime.appointment_follow_up.domain.replies import read_choice, read_reply
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.channel.domain.keywords import Keyword, recognise
 
 CONFIRMING = """\

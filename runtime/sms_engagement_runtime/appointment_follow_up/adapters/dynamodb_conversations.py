@@ -34,7 +34,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
     Status,
     kept_until,
 )
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.channel.adapters.aws_errors import service_call
 from sms_engagement_runtime.channel.adapters.busy_rows import write_when_free
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import is_failed_condition

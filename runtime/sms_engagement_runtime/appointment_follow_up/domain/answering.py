@@ -24,7 +24,8 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
 )
 from sms_engagement_runtime.appointment_follow_up.domain.ports import ConversationRepository, HostTopic
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import CONSTRUCT, Purpose
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind, read_choice, read_reply
+from sms_engagement_runtime.appointment_follow_up.domain.replies import read_choice, read_reply
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
 from sms_engagement_runtime.appointment_follow_up.domain.texts import MAX_CHOICES
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass

@@ -31,7 +31,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.bookings import (
     appointment_id,
 )
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import Purpose
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.reasons import Reason
 

@@ -28,7 +28,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
 from sms_engagement_runtime.appointment_follow_up.domain.policy import FollowUpPolicy
 from sms_engagement_runtime.appointment_follow_up.domain.ports import ConversationRepository
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import CONSTRUCT, Purpose
-from sms_engagement_runtime.appointment_follow_up.domain.replies import ReplyKind
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
 from sms_engagement_runtime.channel.domain.consent import Scope
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass

@@ -11,9 +11,9 @@ languages count in every one: people answer in their own.
 import re
 import unicodedata
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Final
 
+from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.appointment_follow_up.domain.reply_words import (
     ABOUT_NUMBERS,
     ANOTHER_TIME,
@@ -28,15 +28,6 @@ from sms_engagement_runtime.appointment_follow_up.domain.reply_words import (
     TAKES_BACK,
     Phrases,
 )
-
-
-class ReplyKind(StrEnum):
-    """What to do with an answer."""
-
-    CONFIRM = "CONFIRM"
-    RESCHEDULE = "RESCHEDULE"
-    OTHER = "OTHER"
-    """A human reads it."""
 
 
 def read_reply(body: str | None) -> ReplyKind:
