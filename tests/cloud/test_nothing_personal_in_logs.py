@@ -105,9 +105,9 @@ def leaks_in(lines: Iterable[tuple[str, str]], personal: Personal) -> list[tuple
 def everything_written(cloud: Cloud) -> Iterator[tuple[str, str]]:
     """Yield every line of every log group, history and process, with its place."""
     yield from logged_lines(cloud)
-    machines = cloud.stepfunctions.list_state_machines()["stateMachines"]
+    machines = cloud.stepfunctions.get_paginator("list_state_machines").paginate()
     # All of them: what waits for its hour does so in one of its own.
-    for machine in (one["stateMachineArn"] for one in machines):
+    for machine in (one["stateMachineArn"] for page in machines for one in page["stateMachines"]):
         pages = cloud.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=machine)
         for execution in (one for page in pages for one in page["executions"]):
             arn = execution["executionArn"]
