@@ -4,7 +4,8 @@ from typing import Final
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
-from constructs import IConstruct
+from aws_cdk import aws_logs as logs
+from constructs import Construct, IConstruct
 
 NAMESPACE: Final = "SMS/Engagement"
 """CloudWatch namespace of the functions' own metrics."""
@@ -30,4 +31,19 @@ def business_metric(
         dimensions_map={"service": service_name(scope, service)},
         period=period or Duration.minutes(5),
         statistic=statistic or "Sum",
+    )
+
+
+def count_messages(
+    scope: Construct, id: str, log_group: logs.ILogGroup, *, message: str, metric: str
+) -> logs.MetricFilter:
+    """Count the log lines of a function that have a message, by its ``service``, as a metric."""
+    return logs.MetricFilter(
+        scope,
+        id,
+        log_group=log_group,
+        filter_pattern=logs.FilterPattern.string_value("$.message", "=", message),
+        metric_namespace=NAMESPACE,
+        metric_name=metric,
+        dimensions={"service": "$.service"},
     )

@@ -318,6 +318,7 @@ def test_access_log_has_neither_headers_nor_addresses(default: Template) -> None
         "$context.requestId",
         "$context.requestTime",
         "$context.responseLatency",
+        "$context.responseLength",
         "$context.routeKey",
         "$context.status",
     }

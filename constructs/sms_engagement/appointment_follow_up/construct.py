@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +17,6 @@ from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -29,8 +27,12 @@ from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actio
 from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
 from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.later import Later
+from sms_engagement.durations import check_duration, span
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
-from sms_engagement.metrics import NAMESPACE, business_metric
+from sms_engagement.http_stage import public_stage
+from sms_engagement.metrics import business_metric, count_messages
+from sms_engagement.queues import dead_letter_queue
+from sms_engagement.tables import add_time_index, on_demand_table
 from sms_engagement.text_layer import text_layer
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import Provider
 from sms_engagement_runtime.appointment_follow_up.domain.bookings_reading import (
@@ -46,15 +48,6 @@ CONVERSATIONS_INDEX: Final = "subscriberId-startsAt-index"
 """The appointments of a phone, by their start."""
 
 _DEFINITION: Final = Path(__file__).with_name("follow_up.asl.json")
-
-_ACCESS_LOG_FIELDS: Final = {
-    "requestId": "$context.requestId",
-    "requestTime": "$context.requestTime",
-    "routeKey": "$context.routeKey",
-    "status": "$context.status",
-    "responseLatency": "$context.responseLatency",
-    "integrationError": "$context.integrationErrorMessage",
-}
 
 # As the webhook's handler writes them; a contract test holds the two together.
 _LOG_MESSAGES: Final = {
@@ -251,7 +244,7 @@ class AppointmentFollowUp(Construct):
             master_key=channel.topic_key,
             enforce_ssl=True,
         )
-        self._build_dead_letter_queue()
+        self.dead_letter_queue = dead_letter_queue(self, of="rules, a function and state machines")
         self._build_follow_up()
         self._build_state_machine()
         self._build_webhook(phone_questions, language_questions, webhook_concurrency)
@@ -309,27 +302,14 @@ class AppointmentFollowUp(Construct):
         return business_metric(self, "appointments", name, period=period, statistic=statistic)
 
     def _table(self) -> dynamodb.TableV2:
-        key = self.channel.encryption_key
-        table = dynamodb.TableV2(
+        table = on_demand_table(
             self,
             "Conversations",
-            partition_key=dynamodb.Attribute(name="appointmentId", type=dynamodb.AttributeType.STRING),
-            billing=dynamodb.Billing.on_demand(),
-            deletion_protection=self._removal_policy is RemovalPolicy.RETAIN,
-            encryption=dynamodb.TableEncryptionV2.customer_managed_key(key)
-            if key
-            else dynamodb.TableEncryptionV2.aws_managed_key(),
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
+            partition_key="appointmentId",
+            encryption_key=self.channel.encryption_key,
             removal_policy=self._removal_policy,
-            time_to_live_attribute="expiresAt",
         )
-        table.add_global_secondary_index(
-            index_name=CONVERSATIONS_INDEX,
-            partition_key=dynamodb.Attribute(name="subscriberId", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="startsAt", type=dynamodb.AttributeType.NUMBER),
-        )
+        add_time_index(table, "subscriberId", "startsAt")
         return table
 
     def _signing_key(self, provider: Provider) -> secretsmanager.Secret:
@@ -347,18 +327,6 @@ class AppointmentFollowUp(Construct):
             secret, "SMG4", "the provider signs with it: it is rotated together with the hook, by a person"
         )
         return secret
-
-    def _build_dead_letter_queue(self) -> None:
-        self.dead_letter_queue = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
-        acknowledge(
-            self.dead_letter_queue, "SQS3", "it is the dead-letter queue of a rule and state machines"
-        )
 
     def _build_follow_up(self) -> None:
         self.follow_up = self._function(
@@ -483,15 +451,7 @@ class AppointmentFollowUp(Construct):
             self.webhook.execution_role, executions, "executions are named by their appointments"
         )
         for metric, message in _LOG_MESSAGES.items():
-            logs.MetricFilter(
-                self,
-                f"Count{metric}",
-                log_group=self.webhook.log_group,
-                filter_pattern=logs.FilterPattern.string_value("$.message", "=", message),
-                metric_namespace=NAMESPACE,
-                metric_name=metric,
-                dimensions={"service": "$.service"},
-            )
+            count_messages(self, f"Count{metric}", self.webhook.log_group, message=message, metric=metric)
 
     def _build_api(self, requests_per_second: int) -> None:
         self.api = apigateway.HttpApi(
@@ -504,26 +464,8 @@ class AppointmentFollowUp(Construct):
             )
             for route in routes:
                 acknowledge(route, "APIG4", "the signature over the body is the authorisation")
-        self.access_log = logs.LogGroup(
-            self,
-            "AccessLog",
-            retention=self.function_options.log_retention,
-            removal_policy=self.function_options.removal_policy,
-        )
-        self.api_stage = apigateway.HttpStage(
-            self,
-            "Stage",
-            http_api=self.api,
-            stage_name="$default",
-            auto_deploy=True,
-            throttle=apigateway.ThrottleSettings(
-                rate_limit=requests_per_second, burst_limit=2 * requests_per_second
-            ),
-        )
-        stage = self.api_stage.node.default_child
-        assert isinstance(stage, apigateway.CfnStage)
-        stage.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
-            destination_arn=self.access_log.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
+        self.api_stage, self.access_log = public_stage(
+            self, api=self.api, requests_per_second=requests_per_second, options=self.function_options
         )
         self.webhook_urls = {
             provider: f"{self.api.api_endpoint}/webhooks/{provider.value}" for provider in self.signing_keys
@@ -640,27 +582,27 @@ def _policy(
             f"reminders must be {_MOST_REMINDERS} at the most, got {len(leads)}: each costs a text"
         )
     for lead in leads:
-        _check_duration("reminders", lead, Duration.minutes(10), Duration.days(30))
+        check_duration("reminders", lead, Duration.minutes(10), Duration.days(30))
         if lead.to_seconds() % 60:
             # The ledger knows a reminder by its minutes.
             raise ValueError(f"reminders must be whole minutes, got {lead.to_human_string()}")
-    spans = [_span(lead) for lead in leads]
+    spans = [span(lead) for lead in leads]
     if len(set(spans)) != len(spans):
         raise ValueError("reminders must differ from one another; give each span once")
     follow_up_delay = follow_up_delay or Duration.minutes(30)
     near_start = near_start or Duration.hours(1)
     feedback_delay = feedback_delay or Duration.hours(2)
     retention = retention or Duration.days(90)
-    _check_duration("follow_up_delay", follow_up_delay, Duration.minutes(1), Duration.days(7))
-    _check_duration("near_start", near_start, Duration.seconds(0), Duration.days(7))
-    _check_duration("feedback_delay", feedback_delay, Duration.seconds(0), Duration.days(14))
-    _check_duration("retention", retention, Duration.days(1), Duration.days(3650))
+    check_duration("follow_up_delay", follow_up_delay, Duration.minutes(1), Duration.days(7))
+    check_duration("near_start", near_start, Duration.seconds(0), Duration.days(7))
+    check_duration("feedback_delay", feedback_delay, Duration.seconds(0), Duration.days(14))
+    check_duration("retention", retention, Duration.days(1), Duration.days(3650))
     return FollowUpPolicy(
-        follow_up_delay=_span(follow_up_delay),
-        near_start=_span(near_start),
+        follow_up_delay=span(follow_up_delay),
+        near_start=span(near_start),
         reminders=tuple(sorted(spans, reverse=True)),
-        feedback_delay=_span(feedback_delay) if feedback else None,
-        retention=_span(retention),
+        feedback_delay=span(feedback_delay) if feedback else None,
+        retention=span(retention),
     )
 
 
@@ -727,16 +669,3 @@ def _check_holdouts(holdouts: Mapping[str, int]) -> None:
                 f"have to be told"
             )
         check_range(f"holdouts of {purpose}", percent, 1, 50)
-
-
-def _check_duration(name: str, value: Duration, shortest: Duration, longest: Duration) -> None:
-    if not shortest.to_seconds() <= value.to_seconds() <= longest.to_seconds():
-        msg = (
-            f"{name} must be between {shortest.to_human_string()} and {longest.to_human_string()}, "
-            f"got {value.to_human_string()}; leave it out for the default"
-        )
-        raise ValueError(msg)
-
-
-def _span(duration: Duration) -> timedelta:
-    return timedelta(seconds=duration.to_seconds())

@@ -16,6 +16,7 @@ from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.channel.base import SmsChannelBase, grant_actions
+from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 
@@ -111,9 +112,9 @@ class Broadcast(Construct):
             )
             raise ValueError(msg)
         expires_after = expires_after or Duration.days(7)
-        _check_duration("expires_after", expires_after, Duration.hours(1), Duration.days(30))
+        check_duration("expires_after", expires_after, Duration.hours(1), Duration.days(30))
         if follow_up_delay is not None:
-            _check_duration("follow_up_delay", follow_up_delay, Duration.days(1), Duration.days(14))
+            check_duration("follow_up_delay", follow_up_delay, Duration.days(1), Duration.days(14))
         super().__init__(scope, id)
 
         self._channel = channel
@@ -383,14 +384,3 @@ def _definition(max_concurrency: int) -> str:
     definition = json.loads(_DEFINITION.read_text(encoding="utf-8"))
     definition["States"]["Send parts"]["MaxConcurrency"] = max_concurrency
     return json.dumps(definition)
-
-
-def _check_duration(name: str, value: Duration, shortest: Duration, longest: Duration) -> None:
-    if value.is_unresolved():
-        return
-    if not shortest.to_seconds() <= value.to_seconds() <= longest.to_seconds():
-        msg = (
-            f"{name} must be between {shortest.to_human_string()} and {longest.to_human_string()}, "
-            f"got {value.to_human_string()}; leave it out for the default"
-        )
-        raise ValueError(msg)

@@ -27,6 +27,7 @@ from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.limits import Budget, FrequencyCap
 from sms_engagement.channel.origination import IdentityKind, claim_identity, identity_kind
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
+from sms_engagement.tables import on_demand_table
 
 SERVICE_PRINCIPAL: Final = "sms-voice.amazonaws.com"
 """Publishes inbound texts and delivery events (End User Messaging SMS user guide, two-way-sms-iam-policy)."""
@@ -404,23 +405,13 @@ class SmsChannel(SmsChannelBase):
         self.bus = events.EventBus(self, "Bus", description="Where the SMS engagement systems meet")
 
     def _table(self, id: str, *, partition_key: str, sort_key: str | None = None) -> dynamodb.TableV2:
-        return dynamodb.TableV2(
+        return on_demand_table(
             self,
             id,
-            partition_key=dynamodb.Attribute(name=partition_key, type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name=sort_key, type=dynamodb.AttributeType.STRING)
-            if sort_key
-            else None,
-            billing=dynamodb.Billing.on_demand(),
-            deletion_protection=self._removal_policy is RemovalPolicy.RETAIN,
-            encryption=dynamodb.TableEncryptionV2.customer_managed_key(self.encryption_key)
-            if self.encryption_key
-            else dynamodb.TableEncryptionV2.aws_managed_key(),
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
+            partition_key=partition_key,
+            sort_key=sort_key,
+            encryption_key=self.encryption_key,
             removal_policy=self._removal_policy,
-            time_to_live_attribute="expiresAt",
         )
 
     def _build_queues(self) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
 from aws_cdk import Annotations, Duration, RemovalPolicy, Stack
@@ -14,12 +13,10 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_destinations as destinations
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge
@@ -29,27 +26,20 @@ from sms_engagement.channel.broadcast import (
     run_bucket,
 )
 from sms_engagement.channel.later import Later
+from sms_engagement.durations import check_duration, span
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
-from sms_engagement.metrics import NAMESPACE, business_metric
+from sms_engagement.http_stage import public_stage
+from sms_engagement.metrics import business_metric, count_messages
+from sms_engagement.queues import dead_letter_queue
 from sms_engagement.review_collector.alarms import review_alarms
 from sms_engagement.review_collector.archive import ReviewArchive
 from sms_engagement.review_collector.schedule import BroadcastSchedule, call_daily, start_daily
 from sms_engagement.review_collector.texts import ReviewTexts, as_setting
+from sms_engagement.tables import add_time_index, on_demand_table
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 from sms_engagement_runtime.review_collector.domain.notices import UNANNOUNCED
 from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
 from sms_engagement_runtime.review_collector.domain.reasons import NOT_ASKED
-
-# Never the path, the query or the referrer: they hold the link's token.
-_ACCESS_LOG_FIELDS: Final = {
-    "requestId": "$context.requestId",
-    "requestTime": "$context.requestTime",
-    "routeKey": "$context.routeKey",
-    "status": "$context.status",
-    "responseLength": "$context.responseLength",
-    "responseLatency": "$context.responseLatency",
-    "integrationError": "$context.integrationErrorMessage",
-}
 
 STATUS_INDEX: Final = "status-timestamp-index"
 """Of the reviews: those of a status, by time."""
@@ -202,10 +192,10 @@ class ReviewCollector(Construct):
     ) -> None:
         link_lifetime = link_lifetime or Duration.days(7)
         edit_window = edit_window or Duration.hours(24)
-        _check_duration("link_lifetime", link_lifetime, Duration.hours(1), Duration.days(30))
-        _check_duration("edit_window", edit_window, Duration.seconds(0), Duration.days(30))
+        check_duration("link_lifetime", link_lifetime, Duration.hours(1), Duration.days(30))
+        check_duration("edit_window", edit_window, Duration.seconds(0), Duration.days(30))
         if review_retention is not None:
-            _check_duration("review_retention", review_retention, Duration.days(1), Duration.days(3650))
+            check_duration("review_retention", review_retention, Duration.days(1), Duration.days(3650))
         elif archive_bucket is not None:
             raise ValueError(
                 "archive_bucket needs review_retention, the age at which reviews go there; set it"
@@ -217,7 +207,7 @@ class ReviewCollector(Construct):
         if broadcast_concurrency is not None:
             check_range("broadcast_concurrency", broadcast_concurrency, 1, channel.policy.parts_per_second)
         if broadcast_expires_after is not None:
-            _check_duration(
+            check_duration(
                 "broadcast_expires_after", broadcast_expires_after, Duration.hours(1), Duration.days(30)
             )
         occasion_policy = _occasion_policy(cooldown, occasion_lifetime, reminder_delay, remind=remind)
@@ -263,7 +253,7 @@ class ReviewCollector(Construct):
         self.review_archive = self.archive.bucket if self.archive else None
         self._build_api(public_requests_per_second)
         self.link_base_url = (link_base_url or self.api.api_endpoint).rstrip("/")
-        self._build_dead_letter_queue()
+        self.dead_letter_queue = dead_letter_queue(self, of="a rule, a function and schedules")
         self._build_broadcast(
             max_concurrency=broadcast_concurrency,
             stop_rules=broadcast_stop_rules,
@@ -325,37 +315,20 @@ class ReviewCollector(Construct):
             stream=dynamodb.StreamViewType.OLD_IMAGE if self.review_retention else None,
         )
         for partition_key in ("userId", "status"):
-            self.reviews_table.add_global_secondary_index(
-                index_name=f"{partition_key}-timestamp-index",
-                partition_key=dynamodb.Attribute(name=partition_key, type=dynamodb.AttributeType.STRING),
-                sort_key=dynamodb.Attribute(name="timestamp", type=dynamodb.AttributeType.NUMBER),
-            )
+            add_time_index(self.reviews_table, partition_key, "timestamp")
         self.review_requests_table = self._table("Requests", partition_key="requestId")
-        self.review_requests_table.add_global_secondary_index(
-            index_name=REQUESTS_INDEX,
-            partition_key=dynamodb.Attribute(name="userId", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="recordedAt", type=dynamodb.AttributeType.NUMBER),
-        )
+        add_time_index(self.review_requests_table, "userId", "recordedAt")
 
     def _table(
         self, id: str, *, partition_key: str, stream: dynamodb.StreamViewType | None = None
     ) -> dynamodb.TableV2:
-        key = self.channel.encryption_key
-        return dynamodb.TableV2(
+        return on_demand_table(
             self,
             id,
-            partition_key=dynamodb.Attribute(name=partition_key, type=dynamodb.AttributeType.STRING),
-            billing=dynamodb.Billing.on_demand(),
-            deletion_protection=self._removal_policy is RemovalPolicy.RETAIN,
-            dynamo_stream=stream,
-            encryption=dynamodb.TableEncryptionV2.customer_managed_key(key)
-            if key
-            else dynamodb.TableEncryptionV2.aws_managed_key(),
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
+            partition_key=partition_key,
+            encryption_key=self.channel.encryption_key,
             removal_policy=self._removal_policy,
-            time_to_live_attribute="expiresAt",
+            stream=stream,
         )
 
     def _build_link_secret(self, rotate_after: Duration) -> None:
@@ -431,17 +404,8 @@ class ReviewCollector(Construct):
         self.channel.grant_publish(self.submit, self.admin_topic)
         self.channel.bus.grant_put_events_to(self.submit)
         grant_key(self.submit, self.channel.encryption_key)
-        self._count_messages("Unannounced", self.submit, UNANNOUNCED, _UNANNOUNCED_METRIC)
-
-    def _count_messages(self, id: str, function: RuntimeFunction, message: str, metric: str) -> None:
-        logs.MetricFilter(
-            self,
-            id,
-            log_group=function.log_group,
-            filter_pattern=logs.FilterPattern.string_value("$.message", "=", message),
-            metric_namespace=NAMESPACE,
-            metric_name=metric,
-            dimensions={"service": "$.service"},
+        count_messages(
+            self, "Unannounced", self.submit.log_group, message=UNANNOUNCED, metric=_UNANNOUNCED_METRIC
         )
 
     def _build_archive(self, bucket: s3.IBucket | None) -> ReviewArchive:
@@ -472,38 +436,8 @@ class ReviewCollector(Construct):
                 acknowledge(
                     route, "APIG4", "the signed link is the authorisation; its holder needs no account"
                 )
-        self.access_log = logs.LogGroup(
-            self,
-            "AccessLog",
-            retention=self.function_options.log_retention,
-            removal_policy=self.function_options.removal_policy,
-        )
-        self.api_stage = apigateway.HttpStage(
-            self,
-            "Stage",
-            http_api=self.api,
-            stage_name="$default",
-            auto_deploy=True,
-            throttle=apigateway.ThrottleSettings(
-                rate_limit=requests_per_second, burst_limit=2 * requests_per_second
-            ),
-        )
-        default_stage = self.api_stage.node.default_child
-        assert isinstance(default_stage, apigateway.CfnStage)
-        default_stage.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
-            destination_arn=self.access_log.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
-        )
-
-    def _build_dead_letter_queue(self) -> None:
-        self.dead_letter_queue = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
-        acknowledge(
-            self.dead_letter_queue, "SQS3", "it is the dead-letter queue of a rule, a function and schedules"
+        self.api_stage, self.access_log = public_stage(
+            self, api=self.api, requests_per_second=requests_per_second, options=self.function_options
         )
 
     def _build_broadcast(
@@ -544,7 +478,9 @@ class ReviewCollector(Construct):
             memory_size=1769,
         )
         self._grant_request(self.send_part)
-        self._count_messages("NotAsked", self.send_part, NOT_ASKED, _NOT_ASKED_METRIC)
+        count_messages(
+            self, "NotAsked", self.send_part.log_group, message=NOT_ASKED, metric=_NOT_ASKED_METRIC
+        )
         reminder_delay = self.occasion_policy.reminder_delay
         self.broadcast_engine = Broadcast(
             self,
@@ -721,34 +657,19 @@ def _occasion_policy(
     occasion_lifetime = occasion_lifetime or Duration.days(30)
     _check_needed("reminder_delay", reminder_delay, "remind", needed=remind)
     reminder_delay = reminder_delay or Duration.days(3)
-    _check_duration("cooldown", cooldown, Duration.days(1), Duration.days(3650))
-    _check_duration("occasion_lifetime", occasion_lifetime, Duration.days(1), Duration.days(90))
-    _check_duration("reminder_delay", reminder_delay, Duration.days(1), Duration.days(14))
+    check_duration("cooldown", cooldown, Duration.days(1), Duration.days(3650))
+    check_duration("occasion_lifetime", occasion_lifetime, Duration.days(1), Duration.days(90))
+    check_duration("reminder_delay", reminder_delay, Duration.days(1), Duration.days(14))
     return OccasionPolicy(
-        cooldown=_span(cooldown),
-        lifetime=_span(occasion_lifetime),
-        reminder_delay=_span(reminder_delay) if remind else None,
+        cooldown=span(cooldown),
+        lifetime=span(occasion_lifetime),
+        reminder_delay=span(reminder_delay) if remind else None,
     )
 
 
 def _check_needed(name: str, value: object, switch: str, *, needed: bool) -> None:
     if value is not None and not needed:
         raise ValueError(f"{name} needs {switch}=True; set it, or leave both out")
-
-
-def _check_duration(name: str, value: Duration, shortest: Duration, longest: Duration) -> None:
-    if value.is_unresolved():
-        return
-    if not shortest.to_seconds() <= value.to_seconds() <= longest.to_seconds():
-        msg = (
-            f"{name} must be between {shortest.to_human_string()} and {longest.to_human_string()}, "
-            f"got {value.to_human_string()}; leave it out for the default"
-        )
-        raise ValueError(msg)
-
-
-def _span(duration: Duration) -> timedelta:
-    return timedelta(seconds=duration.to_seconds())
 
 
 def _snake_case(id: str) -> str:
