@@ -168,6 +168,11 @@ class TestPrompts:
 
         assert self.open_for(contacts) == [prompt(opt_out_reply="Your appointment stands.")]
 
+    def test_that_nothing_is_asked_is_kept(self, contacts):
+        contacts.open(prompt(asks=False))
+
+        assert self.open_for(contacts) == [prompt(asks=False)]
+
     @pytest.mark.parametrize("written_to", [ORIGINATION, "+12065550101", None])
     def test_a_question_on_any_number_is_open_on_every_one(self, contacts, written_to):
         anywhere = prompt(origination=ANY_ORIGINATION)

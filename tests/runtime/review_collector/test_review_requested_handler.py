@@ -291,7 +291,7 @@ class TestInvitees:
         assert handle(reminder["event"]["detail"], "ReviewReminderDue")["state"] == "ACCEPTED"
 
         _, text = carrier.texts(GRACE)
-        assert text.startswith("Hi Grace! How was your 15 Minute Meeting? https://r.example.com/r/")
+        assert text.startswith("Reminder: Hi Grace! How was your 15 Minute Meeting? https://r.example.com/r/")
 
     def test_a_text_that_cannot_be_sent_is_counted_and_logged_by_its_reason(self, handle, carrier, capsys):
         with captured_logs() as log:

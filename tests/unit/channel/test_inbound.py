@@ -1221,6 +1221,21 @@ def test_yes_never_preempts_an_open_prompt(channel, word):
     assert channel.sender.bodies == []
 
 
+@pytest.mark.parametrize("word", ["YES", "1"])
+def test_yes_confirms_what_is_pending_where_somebody_only_listens(channel, word):
+    channel.put(marketing=ConsentState.PENDING)
+    channel.ask(asks=False)
+
+    assert channel.receive(word).action is InboundAction.CONFIRMED
+    assert channel.receive("and the parking?", id="in-2").action is InboundAction.ROUTED
+
+
+def test_where_nothing_is_pending_whoever_listens_gets_the_yes(channel):
+    channel.ask(asks=False)
+
+    assert channel.receive("YES").action is InboundAction.ROUTED
+
+
 def test_yes_of_somebody_who_was_asked_nothing_goes_to_a_human(channel):
     assert channel.receive("YES").action is InboundAction.FORWARDED
     assert channel.told == ["Inbound message"]

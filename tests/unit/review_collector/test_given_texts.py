@@ -53,7 +53,7 @@ def test_the_reminder_days_later_has_the_same_words_and_what_the_customer_is_cal
     assert [outcome.state for outcome in errands.come_back(REMINDER)] == ["ACCEPTED"]
 
     assert errands.system.clock.now() == START + 3 * DAY
-    assert errands.bodies[1].startswith("Hi Johnny! How was your 15 Minute Meeting? https://")
+    assert errands.bodies[1].startswith("Reminder: Hi Johnny! How was your 15 Minute Meeting? https://")
 
 
 def test_the_reminder_of_a_broadcast_has_them_too(errands):
@@ -61,7 +61,7 @@ def test_the_reminder_of_a_broadcast_has_them_too(errands):
     errands.system.clock.advance(days=3)
 
     assert errands.system.ask_due().state == "ACCEPTED"
-    assert errands.bodies[1].startswith(ASKED)
+    assert errands.bodies[1].startswith(f"Reminder: {ASKED}")
     assert errands.run(RemindOfReview("u1", "appointment-9")).reason == "ALREADY_REMINDED"
 
 
@@ -208,6 +208,37 @@ def test_a_text_that_fitted_a_shorter_address_gives_way_to_the_standard_one(erra
     assert errands.bodies[1].startswith("Hi John! A reminder to review your recent purchase:")
 
 
+@pytest.mark.parametrize(
+    ("locale", "begins"),
+    [
+        ("fr-CA", "Rappel : "),
+        ("de", "Zur Erinnerung: "),
+        ("es", "Recordatorio: "),
+        ("pt-BR", "Lembrete: "),
+        ("ja", "Reminder: "),
+    ],
+)
+def test_a_reminder_says_that_it_is_one_in_the_language_of_the_text(locale, begins):
+    text = GivenText("Hi {{name}}! {{link}}", locale)
+
+    rendered = render_given(text, locale="en", first_name="Ada", link="L", is_reminder=True)
+
+    assert rendered.body == f"{begins}Hi Ada! L"
+
+
+def test_a_reminder_gives_up_the_name_for_it_and_it_for_the_part():
+    link, long = "L" * 60, "x" * 80
+    fits = GivenText(f"{long} {{{{name}}}} {{{{link}}}}")
+    is_full = GivenText(f"{long}{'x' * 12} {{{{link}}}}")
+
+    with_it = render_given(fits, locale=None, first_name="Maximiliane", link=link, is_reminder=True)
+    without = render_given(is_full, locale=None, first_name=None, link=link, is_reminder=True)
+
+    assert with_it.body == f"Reminder: {long} {link}"
+    assert without.body == f"{long}{'x' * 12} {link}"
+    assert measure(without.body).parts == measure(with_it.body).parts == 1
+
+
 words = st.text(max_size=40)
 pieces = st.sampled_from(["{{name}}", "{{ name }}", "{{link}}", "{{", "}}", "{", "}", " ", ", ", "{{x}}"])
 
@@ -220,10 +251,11 @@ def test_whatever_an_event_says_it_is_a_fault_or_one_part_with_the_link(template
         assert fault in TextFault
         return
     link = "L" * LINK_LENGTH
-    rendered = render_given(text, locale="fr", first_name=name, link=link)
-    assert link in rendered.body
-    assert measure(rendered.body).parts == 1
-    assert rendered.locale == "fr"
+    for is_reminder in (False, True):
+        rendered = render_given(text, locale="fr", first_name=name, link=link, is_reminder=is_reminder)
+        assert link in rendered.body
+        assert measure(rendered.body).parts == 1
+        assert rendered.locale == "fr"
 
 
 @given(st.none() | st.integers() | st.booleans() | words | st.lists(words), st.none() | st.integers() | words)

@@ -311,6 +311,7 @@ class AnswerService:
                 asked_at=event.received_at,
                 expires_at=event.received_at + _LISTENS_FOR if is_over else booking.ends_at,
                 opt_out_reply=None if is_over else self.speaker.opt_out_reply(booking, recipient),
+                asks=False,
             )
         )
 

@@ -357,6 +357,7 @@ def _prompt_item(prompt: Prompt) -> Item:
                 "openUntil": to_milliseconds(prompt.expires_at),
                 "answeredBy": prompt.answered_by,
                 "optOutReply": prompt.opt_out_reply,
+                "asks": prompt.asks,
                 "expiresAt": to_seconds(prompt.expires_at) + 1,
                 "schemaVersion": SCHEMA_VERSION,
             }
@@ -376,6 +377,7 @@ def _prompt(row: Mapping[str, Any]) -> Prompt:
         expires_at=from_milliseconds(row["openUntil"]),
         answered_by=row.get("answeredBy"),
         opt_out_reply=row.get("optOutReply"),
+        asks=row.get("asks", True),
     )
 
 

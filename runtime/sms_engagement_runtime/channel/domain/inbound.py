@@ -232,11 +232,10 @@ def route(
     # A redelivered YES finds the subscription active by its own doing: it still owes the reply.
     if keyword is Keyword.CONFIRM and _is_own_change(contact, message):
         return Confirm(by_service)
-    if prompt is not None:
-        return Answer(prompt)
-    if keyword is Keyword.CONFIRM and contact.is_pending:
+    is_asked = prompt is not None and prompt.asks
+    if keyword is Keyword.CONFIRM and contact.is_pending and not is_asked:
         return Confirm(by_service)
-    return Forward()
+    return Forward() if prompt is None else Answer(prompt)
 
 
 def _asks_to_stop(message: InboundMessage, keyword: Keyword, mode: OptOutMode) -> bool:

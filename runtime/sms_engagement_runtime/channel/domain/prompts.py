@@ -35,6 +35,9 @@ class Prompt:
     opt_out_reply
         What confirms an opt-out where the person answers with a bare CANCEL, in place of the channel's own
         text: they may have meant what they were asked about. None where the word can mean nothing else.
+    asks
+        Whether it asks for anything. One that does not only listens to what the person may have to say about
+        something that they answered before: who was asked to confirm a subscription confirms that.
     """
 
     subscriber_id: str
@@ -47,6 +50,7 @@ class Prompt:
     expires_at: datetime
     answered_by: str | None = None
     opt_out_reply: str | None = None
+    asks: bool = True
 
 
 def is_open_on(prompt: Prompt, origination: str | None) -> bool:

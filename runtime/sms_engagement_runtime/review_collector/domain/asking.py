@@ -601,7 +601,13 @@ class _Turn:
         if given is None or asker.find_fault(given) is not None:
             text = texts.render(locale=locale, first_name=called, link=link)
         else:
-            text = render_given(given, locale=locale, first_name=called, link=link)
+            text = render_given(
+                given,
+                locale=locale,
+                first_name=called,
+                link=link,
+                is_reminder=purpose == REMINDER,
+            )
         return Intent(
             construct=CONSTRUCT,
             purpose=purpose,

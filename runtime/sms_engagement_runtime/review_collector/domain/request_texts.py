@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from sms_engagement_runtime.channel.domain.introduction import plain
 from sms_engagement_runtime.channel.domain.named_texts import NAME, NamedTexts, PersonalText, without_name
-from sms_engagement_runtime.channel.domain.templates import Template, worst_case
+from sms_engagement_runtime.channel.domain.templates import Catalogue, Template, worst_case
 from sms_engagement_runtime.review_collector.domain.reasons import TextFault
 from sms_engagement_runtime.review_collector.domain.requests import GivenText
 
@@ -86,19 +87,47 @@ def find_fault(text: GivenText, *, link_length: int) -> TextFault | None:
     return TextFault.TOO_LONG if worst_case(nameless, {_LINK: link_length}).parts > 1 else None
 
 
-def render_given(text: GivenText, *, locale: str | None, first_name: str | None, link: str) -> PersonalText:
+_REMINDERS: Final = Catalogue(
+    templates={
+        "en": Template("Reminder: {{text}}"),
+        "es": Template("Recordatorio: {{text}}"),
+        "fr": Template("Rappel : {{text}}"),
+        "de": Template("Zur Erinnerung: {{text}}"),
+        "pt": Template("Lembrete: {{text}}"),
+    }
+)
+"""How the reminder of a given text begins: the same words a second time would look like a mistake."""
+
+
+def render_given(
+    text: GivenText,
+    *,
+    locale: str | None,
+    first_name: str | None,
+    link: str,
+    is_reminder: bool = False,
+) -> PersonalText:
     """Fill a text in, within one part by leaving the name out.
 
     Parameters
     ----------
     locale
         Of the customer.
+    is_reminder
+        Whether to say that it is one, as far as that fits into the part.
 
     Raises
     ------
     ValueError
         `find_fault` finds one.
     """
+    spoken = text.locale or locale
+    template = text.template
+    if is_reminder:
+        reminder = _REMINDERS.resolve(spoken).render({"text": template})
+        shortest = Template(without_name(reminder)).render({"link": link})
+        if plain(shortest).measured.parts <= 1:
+            template = reminder
     # A catalogue has to have an English text, and of one text alone everybody gets that one.
-    rendered = RequestTexts({"en": text.template}).render(locale=None, first_name=first_name, link=link)
-    return replace(rendered, locale=text.locale or locale or rendered.locale)
+    rendered = RequestTexts({"en": template}).render(locale=None, first_name=first_name, link=link)
+    return replace(rendered, locale=spoken or rendered.locale)
