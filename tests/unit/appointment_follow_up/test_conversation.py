@@ -101,11 +101,13 @@ def test_states_in_which_something_may_be_sent():
         Purpose.MOVED,
         Purpose.FOLLOW_UP,
         Purpose.REMINDER,
+        Purpose.REMINDER_CONFIRMED,
         Purpose.FEEDBACK,
         Purpose.CANCELLED,
         Purpose.NO_SHOW,
     }
     assert MAY_SEND[Purpose.FOLLOW_UP] == {Status.CONFIRMED_SENT}
+    assert MAY_SEND[Purpose.REMINDER_CONFIRMED] == {Status.RESPONDED}
     for purpose, states in MAY_SEND.items():
         ends = {Purpose.CANCELLED: {Status.CANCELED}, Purpose.NO_SHOW: {Status.NO_SHOW}}.get(purpose, set())
         assert states & OVER == ends, purpose

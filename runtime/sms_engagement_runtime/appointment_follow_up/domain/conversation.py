@@ -127,6 +127,8 @@ MAY_SEND: Final[Mapping[Purpose, frozenset[Status]]] = MappingProxyType(
         Purpose.MOVED: frozenset({Status.PENDING, Status.RESPONDED}),
         Purpose.FOLLOW_UP: frozenset({Status.CONFIRMED_SENT}),
         Purpose.REMINDER: _TAKES_PLACE,
+        # Another wording of the one before.
+        Purpose.REMINDER_CONFIRMED: frozenset({Status.RESPONDED}),
         Purpose.FEEDBACK: _TAKES_PLACE,
         Purpose.CANCELLED: frozenset({Status.CANCELED}),
         Purpose.NO_SHOW: frozenset({Status.NO_SHOW}),
