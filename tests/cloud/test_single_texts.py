@@ -49,11 +49,16 @@ def go_to_hour(cloud: Cloud, hour: int, zone: ZoneInfo) -> None:
     cloud.go_to(target if target > local else target + timedelta(days=1))
 
 
+def later(cloud: Cloud) -> str:
+    """State machine in which review requests wait."""
+    machines = cloud.stepfunctions.list_state_machines()["stateMachines"]
+    (arn,) = (machine["stateMachineArn"] for machine in machines if "ReviewsLater" in machine["name"])
+    return arn
+
+
 def waits(cloud: Cloud) -> list[dict[str, Any]]:
     """Executions that wait for a single text."""
-    machines = cloud.stepfunctions.list_state_machines()["stateMachines"]
-    (later,) = (machine["stateMachineArn"] for machine in machines if "Later" in machine["name"])
-    running = cloud.stepfunctions.list_executions(stateMachineArn=later, statusFilter="RUNNING")
+    running = cloud.stepfunctions.list_executions(stateMachineArn=later(cloud), statusFilter="RUNNING")
     return [
         json.loads(cloud.stepfunctions.describe_execution(executionArn=execution["executionArn"])["input"])
         for execution in running["executions"]
@@ -199,13 +204,11 @@ def test_the_admins_get_a_digest_every_morning(quiet_cloud: Cloud) -> None:
 
 def test_what_fails_for_good_is_kept(quiet_cloud: Cloud) -> None:
     cloud = quiet_cloud
-    machines = cloud.stepfunctions.list_state_machines()["stateMachines"]
-    (later,) = (machine["stateMachineArn"] for machine in machines if "Later" in machine["name"])
     queues = [url for url in cloud.sqs.list_queues()["QueueUrls"] if "ReviewsDeadLetters" in url]
     lost = {"functionName": "no-such-function", "event": {"id": "lost"}}
     start = lost | {"outcome": {"state": "DEFERRED", "until": cloud.now().strftime("%Y-%m-%dT%H:%M:%SZ")}}
 
-    execution = cloud.stepfunctions.start_execution(stateMachineArn=later, input=json.dumps(start))
+    execution = cloud.stepfunctions.start_execution(stateMachineArn=later(cloud), input=json.dumps(start))
     ended = cloud.ended(execution["executionArn"])
 
     assert ended["status"] == "FAILED"
