@@ -35,14 +35,15 @@ setup: $(STAMPS)/python $(STAMPS)/node $(STAMPS)/cloud $(STAMPS)/browser ## Inst
 demo: $(STAMPS)/cloud ## Deploy into the embedded cloud, print the link of the phones, stay until Ctrl-C
 	@$(RUN) sms-local demo
 
-# The embedded cloud waits much of its time, so the quick tests run beside it; what they say comes at the end.
+# The embedded cloud waits much of its time, so everything that does without the deployed one runs beside it; what that says
+# comes at the end.
 test: setup check ## All checks and all tests, the embedded cloud and the browser included
 	@mkdir -p .local
-	@$(PYTEST) -m "not cloud and not browser" > .local/quick-tests.log 2>&1 & quick=$$!; \
-	slow_failed=0; $(PYTEST) -m "cloud or browser" || slow_failed=$$?; \
-	quick_failed=0; wait $$quick || quick_failed=$$?; \
-	cat .local/quick-tests.log; \
-	exit $$(( slow_failed > quick_failed ? slow_failed : quick_failed ))
+	@$(PYTEST) --ignore tests/browser --ignore-glob 'tests/cloud/test_*.py' > .local/beside-the-cloud.log 2>&1 & beside=$$!; \
+	cloud_failed=0; $(PYTEST) tests/cloud tests/browser --ignore tests/cloud/emulator || cloud_failed=$$?; \
+	beside_failed=0; wait $$beside || beside_failed=$$?; \
+	cat .local/beside-the-cloud.log; \
+	exit $$(( cloud_failed > beside_failed ? cloud_failed : beside_failed ))
 
 check: $(STAMPS)/python ## Lint, format and types
 	$(RUN) ruff check
