@@ -38,7 +38,7 @@ if __name__ == "__main__":
 
 from benchmarks.request_units import RequestUnits, Usage
 from sms_engagement_runtime.appointment_follow_up.adapters.dynamodb_conversations import DynamoConversations
-from sms_engagement_runtime.appointment_follow_up.domain.answering import AnswerService, read_event
+from sms_engagement_runtime.appointment_follow_up.domain.answering import AnswerService
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import (
     Booked,
     Booking,
@@ -48,6 +48,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.bookings import (
 )
 from sms_engagement_runtime.appointment_follow_up.domain.follow_up import FollowUpService, Step
 from sms_engagement_runtime.appointment_follow_up.domain.intake import BookingIntake
+from sms_engagement_runtime.appointment_follow_up.domain.phone_events import read_event
 from sms_engagement_runtime.appointment_follow_up.domain.policy import FollowUpPolicy
 from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
 from sms_engagement_runtime.appointment_follow_up.domain.texts import AppointmentTexts

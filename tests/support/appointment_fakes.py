@@ -14,10 +14,6 @@ from typing import ClassVar
 from sms_engagement_runtime.appointment_follow_up.domain.answering import (
     Answered,
     AnswerService,
-    PhoneEvent,
-    ReplyReceived,
-    TextFailed,
-    read_event,
 )
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import (
     Booked,
@@ -36,6 +32,12 @@ from sms_engagement_runtime.appointment_follow_up.domain.changing import Convers
 from sms_engagement_runtime.appointment_follow_up.domain.conversation import Conversation
 from sms_engagement_runtime.appointment_follow_up.domain.follow_up import FollowUpService, Next, Step
 from sms_engagement_runtime.appointment_follow_up.domain.intake import BookingIntake
+from sms_engagement_runtime.appointment_follow_up.domain.phone_events import (
+    PhoneEvent,
+    ReplyReceived,
+    TextFailed,
+    read_event,
+)
 from sms_engagement_runtime.appointment_follow_up.domain.policy import FollowUpPolicy
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import CONSTRUCT, Purpose
 from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker

@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sms_engagement_runtime.appointment_follow_up.domain import bus_events
-from sms_engagement_runtime.appointment_follow_up.domain.answering import (
+from sms_engagement_runtime.appointment_follow_up.domain.conversation import Status
+from sms_engagement_runtime.appointment_follow_up.domain.phone_events import (
     OptedOut,
     ReplyReceived,
     TextFailed,
     read_event,
 )
-from sms_engagement_runtime.appointment_follow_up.domain.conversation import Status
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import Purpose
 from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
 from sms_engagement_runtime.channel.domain.consent import ConsentState, Scope

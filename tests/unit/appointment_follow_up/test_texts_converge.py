@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sms_engagement_runtime.appointment_follow_up.domain.answering import OptedOut, read_event
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import Party, appointment_id
 from sms_engagement_runtime.appointment_follow_up.domain.conversation import Status
+from sms_engagement_runtime.appointment_follow_up.domain.phone_events import OptedOut, read_event
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import Purpose
 from sms_engagement_runtime.channel.domain.errors import (
     OutcomeUnknownError,

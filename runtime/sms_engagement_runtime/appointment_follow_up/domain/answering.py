@@ -6,10 +6,10 @@ a word to the host) has the id of the inbound message, or is marked as done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from sms_engagement_runtime.appointment_follow_up.domain import bus_events
 from sms_engagement_runtime.appointment_follow_up.domain import conversation as rules
@@ -21,6 +21,17 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
     Recipient,
     Reply,
     Status,
+)
+from sms_engagement_runtime.appointment_follow_up.domain.host_words import (
+    answer_words,
+    opt_out_words,
+    parties,
+)
+from sms_engagement_runtime.appointment_follow_up.domain.phone_events import (
+    OptedOut,
+    PhoneEvent,
+    ReplyReceived,
+    TextFailed,
 )
 from sms_engagement_runtime.appointment_follow_up.domain.ports import ConversationRepository, HostTopic
 from sms_engagement_runtime.appointment_follow_up.domain.purposes import CONSTRUCT, Purpose
@@ -37,10 +48,6 @@ from sms_engagement_runtime.channel.domain.ports import Clock, ContactRepository
 from sms_engagement_runtime.channel.domain.prompts import ANY_ORIGINATION, Prompt
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import SendOutcome, SendService
-
-REPLY_RECEIVED: Final = "ReplyReceived"
-OPTED_OUT: Final = "OptedOut"
-TEXT_FAILED: Final = "TextFailed"
 
 _ANSWER_USEFUL_FOR: Final = timedelta(days=1)
 """As long as the channel's own replies are."""
@@ -81,83 +88,7 @@ class Answered:
     said: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplyReceived:
-    """An inbound message that answers one of our prompts."""
-
-    inbound_id: str
-    subscriber_id: str
-    purpose: str
-    occasion: str
-    body: str | None
-    received_at: datetime
-    alternatives: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptedOut:
-    """A person left, by their own words."""
-
-    inbound_id: str
-    subscriber_id: str
-    body: str | None
-    is_cancel: bool
-    is_wrong_number: bool
-    received_at: datetime
-    answered: str | None
-    """Occasion of the prompt of ours that was open, None where there was none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextFailed:
-    """A text of ours cannot be delivered, for good."""
-
-    purpose: str
-    occasion: str
-    reason: str
-
-
 _NO_APPOINTMENT: Final = Answered(action="IGNORED", reason="NO_APPOINTMENT")
-
-type PhoneEvent = ReplyReceived | OptedOut | TextFailed
-
-
-def read_event(event_type: object, detail: object) -> PhoneEvent | None:
-    """Read what the channel told; None where it is not about us, or malformed."""
-    if not isinstance(detail, Mapping):
-        return None
-    try:
-        match event_type:
-            case "ReplyReceived" if detail["construct"] == CONSTRUCT:
-                return ReplyReceived(
-                    inbound_id=_text(detail, "inboundMessageId"),
-                    subscriber_id=_text(detail, "subscriberId"),
-                    purpose=_text(detail, "purpose"),
-                    occasion=_text(detail, "occasion"),
-                    body=_words(detail),
-                    received_at=datetime.fromtimestamp(detail["receivedAt"] / 1000, UTC),
-                    alternatives=tuple(_text(one, "occasion") for one in detail.get("alternatives", ())),
-                )
-            case "OptedOut":
-                answered = detail.get("answeredPrompt") or {}
-                return OptedOut(
-                    inbound_id=_text(detail, "inboundMessageId"),
-                    subscriber_id=_text(detail, "subscriberId"),
-                    body=_words(detail),
-                    is_cancel=bool(detail.get("isCancel")),
-                    is_wrong_number=bool(detail.get("isWrongNumber")),
-                    received_at=datetime.fromtimestamp(detail["receivedAt"] / 1000, UTC),
-                    answered=answered.get("occasion") if answered.get("construct") == CONSTRUCT else None,
-                )
-            case "TextFailed" if detail["construct"] == CONSTRUCT:
-                return TextFailed(
-                    purpose=_text(detail, "purpose"),
-                    occasion=_text(detail, "occasion"),
-                    reason=_text(detail, "reason"),
-                )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
-        return None
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +201,7 @@ class AnswerService:
         if kind is ReplyKind.RESCHEDULE and not changed[0].is_over:
             outcome, about_it = self._offer_another_time(event, changed[0])
         if kind is not ReplyKind.CONFIRM or any(one.is_over for one in changed):
-            words = _host_words(event.body, kind, changed, self.speaker, about_it)
+            words = answer_words(event.body, kind, changed, self.speaker, about_it)
             self._tell_host(event.inbound_id, *words)
         ids = tuple(one.appointment_id for one in changed)
         if outcome is not None and outcome.state is OutcomeState.DEFERRED:
@@ -281,7 +212,7 @@ class AnswerService:
         self, event: ReplyReceived, conversation: Conversation
     ) -> tuple[SendOutcome, str]:
         """Send the link to choose another time, and say to the host what became of that."""
-        booking, recipient = _parties(conversation)
+        booking, recipient = parties(conversation)
         purpose = Purpose.CALL_BACK
         if booking.reschedule_url:
             text = self.speaker.answer(booking, recipient, Purpose.RESCHEDULE)
@@ -298,7 +229,7 @@ class AnswerService:
 
     def _listen_on(self, event: ReplyReceived, conversation: Conversation) -> None:
         """Have what they write next about this appointment come here too, as long as it is one."""
-        booking, recipient = _parties(conversation)
+        booking, recipient = parties(conversation)
         is_over = conversation.is_over
         self.prompts.open(
             Prompt(
@@ -323,9 +254,9 @@ class AnswerService:
         self, event: ReplyReceived, kind: ReplyKind, conversations: Sequence[Conversation]
     ) -> Answered:
         """Ask once which of several appointments was meant."""
-        choices = sorted(conversations[:MAX_CHOICES], key=lambda one: _parties(one)[0].starts_at)
-        bookings = [_parties(one)[0] for one in choices]
-        booking, recipient = _parties(choices[0])
+        choices = sorted(conversations[:MAX_CHOICES], key=lambda one: parties(one)[0].starts_at)
+        bookings = [parties(one)[0] for one in choices]
+        booking, recipient = parties(choices[0])
         if len({self.speaker.time(one, recipient) for one in bookings}) < len(bookings):
             # Two people with one phone, at the same hour: a number would tell nothing apart.
             return self._answered(event, ReplyKind.OTHER, conversations)
@@ -424,7 +355,7 @@ class AnswerService:
         standing = [one for one in changed if one.booking is not None and one.booking.starts_at > now]
         standing = [one for one in standing if one.status not in (Status.CANCELED, Status.RESCHEDULED)]
         if standing:
-            self._tell_host(event.inbound_id, *_opt_out_words(event, standing, self.speaker))
+            self._tell_host(event.inbound_id, *opt_out_words(event, standing, self.speaker))
         return Answered(
             action="OPTED_OUT", reason=reason, appointment_ids=tuple(one.appointment_id for one in found)
         )
@@ -491,81 +422,9 @@ class AnswerService:
             self.contacts.mark_handled(told, self.clock.now())
 
 
-def _text(detail: Mapping[str, Any], name: str) -> str:
-    value = detail[name]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"no {name}")
-    return value
-
-
-def _words(detail: Mapping[str, Any]) -> str | None:
-    body = detail.get("body")
-    if body is not None and not isinstance(body, str):
-        raise TypeError("words are text")
-    return body
-
-
 def _listening(event: ReplyReceived) -> str:
     return f"{_CONVERSATION}/{event.inbound_id}"
 
 
 def _distinct(conversations: Sequence[Conversation]) -> list[Conversation]:
     return list({one.appointment_id: one for one in conversations}.values())
-
-
-def _parties(conversation: Conversation) -> tuple[Booking, Recipient]:
-    assert conversation.booking is not None
-    assert conversation.recipient is not None
-    return conversation.booking, conversation.recipient
-
-
-_HOST_SUBJECTS: Final = {
-    ReplyKind.CONFIRM: "Answer about an appointment that is over",
-    ReplyKind.RESCHEDULE: "An invitee wants another time",
-    ReplyKind.OTHER: "An invitee wrote",
-}
-
-
-def _host_words(
-    body: str | None,
-    kind: ReplyKind,
-    conversations: Sequence[Conversation],
-    speaker: Speaker,
-    about_it: str,
-) -> tuple[str, str]:
-    lines = [f"{_who(conversations[0])} wrote “{(body or '').strip()}”"]
-    lines += [_about(one, speaker) for one in conversations]
-    if about_it:
-        lines.append(about_it)
-    return _HOST_SUBJECTS[kind], "\n".join(lines)
-
-
-def _opt_out_words(
-    event: OptedOut, conversations: Sequence[Conversation], speaker: Speaker
-) -> tuple[str, str]:
-    lines = [f"{_who(conversations[0])} wrote “{(event.body or '').strip()}”"]
-    if event.is_wrong_number:
-        lines.append("The number belongs to somebody else: the invitee has not been reached by text.")
-    else:
-        lines.append("They get no more texts.")
-    lines.append(
-        "The appointment itself stands; ask whether they meant to cancel it:"
-        if event.is_cancel and event.answered is not None
-        else "Their appointments stand:"
-    )
-    lines += [_about(one, speaker) for one in conversations]
-    return ("CANCEL by text" if event.is_cancel else "An invitee opted out"), "\n".join(lines)
-
-
-def _who(conversation: Conversation) -> str:
-    booking, recipient = _parties(conversation)
-    name = f" ({booking.invitee_name})" if booking.invitee_name else ""
-    return f"{recipient.number.e164}{name}"
-
-
-def _about(conversation: Conversation, speaker: Speaker) -> str:
-    booking, recipient = _parties(conversation)
-    return (
-        f"{booking.event_name}, {booking.starts_at:%Y-%m-%d %H:%M} UTC "
-        f"({speaker.time(booking, recipient)} where they are), {conversation.status}: {booking.external_id}"
-    )

@@ -9,7 +9,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sms_engagement_runtime import settings
-from sms_engagement_runtime.appointment_follow_up.domain.answering import AnswerService, read_event
+from sms_engagement_runtime.appointment_follow_up.domain.answering import AnswerService
+from sms_engagement_runtime.appointment_follow_up.domain.phone_events import read_event
 from sms_engagement_runtime.appointment_follow_up.handlers.speaking import (
     SpeakingSettings,
     build_conversations,
