@@ -111,7 +111,9 @@ def everything_written(cloud: Cloud) -> Iterator[tuple[str, str]]:
         pages = cloud.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=machine)
         for execution in (one for page in pages for one in page["executions"]):
             arn = execution["executionArn"]
-            described = cloud.stepfunctions.describe_execution(executionArn=arn)
+            described = dict(cloud.stepfunctions.describe_execution(executionArn=arn))
+            # Of the answer's headers, one is random base64, and may look like a link.
+            del described["ResponseMetadata"]
             yield "execution", json.dumps(described, default=str, ensure_ascii=False)
             for history in cloud.stepfunctions.get_paginator("get_execution_history").paginate(
                 executionArn=arn, includeExecutionData=True
