@@ -13,12 +13,10 @@ from typing import Final
 
 from sms_engagement_runtime.appointment_follow_up.domain import bus_events
 from sms_engagement_runtime.appointment_follow_up.domain import conversation as rules
-from sms_engagement_runtime.appointment_follow_up.domain.bookings import Booking
 from sms_engagement_runtime.appointment_follow_up.domain.changing import change
 from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
     Conversation,
     Event,
-    Recipient,
     Reply,
     Status,
 )
@@ -27,6 +25,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.host_words import (
     opt_out_words,
     parties,
 )
+from sms_engagement_runtime.appointment_follow_up.domain.offers import MOST_MOVES, SENT, offer, waits_until
 from sms_engagement_runtime.appointment_follow_up.domain.phone_events import (
     OptedOut,
     PhoneEvent,
@@ -41,9 +40,8 @@ from sms_engagement_runtime.appointment_follow_up.domain.speaking import Speaker
 from sms_engagement_runtime.appointment_follow_up.domain.texts import MAX_CHOICES
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.introduction import plain
-from sms_engagement_runtime.channel.domain.ledger import Intent, intent_key, may_claim
+from sms_engagement_runtime.channel.domain.ledger import Guard, Intent, intent_key, may_claim
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
-from sms_engagement_runtime.channel.domain.pacing import NoSlotError
 from sms_engagement_runtime.channel.domain.ports import Clock, ContactRepository, EventBus, PromptRepository
 from sms_engagement_runtime.channel.domain.prompts import ANY_ORIGINATION, Prompt
 from sms_engagement_runtime.channel.domain.reasons import Reason
@@ -58,15 +56,7 @@ _CONVERSATION: Final = "conversation"
 _LISTENS_FOR: Final = timedelta(days=3)
 """How long words about an appointment that is over go to the host."""
 
-_SENT: Final = frozenset({OutcomeState.ACCEPTED, OutcomeState.ALREADY_SENT, OutcomeState.UNCERTAIN})
-
-_SHORTEST_LOOK: Final = timedelta(minutes=5)
-"""How long to wait before looking again where nobody can say when it is worth it: sending is paused."""
-
 _SHORTEST: Final = {ReplyKind.CONFIRM: "1", ReplyKind.RESCHEDULE: "R"}
-
-_MOST_MOVES: Final = 20
-"""How many moves of one appointment are followed. More are a ring in the data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,12 +149,13 @@ class AnswerService:
             is_read = said.kind is ReplyKind.OTHER
             again = conversations if is_read else [one for one in conversations if one.reply == said]
             return self._answered(event, said.kind, again)
-        if all(reply.at < event.received_at for reply in replies):
+        was_overtaken = len(conversations) < 2 or any(reply.at > event.received_at for reply in replies)
+        if not event.alternatives or not was_overtaken:
             return None
         key = intent_key(CONSTRUCT, event.subscriber_id, Purpose.WHICH, event.inbound_id)
         if may_claim(self.send_service.ledger.get(key)):
             return None
-        # They were asked which one was meant, and have written since.
+        # They were asked which one was meant; they have written since, or one of them is over.
         ids = tuple(one.appointment_id for one in conversations)
         return Answered(action="ASKED_WHICH", reason=kind.value, appointment_ids=ids)
 
@@ -204,8 +195,14 @@ class AnswerService:
             words = answer_words(event.body, kind, changed, self.speaker, about_it)
             self._tell_host(event.inbound_id, *words)
         ids = tuple(one.appointment_id for one in changed)
-        if outcome is not None and outcome.state is OutcomeState.DEFERRED:
-            return self._waits("REPLIED", outcome, ids, said or _SHORTEST[kind])
+        if outcome is not None and (until := self._waits_until(event, outcome)):
+            return Answered(
+                action="REPLIED",
+                reason=outcome.reason,
+                appointment_ids=ids,
+                until=until,
+                said=said or _SHORTEST[kind],
+            )
         return Answered(action="REPLIED", reason=kind.value, appointment_ids=ids)
 
     def _offer_another_time(
@@ -218,10 +215,10 @@ class AnswerService:
             text = self.speaker.answer(booking, recipient, Purpose.RESCHEDULE)
             if plain(text.body).measured.parts <= self.send_service.policy.max_parts:
                 purpose = Purpose.RESCHEDULE
-        outcome = self._send(event, booking, recipient, purpose)
-        if outcome.state is OutcomeState.DEFERRED:
+        outcome = self._send(event, [conversation], purpose)
+        if self._waits_until(event, outcome):
             return outcome, "They are answered as soon as texts may go out."
-        if outcome.state not in _SENT:
+        if outcome.state not in SENT:
             return outcome, "No answer could be sent to them: get in touch."
         if purpose is Purpose.RESCHEDULE:
             return outcome, "They were sent the link to choose another time."
@@ -246,9 +243,8 @@ class AnswerService:
             )
         )
 
-    def _waits(self, action: str, outcome: SendOutcome, ids: tuple[str, ...], said: str) -> Answered:
-        until = outcome.until or self.clock.now() + _SHORTEST_LOOK
-        return Answered(action=action, reason=outcome.reason, appointment_ids=ids, until=until, said=said)
+    def _waits_until(self, event: ReplyReceived, outcome: SendOutcome) -> datetime | None:
+        return waits_until(outcome, now=self.clock.now(), since=event.received_at)
 
     def _ask_which(
         self, event: ReplyReceived, kind: ReplyKind, conversations: Sequence[Conversation]
@@ -260,20 +256,20 @@ class AnswerService:
         if len({self.speaker.time(one, recipient) for one in bookings}) < len(bookings):
             # Two people with one phone, at the same hour: a number would tell nothing apart.
             return self._answered(event, ReplyKind.OTHER, conversations)
-        outcome = self._send(
-            event,
-            booking,
-            recipient,
-            Purpose.WHICH,
-            choices=self.speaker.choices(bookings, recipient),
-        )
+        outcome = self._send(event, choices, Purpose.WHICH, choices=self.speaker.choices(bookings, recipient))
         ids = tuple(one.appointment_id for one in choices)
-        if outcome.state is OutcomeState.DEFERRED:
-            return self._waits("ASKED_WHICH", outcome, ids, _SHORTEST[kind])
+        if until := self._waits_until(event, outcome):
+            return Answered(
+                action="ASKED_WHICH",
+                reason=outcome.reason,
+                appointment_ids=ids,
+                until=until,
+                said=_SHORTEST[kind],
+            )
         if outcome.state in (OutcomeState.SUPPRESSED, OutcomeState.FAILED):
             # Nobody can be asked any more: a human decides what was meant.
             return self._answered(event, ReplyKind.OTHER, conversations)
-        if outcome.state in _SENT:
+        if outcome.state in SENT:
             row = self.send_service.ledger.get(outcome.key)
             self.prompts.open(
                 Prompt(
@@ -293,13 +289,13 @@ class AnswerService:
     def _send(
         self,
         event: ReplyReceived,
-        booking: Booking,
-        recipient: Recipient,
+        conversations: Sequence[Conversation],
         purpose: Purpose,
         *,
         choices: str | None = None,
     ) -> SendOutcome:
-        """Send the one answer to an inbound message, about an appointment that still stands."""
+        """Send the one answer to an inbound message, while the appointments that it is about stand."""
+        booking, recipient = parties(conversations[0])
         text = self.speaker.answer(booking, recipient, purpose, choices=choices)
         intent = Intent(
             construct=CONSTRUCT,
@@ -319,10 +315,14 @@ class AnswerService:
             caused_at=event.received_at,
             expires_at=min(event.received_at + _ANSWER_USEFUL_FOR, booking.starts_at),
         )
-        try:
-            return self.send_service.send(intent)
-        except NoSlotError:
-            return SendOutcome(state=OutcomeState.DEFERRED, reason=Reason.THROTTLED, key=intent.key)
+        return offer(self.send_service, intent, lambda: self._all_stand(conversations))
+
+    def _all_stand(self, conversations: Sequence[Conversation]) -> bool | Guard:
+        """Look at the rows as they are now; the claim looks at the first one again."""
+        now = [self.conversations.get(one.appointment_id) for one in conversations]
+        if any(one is None or one.is_over for one in now) or now[0] is None:
+            return False
+        return self.conversations.guard(now[0])
 
     def _close_prompts(self, event: ReplyReceived, appointment_id: str) -> None:
         """Close what else was asked about this appointment, or an old question would take the next words."""
@@ -379,7 +379,7 @@ class AnswerService:
         nobody named.
         """
         standing = conversation = self._addressed(appointment_id)
-        for _ in range(_MOST_MOVES):
+        for _ in range(MOST_MOVES):
             if conversation is None or conversation.status is not Status.RESCHEDULED:
                 break
             conversation = None if conversation.moved_to is None else self._addressed(conversation.moved_to)

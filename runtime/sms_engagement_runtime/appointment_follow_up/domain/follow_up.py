@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from sms_engagement_runtime.appointment_follow_up.domain import bus_events
@@ -24,6 +25,13 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
     Event,
     Recipient,
     Status,
+)
+from sms_engagement_runtime.appointment_follow_up.domain.offers import (
+    LONGEST_LOOK,
+    MOST_MOVES,
+    SENT,
+    offer,
+    waits_until,
 )
 from sms_engagement_runtime.appointment_follow_up.domain.policy import FollowUpPolicy
 from sms_engagement_runtime.appointment_follow_up.domain.ports import ConversationRepository
@@ -40,8 +48,6 @@ from sms_engagement_runtime.channel.domain.ledger import (
     intent_key,
     may_claim,
 )
-from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
-from sms_engagement_runtime.channel.domain.pacing import NoSlotError
 from sms_engagement_runtime.channel.domain.ports import Clock, EventBus, PromptRepository
 from sms_engagement_runtime.channel.domain.prompts import ANY_ORIGINATION, Prompt
 from sms_engagement_runtime.channel.domain.reasons import Reason
@@ -55,15 +61,6 @@ from sms_engagement_runtime.channel.domain.sending import (
 _MAX_ATTEMPTS: Final = 3
 """How often one text is composed anew because the provider told of another time meanwhile."""
 
-_SHORTEST_LOOK: Final = timedelta(minutes=5)
-"""How long to wait before looking again where nobody can say when it is worth it: sending is paused."""
-
-_LONGEST_LOOK: Final = timedelta(hours=1)
-_LOOKS_PER_AGE: Final = 12
-
-_IN_FLIGHT: Final = timedelta(seconds=61)
-"""When an attempt that holds the text is over: then the ledger says so (``ledger.UNCERTAIN_AFTER``)."""
-
 _LONG_AGO: Final = timedelta(days=1)
 """More than a text may follow by at any hour (``gate.PROMPT``)."""
 
@@ -75,13 +72,6 @@ _ASKING: Final = frozenset({Purpose.CONFIRMATION, Purpose.MOVED, Purpose.FOLLOW_
 
 _ANSWERED_FOR: Final = timedelta(days=3)
 """How long words about a cancellation or a no-show go to the host: these texts ask whether there are any."""
-
-_MOST_MOVES: Final = 20
-"""How many moves of one appointment are followed. More are a ring in the data."""
-
-_SENT: Final = frozenset({OutcomeState.ACCEPTED, OutcomeState.ALREADY_SENT, OutcomeState.UNCERTAIN})
-"""Outcomes of a text that went out, or may have: it is not sent again, and what follows it follows."""
-
 
 _UNKNOWN: Final = "UNKNOWN"
 """Reason of a text of which the carrier never said whether it was delivered (event ``TEXT_UNKNOWN``)."""
@@ -157,7 +147,7 @@ class FollowUpService:
             return self._untold(appointment_id, booking)
         if (again := self._again(conversation, outcome)) is not None:
             return again
-        if outcome.state in _SENT:
+        if outcome.state in SENT:
             conversation = self._change(
                 conversation, lambda one: rules.tell(one, Event.CONFIRMATION_SENT, self.clock.now())
             )
@@ -171,7 +161,7 @@ class FollowUpService:
         now = self.clock.now()
         if self._read(appointment_id).status is not Status.NO_SHOW or now >= booking.starts_at:
             return Step(next=Next.OVER)
-        return Step(next=Next.AGAIN, until=min(now + _LONGEST_LOOK, booking.starts_at))
+        return Step(next=Next.AGAIN, until=min(now + LONGEST_LOOK, booking.starts_at))
 
     def follow_up(self, appointment_id: str) -> Step:
         """Ask once more, unless the invitee answered or it is too late for an answer."""
@@ -183,7 +173,7 @@ class FollowUpService:
         if outcome is not None:
             if (again := self._again(conversation, outcome)) is not None:
                 return again
-            if outcome.state in _SENT:
+            if outcome.state in SENT:
                 conversation = self._change(
                     conversation, lambda one: rules.tell(one, Event.FOLLOW_UP_SENT, self.clock.now())
                 )
@@ -203,7 +193,7 @@ class FollowUpService:
         if outcome is not None:
             if (again := self._again(conversation, outcome)) is not None:
                 return replace(again, lead=lead)
-            if outcome.state not in _SENT:
+            if outcome.state not in SENT:
                 conversation = self._record_refusal(conversation, outcome)
         return self._after(conversation, outcome)
 
@@ -290,23 +280,15 @@ class FollowUpService:
             )
             if intent is None:
                 return None
-            outcome = self._offer(intent, conversation, purpose)
+            outcome = offer(self.send_service, intent, partial(self._still_true, conversation, purpose))
             if outcome.reason != Reason.NO_LONGER_TRUE:
                 break
             # It was answered or cancelled; or the provider told of another time, and the text is to say that.
             conversation = self._read(conversation.appointment_id)
-        if outcome is not None and outcome.state in _SENT:
+        if outcome is not None and outcome.state in SENT:
             assert recipient is not None
             self._open_prompt(conversation, recipient, purpose, name, outcome)
         return outcome
-
-    def _offer(self, intent: Intent, conversation: Conversation, purpose: Purpose) -> SendOutcome:
-        try:
-            return self.send_service.send(intent, still_true=lambda: self._still_true(conversation, purpose))
-        except NoSlotError:
-            return SendOutcome(state=OutcomeState.DEFERRED, reason=Reason.THROTTLED, key=intent.key)
-        finally:
-            self.send_service.budget.settle()
 
     def _still_true(self, as_read: Conversation, purpose: Purpose) -> bool | Guard:
         """Look at the row as it is now, and have the claim look at it again."""
@@ -403,7 +385,7 @@ class FollowUpService:
         The state that calls for a notice was recorded before, and no text is claimed over it: so what is not
         claimed by now never will be.
         """
-        for _ in range(_MOST_MOVES):
+        for _ in range(MOST_MOVES):
             rows = [self._row(conversation, purpose) for purpose in TOLD_BY]
             if any(row is not None and not _never_came(row) for row in rows):
                 return True
@@ -418,15 +400,8 @@ class FollowUpService:
         return False
 
     def _again(self, conversation: Conversation, outcome: SendOutcome) -> Step | None:
-        now = self.clock.now()
-        if outcome.state is OutcomeState.IN_FLIGHT:
-            until = now + _IN_FLIGHT
-        elif outcome.state is OutcomeState.DEFERRED:
-            # An execution's history has room for two and a half thousand looks (Step Functions, quotas): a
-            # pause that lasts is looked at once an hour.
-            age = now - conversation.created_at
-            until = outcome.until or now + min(max(age / _LOOKS_PER_AGE, _SHORTEST_LOOK), _LONGEST_LOOK)
-        else:
+        until = waits_until(outcome, now=self.clock.now(), since=conversation.created_at)
+        if until is None:
             return None
         return Step(next=Next.AGAIN, until=until, state=outcome.state, reason=outcome.reason)
 
