@@ -893,3 +893,62 @@ def test_an_answer_that_went_to_the_host_goes_there_once(system):
     assert len(system.host.notices) == 1
     assert system.told(bus_events.CONFIRMED) == []
     assert {detail["answer"] for detail in system.told(bus_events.REPLIED)} == {"OTHER"}
+
+
+def test_who_was_asked_which_is_not_sent_a_link_as_well_when_one_of_them_ends(two_bookings):
+    system = two_bookings
+    event = system.reply_to("B", "R", alternatives=["A"])
+    assert system.answers().handle(event).action == "ASKED_WHICH"
+    system.cancel("A")
+    system.run_due()
+    texts = list(system.sender.bodies)
+
+    assert system.answers().handle(event).action == "ASKED_WHICH"
+
+    assert system.sender.bodies == texts
+
+
+@pytest.mark.parametrize("body", ["R", "1"])
+def test_an_answer_that_another_attempt_is_at_is_waited_for(two_bookings, body):
+    """The process ended behind the call: what was sent is not known for a minute."""
+    system = two_bookings
+    system.clock.advance(minutes=1)
+    event = system.reply_to("B", body, alternatives=["A"] if body == "1" else [])
+    with pytest.raises(Crash):
+        _crash_behind_the_call(system).handle(event)
+    sent = list(system.sender.bodies)
+
+    waits = system.answers().handle(event)
+    assert waits.until == system.clock.now() + timedelta(seconds=61)
+    system.clock.instant = waits.until
+    done = system.answers().handle(replace(event, body=waits.said))
+
+    assert done.until is None
+    assert system.sender.bodies == sent
+    assert not [words for _, words in system.host.notices if "No answer could be sent" in words]
+    if body == "1":
+        system.write("2")
+        assert system.row("B").reply.kind is ReplyKind.CONFIRM
+
+
+def test_no_link_for_another_time_is_claimed_over_a_cancellation(two_bookings):
+    system = two_bookings
+    event = system.reply_to("B", "R")
+    system.pacer.on_acquire = lambda: system.cancel("B")
+
+    system.answers().handle(event)
+
+    assert Purpose.RESCHEDULE not in system.purposes
+    assert Purpose.CALL_BACK not in system.purposes
+
+
+def _crash_behind_the_call(system):
+    send = system.sender.send
+
+    def ends(message):
+        send(message)
+        system.sender.send = send
+        raise Crash
+
+    system.sender.send = ends
+    return system.answers()
