@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.support.dynamodb_tables import channel_tables
+from tests.support.dynamodb_tables import channel_tables, create_table
 
 CONVERSATIONS = "conversations"
 
@@ -13,24 +13,5 @@ CONVERSATIONS = "conversations"
 def appointment_tables() -> Iterator[Any]:
     """Mock AWS and yield a DynamoDB client that sees the channel's tables and this one, empty."""
     with channel_tables() as client:
-        client.create_table(
-            TableName=CONVERSATIONS,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "appointmentId", "KeyType": "HASH"}],
-            AttributeDefinitions=[
-                {"AttributeName": "appointmentId", "AttributeType": "S"},
-                {"AttributeName": "subscriberId", "AttributeType": "S"},
-                {"AttributeName": "startsAt", "AttributeType": "N"},
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "subscriberId-startsAt-index",
-                    "KeySchema": [
-                        {"AttributeName": "subscriberId", "KeyType": "HASH"},
-                        {"AttributeName": "startsAt", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
+        create_table(client, CONVERSATIONS, "appointmentId", ("subscriberId", "startsAt"))
         yield client

@@ -75,3 +75,31 @@ def channel_tables() -> Iterator[Any]:
             ],
         )
         yield client
+
+
+def create_table(client: Any, name: str, key: str, *indexes: tuple[str, str]) -> None:
+    """Make a table with a text as its key, and indexes of a text and a number that are named by both."""
+    attributes = {key: "S"} | {text: "S" for text, _ in indexes} | {number: "N" for _, number in indexes}
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": t} for n, t in attributes.items()],
+        **(
+            {
+                "GlobalSecondaryIndexes": [
+                    {
+                        "IndexName": f"{text}-{number}-index",
+                        "KeySchema": [
+                            {"AttributeName": text, "KeyType": "HASH"},
+                            {"AttributeName": number, "KeyType": "RANGE"},
+                        ],
+                        "Projection": {"ProjectionType": "ALL"},
+                    }
+                    for text, number in indexes
+                ]
+            }
+            if indexes
+            else {}
+        ),
+    )
