@@ -1,0 +1,1 @@
+"""Rules of the analytics pipeline: standard library only."""
