@@ -3,7 +3,7 @@
 A message is counted once: as what it ended as, in the hour in which it did, at its price. Several events may
 tell of its end, and may disagree: delivered outweighs failed, the earlier of two that say the same counts,
 and so does the largest price. Ingest remembers how a message was counted and writes that into each later
-event of it (``counted_as``, ``counted_at``, ``counted_price_millicents``). So a consumer needs to look nothing
+event of it (``counted_as``, ``counted_at``, ``counted_price_millicents``). So a consumer has to look nothing
 up: it takes off what was counted before and adds what counts now, and the sums are the same in whatever order
 the events came.
 """
