@@ -7,14 +7,15 @@ AWS
     Time cannot be moved, so a bare interpretation: a moved clock shows what the real one would, at the
     instants that the services write and compare: ``Timestamp`` of a notification
     (https://docs.aws.amazon.com/sns/latest/dg/http-notification-json.html), ``$$.Execution.StartTime``,
-    delays and visibility of messages, ``time`` of an event, the creation time of a stream's record.
+    delays and visibility of messages, ``time`` of an event, the times at which records came on a stream.
 MiniStack 1.5.33
     Everything reads the machine's clock, and nothing tells whether anything still runs.
 Hook
-    The modules of SNS, SQS, EventBridge, Scheduler, DynamoDB and Step Functions get a ``time`` of their own.
+    The modules of SNS, SQS, EventBridge, Scheduler, DynamoDB, Kinesis and Step Functions get a ``time`` of
+    their own.
     Threads that deliver, poll and invoke are counted while they work; a call that starts another piece of
     work lets it count before it ends. Signing, IAM, logs, metrics, time-outs of Lambda, retries of its
-    asynchronous calls, pauses of failed stream batches, Kinesis and S3 stay on the machine's clock.
+    asynchronous calls, pauses of failed batches of DynamoDB streams, and S3 stay on the machine's clock.
 
     ``GET /_sms_local/clock`` answers ``{"now", "offset_seconds", "running", "next_due", "fell_due",
     "logged"}``; with ``?quiet_within=SECONDS`` it waits until nothing runs, and ``?after=N`` lists what fell
@@ -53,12 +54,21 @@ def apply(settings: PatchSettings) -> None:
     """Give the services the virtual time, count what runs, and serve the clock."""
     from ministack import app as gateway
     from ministack.core import lambda_runtime
-    from ministack.services import dynamodb, eventbridge, lambda_svc, scheduler, sns, sqs, stepfunctions
+    from ministack.services import (
+        dynamodb,
+        eventbridge,
+        kinesis,
+        lambda_svc,
+        scheduler,
+        sns,
+        sqs,
+        stepfunctions,
+    )
 
     for name in ("_lock", "_workers", "kill_workers"):
         require(holds=hasattr(lambda_runtime, name), what=f"lambda_runtime.{name}")
     clock = settings.clock
-    for module in (dynamodb, eventbridge, scheduler, sns, sqs, stepfunctions):
+    for module in (dynamodb, eventbridge, kinesis, scheduler, sns, sqs, stepfunctions):
         require(holds=hasattr(module, "time"), what=f"{module.__name__}.time")
         vars(module)["time"] = VirtualTime(clock=clock)
 
@@ -69,8 +79,9 @@ def apply(settings: PatchSettings) -> None:
         if hasattr(module, name):
             setattr(module, name, now_iso)
     # A sequence number that goes back with the clock would put a record before those that are read already.
-    vars(dynamodb)["_real_time"] = clock._real_time
-    rewrite(dynamodb, "_next_stream_seq", ("time.time()", "_real_time()"))
+    for module, numbers in ((dynamodb, "_next_stream_seq"), (kinesis, "_next_sequence_number")):
+        vars(module)["_real_time"] = clock._real_time
+        rewrite(module, numbers, ("time.time()", "_real_time()"))
     _count_threads(clock)
     _count_invocations(lambda_svc, clock)
     clock.add_source(Queues(clock))
