@@ -151,12 +151,13 @@ class TestClaim:
         assert (row.state, row.reason, row.claimed_at) == (MessageState.CLAIMED, None, LATER)
 
     def test_the_row_names_the_campaign_that_claimed_it(self, stores):
-        stores.ledger.defer(intent(campaign_id="monday"), KEY, "PAUSED", None, NOW)
+        stores.ledger.defer(intent(campaign_id="monday", journey_id="j-1"), KEY, "PAUSED", None, NOW)
 
-        claim(stores, campaign_id="tuesday")
+        claim(stores, campaign_id="tuesday", journey_id="j-2")
         stores.ledger.accept(KEY, "m-1", LATER)
 
-        assert stores.ledger.get(KEY).campaign_id == "tuesday"
+        row = stores.ledger.get(KEY)
+        assert (row.campaign_id, row.journey_id) == ("tuesday", "j-2")
 
     def test_a_contact_that_appeared_since_the_gate_read_it_stops_the_claim(self, stores):
         stores.contacts.save(NOBODY, expected_version=0, records=[])

@@ -71,6 +71,7 @@ _MUTABLE: Final = (
     "updatedAt",
     "priceMillicents",
     "campaignId",
+    "journeyId",
 )
 
 _MUTABLE_NAMES: Final = {f"#{name}": name for name in _MUTABLE}
@@ -369,6 +370,7 @@ def _item(row: LedgerRow) -> Item:
             "updatedAt": to_milliseconds(row.updated_at),
             "priceMillicents": row.price_millicents,
             "campaignId": row.campaign_id,
+            "journeyId": row.journey_id,
             "expiresAt": to_seconds(row.claimed_at + KEPT_FOR),
             "schemaVersion": SCHEMA_VERSION,
         }
@@ -392,6 +394,7 @@ def _row(item: Mapping[str, Any]) -> LedgerRow:
         updated_at=from_milliseconds(row["updatedAt"]),
         price_millicents=row.get("priceMillicents"),
         campaign_id=row.get("campaignId"),
+        journey_id=row.get("journeyId"),
     )
 
 

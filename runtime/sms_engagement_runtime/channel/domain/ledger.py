@@ -195,8 +195,8 @@ class LedgerRow:
     price_millicents
         What the service charged for the message, in thousandths of a US cent (1 USD = 100,000); None until an
         event tells.
-    campaign_id
-        Of the intent that the row was last opened for: which campaign or run sent the text.
+    campaign_id, journey_id
+        Of the intent that the row was last opened for: which campaign or run sent the text, and which journey.
     """
 
     key: str
@@ -213,6 +213,7 @@ class LedgerRow:
     updated_at: datetime
     price_millicents: int | None = None
     campaign_id: str | None = None
+    journey_id: str | None = None
 
     def derived_state(self, now: datetime) -> MessageState:
         """Give the state that a reader shall see: an old claim is UNCERTAIN."""
@@ -337,6 +338,7 @@ def open_row(
         claimed_at=now,
         updated_at=now,
         campaign_id=intent.campaign_id,
+        journey_id=intent.journey_id,
     )
 
 
