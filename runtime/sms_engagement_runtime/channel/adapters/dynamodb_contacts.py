@@ -3,7 +3,8 @@
 ========================  ==========================================  ===============================
 ``subscriberId``          ``record``                                  other attributes
 ========================  ==========================================  ===============================
-subscriber id             ``contact``                                 version, consents, phoneNumber;
+subscriber id             ``contact``                                 version, consents, phoneNumber,
+                                                                      pendingSince;
                                                                       recentTexts, introducedAt
 subscriber id             ``consent#<instant>#<message id>#<scope>``  state, source, words
 subscriber id             ``prompt#<origination>#<ledger key>``       construct, purpose, occasion;
@@ -285,6 +286,7 @@ def _spoken(contact: Contact, version: int) -> dict[str, Value | None]:
         "optedOutBy": contact.opted_out_by,
         "optedOutAt": _milliseconds(contact.opted_out_at),
         "resubscribedAt": _milliseconds(contact.resubscribed_at),
+        "pendingSince": _milliseconds(contact.pending_since),
         "changedBy": contact.changed_by,
         "schemaVersion": SCHEMA_VERSION,
     }
@@ -309,6 +311,7 @@ def _contact(subscriber_id: str, row: Mapping[str, Any]) -> Contact:
         opted_out_by=row.get("optedOutBy"),
         opted_out_at=_instant(row.get("optedOutAt")),
         resubscribed_at=_instant(row.get("resubscribedAt")),
+        pending_since=_instant(row.get("pendingSince")),
         changed_by=row.get("changedBy"),
         recent_texts={key: from_milliseconds(at) for key, at in row.get("recentTexts", {}).items()},
         introduced_at=_instant(row.get("introducedAt")),

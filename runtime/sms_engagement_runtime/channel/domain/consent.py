@@ -6,10 +6,14 @@ saved in one write.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+
+PENDING_LASTS: Final = timedelta(days=30)
+"""How long a request to confirm can be answered. A YES after that is a text like any other."""
 
 
 class Scope(StrEnum):
@@ -39,6 +43,8 @@ class Source(StrEnum):
     INBOUND_MESSAGE = "inbound-message"
     CARRIER = "carrier"
     """The service refused a text because the number is on its or the carrier's list."""
+    CONFIRMATION_REQUEST = "confirmation-request"
+    """A text of ours asks the person to confirm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +54,10 @@ class Evidence:
     Attributes
     ----------
     words
-        The exact words of the person, or the service's reason code.
+        The exact words of the person, the service's reason code, or the name of the text that asks.
     message_id
-        The inbound message id, or the ledger key of the refused text. Unique a change, and what makes it
-        idempotent.
+        The inbound message id, or the ledger key of the text that was refused or that asks. Unique a change,
+        and what makes it idempotent.
     at
         When it was received, aware UTC.
     """
@@ -78,6 +84,8 @@ class Contact:
     opted_out_at, resubscribed_at
         When the words of the last opt-out, and of the last ``START`` that ended one, were received. They
         order keywords that are delivered late.
+    pending_since
+        When the person was last asked to confirm; None where nobody wrote it down, which never expires.
     changed_by
         ``Evidence.message_id`` of the last change. A redelivered inbound message recognises its own change by
         it and goes on with its next step.
@@ -101,6 +109,7 @@ class Contact:
     opted_out_by: str | None = None
     opted_out_at: datetime | None = None
     resubscribed_at: datetime | None = None
+    pending_since: datetime | None = None
     changed_by: str | None = None
     recent_texts: Mapping[str, datetime] = field(default_factory=dict)
     introduced_at: datetime | None = None
@@ -127,6 +136,11 @@ class Contact:
     def is_pending(self) -> bool:
         """Whether the person was asked to confirm and is not opted out."""
         return not self.is_opted_out and ConsentState.PENDING in self.consents.values()
+
+    def is_pending_at(self, at: datetime) -> bool:
+        """Whether a YES of this instant confirms: the person was asked, and not too long ago."""
+        is_recent = self.pending_since is None or at < self.pending_since + PENDING_LASTS
+        return self.is_pending and is_recent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,11 +191,28 @@ def _repeat(contact: Contact, evidence: Evidence) -> Change | None:
 
 
 def confirm(contact: Contact, evidence: Evidence) -> Change | None:
-    """Make what is pending active. None where nothing is pending or any scope is opted out."""
-    if not contact.is_pending:
+    """Make what is pending active.
+
+    None where nothing is pending or not any more (`PENDING_LASTS`), or any scope is opted out.
+    """
+    if not contact.is_pending_at(evidence.at):
         return None
     pending = [scope for scope, state in contact.consents.items() if state is ConsentState.PENDING]
-    return _move(contact, pending, ConsentState.ACTIVE, evidence)
+    changed = _move(contact, pending, ConsentState.ACTIVE, evidence)
+    return replace_contact(changed, pending_since=None)
+
+
+def ask_to_confirm(contact: Contact, evidence: Evidence, *, scope: Scope = Scope.MARKETING) -> Change | None:
+    """Make a scope pending: a text asks the person to confirm it. Asked again, the time begins anew.
+
+    None where the person has confirmed it, where any scope is opted out, and where this very text has asked
+    already. What was active, or left, is never put in question by a text of ours.
+    """
+    is_settled = contact.consents.get(scope) is ConsentState.ACTIVE
+    if contact.is_opted_out or is_settled or contact.changed_by == evidence.message_id:
+        return None
+    changed = _move(contact, [scope], ConsentState.PENDING, evidence)
+    return replace_contact(changed, pending_since=evidence.at)
 
 
 def resubscribe(contact: Contact, evidence: Evidence) -> Change | None:

@@ -40,6 +40,8 @@ class ConsentRule(StrEnum):
     """Everybody who did not opt out: the relation itself is the consent."""
     RECORDED = "RECORDED"
     """Only those whose consent is on record as active."""
+    ASKING = "ASKING"
+    """A text that itself asks for consent: everybody who did not opt out, also who was asked before."""
     NONE = "NONE"
     """Replies: the person wrote to us."""
 
@@ -195,7 +197,7 @@ def _consent_objection(facts: GateFacts) -> Reason | None:
     state = facts.contact.consents.get(facts.scope) if facts.scope else None
     if facts.consent_rule is not ConsentRule.RECORDED and facts.message_class is MessageClass.TRANSACTIONAL:
         return None
-    if state is ConsentState.PENDING:
+    if state is ConsentState.PENDING and facts.consent_rule is not ConsentRule.ASKING:
         return Reason.PENDING_CONFIRMATION
     if facts.consent_rule is ConsentRule.RECORDED and state is not ConsentState.ACTIVE:
         return Reason.NO_CONSENT

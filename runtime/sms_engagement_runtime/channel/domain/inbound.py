@@ -233,7 +233,7 @@ def route(
     if keyword is Keyword.CONFIRM and _is_own_change(contact, message):
         return Confirm(by_service)
     is_asked = prompt is not None and prompt.asks
-    if keyword is Keyword.CONFIRM and contact.is_pending and not is_asked:
+    if keyword is Keyword.CONFIRM and contact.is_pending_at(message.received_at) and not is_asked:
         return Confirm(by_service)
     return Forward() if prompt is None else Answer(prompt)
 
@@ -251,7 +251,7 @@ def _start(message: InboundMessage, contact: Contact, *, by_service: bool) -> Ro
         came_back = contact.resubscribed_at
         was_this = came_back is not None and abs(message.received_at - came_back) <= _STORED_PRECISION
         return Resubscribe(by_service) if was_this else Confirm(by_service)
-    return Confirm(by_service) if contact.is_pending else Help(by_service)
+    return Confirm(by_service) if contact.is_pending_at(message.received_at) else Help(by_service)
 
 
 def _is_own_change(contact: Contact, message: InboundMessage) -> bool:

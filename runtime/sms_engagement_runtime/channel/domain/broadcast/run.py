@@ -68,6 +68,8 @@ class Run:
         Free text of whoever started it.
     follows
         Id of the run whose people are asked again; None for a run with an audience of its own.
+    about
+        What the capability has to know of the run, as JSON. The engine carries it along and reads none of it.
     """
 
     run_id: str
@@ -75,6 +77,7 @@ class Run:
     is_dry: bool = False
     reason: str | None = None
     follows: str | None = None
+    about: Mapping[str, Any] | None = None
 
     @property
     def prefix(self) -> str:
@@ -156,13 +159,14 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as steps of the state machine hand it to one another."""
-        return {
+        value: dict[str, Any] = {
             "runId": self.run_id,
             "startedAt": self.started_at.isoformat(),
             "dryRun": self.is_dry,
             "reason": self.reason,
             "follows": self.follows,
         }
+        return value if self.about is None else value | {"about": dict(self.about)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -173,6 +177,7 @@ class Run:
             is_dry=value["dryRun"] is True,
             reason=value.get("reason"),
             follows=value.get("follows"),
+            about=value.get("about"),
         )
 
 
@@ -183,7 +188,7 @@ def read_run(event: Mapping[str, Any]) -> Run:
     ----------
     event
         ``{"runId", "startedAt": ISO 8601, "input": {"reason"?: text, "dryRun"?: true or false,
-        "follows"?: run id}}``.
+        "follows"?: run id, "about"?: object}}``.
 
     Raises
     ------
@@ -195,9 +200,10 @@ def read_run(event: Mapping[str, Any]) -> Run:
         raise BroadcastInputError(
             f"the input must be a JSON object, got {type(given).__name__}; start with {{}}"
         )
-    if unknown := given.keys() - {"reason", "dryRun", "follows"}:
+    if unknown := given.keys() - {"reason", "dryRun", "follows", "about"}:
         raise BroadcastInputError(
-            f"the input is reason, dryRun and follows, got {', '.join(sorted(unknown))}; leave out the rest"
+            f"the input is reason, dryRun, follows and about, got {', '.join(sorted(unknown))}; "
+            "leave out the rest"
         )
     is_dry, reason, follows = given.get("dryRun", False), given.get("reason", ""), given.get("follows")
     if not isinstance(is_dry, bool):
@@ -206,12 +212,16 @@ def read_run(event: Mapping[str, Any]) -> Run:
         raise BroadcastInputError("reason must be text; leave it out where there is none")
     if follows is not None and (not isinstance(follows, str) or not follows):
         raise BroadcastInputError("follows must be the id of a run; leave it out to ask everybody")
+    about = given.get("about")
+    if about is not None and not isinstance(about, dict):
+        raise BroadcastInputError("about must be a JSON object; leave it out where there is nothing to say")
     return Run(
         run_id=event["runId"],
         started_at=datetime.fromisoformat(event["startedAt"]),
         is_dry=is_dry,
         reason=reason[:MAX_REASON_LENGTH] or None,
         follows=follows,
+        about=about,
     )
 
 
