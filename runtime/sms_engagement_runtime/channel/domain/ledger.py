@@ -196,7 +196,8 @@ class LedgerRow:
         What the service charged for the message, in thousandths of a US cent (1 USD = 100,000); None until an
         event tells.
     campaign_id, journey_id
-        Of the intent that the row was last opened for: which campaign or run sent the text, and which journey.
+        Of the intent that the row was last opened for: which campaign or run, and which journey,
+        sent the text.
     """
 
     key: str
