@@ -12,6 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 _PERIOD = Duration.minutes(5)
+_AT_OR_ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
 
 class Alarms(Construct):
@@ -34,16 +35,23 @@ class Alarms(Construct):
         self._topic = topic
 
     def add(
-        self, name: str, metric: cloudwatch.IMetric, *, threshold: float, description: str, periods: int = 1
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        *,
+        threshold: float,
+        description: str,
+        periods: int = 1,
+        comparison: cloudwatch.ComparisonOperator = _AT_OR_ABOVE,
     ) -> cloudwatch.Alarm:
-        """Alarm when a metric is at or above a threshold; no data is no alarm."""
+        """Alarm when a metric is at or above a threshold, unless told otherwise; no data is no alarm."""
         alarm = cloudwatch.Alarm(
             self,
             name,
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            comparison_operator=comparison,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=description,
         )

@@ -15,6 +15,7 @@ def on_demand_table(
     encryption_key: kms.IKey | None,
     removal_policy: RemovalPolicy,
     stream: dynamodb.StreamViewType | None = None,
+    time_to_live_attribute: str = "expiresAt",
 ) -> dynamodb.TableV2:
     """Make a table that is billed by use, encrypted, and restorable to any second of 35 days.
 
@@ -41,7 +42,7 @@ def on_demand_table(
             point_in_time_recovery_enabled=True
         ),
         removal_policy=removal_policy,
-        time_to_live_attribute="expiresAt",
+        time_to_live_attribute=time_to_live_attribute,
     )
 
 

@@ -140,6 +140,9 @@ class SmsChannelBase(Construct):
         Where systems meet: replies, opt-outs, requests for reviews.
     attention_topic
         What a human has to read: free text, ambiguous opt-outs, refused opt-ins.
+    inbound_topic, event_topic
+        Inbound texts and delivery events, for who counts and keeps them. None for an imported channel that
+        was not told of them.
     topic_key
         Key of the topics; one that AWS manages would keep the service from publishing.
     encryption_key
@@ -161,6 +164,8 @@ class SmsChannelBase(Construct):
     subscriber_key_secret: secretsmanager.ISecret
     bus: events.IEventBus
     attention_topic: sns.ITopic
+    inbound_topic: sns.ITopic | None
+    event_topic: sns.ITopic | None
     topic_key: kms.IKey
     encryption_key: kms.IKey | None
     function_options: FunctionOptions

@@ -86,7 +86,8 @@ class SmsChannelAttributes:
     """A channel that another stack or app made, for :meth:`SmsChannel.from_attributes`.
 
     The values are the outputs of its stack; all lie in the account and Region of the importing stack.
-    `encryption_key_arn` is needed where that channel was given a key of its own.
+    `encryption_key_arn` is needed where that channel was given a key of its own, the two topics for an
+    `SmsAnalyticsPipeline`.
     """
 
     origination_identity: str
@@ -99,6 +100,8 @@ class SmsChannelAttributes:
     attention_topic_arn: str
     topic_key_arn: str
     encryption_key_arn: str | None = None
+    inbound_topic_arn: str | None = None
+    event_topic_arn: str | None = None
     sender: Sender = Sender.END_USER_MESSAGING
     sns_originator: str = ""
     allowed_countries: Sequence[str] = ("US",)
@@ -317,8 +320,8 @@ class SmsChannel(SmsChannelBase):
         )
 
     def _build_topics(self) -> None:
-        self.inbound_topic = self._topic("InboundTopic", "Inbound texts")
-        self.event_topic = self._topic("EventTopic", "Delivery events of texts")
+        self.inbound_topic: sns.Topic = self._topic("InboundTopic", "Inbound texts")
+        self.event_topic: sns.Topic = self._topic("EventTopic", "Delivery events of texts")
         self.attention_topic = self._topic("AttentionTopic", "Texts and refusals that a human has to read")
         stack = Stack.of(self)
         for topic, source in (
@@ -665,3 +668,8 @@ class _ImportedChannel(SmsChannelBase):
         self.attention_topic = sns.Topic.from_topic_arn(
             self, "AttentionTopic", attributes.attention_topic_arn
         )
+        self.inbound_topic = self._topic("InboundTopic", attributes.inbound_topic_arn)
+        self.event_topic = self._topic("EventTopic", attributes.event_topic_arn)
+
+    def _topic(self, id: str, arn: str | None) -> sns.ITopic | None:
+        return None if arn is None else sns.Topic.from_topic_arn(self, id, arn)

@@ -16,14 +16,14 @@ from typing import Any, Final, NamedTuple, Protocol, TypedDict
 import msgspec
 
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
-    MAX_RECORD_BYTES,
+    MAX_EVENT_BYTES,
     SCHEMA_VERSION,
     EventType,
     SetAside,
 )
 
 _KNOWN_TYPES: Final = frozenset(kind.value for kind in EventType)
-_LONGEST_BASE64: Final = MAX_RECORD_BYTES * 4 // 3 + 4
+_LONGEST_BASE64: Final = MAX_EVENT_BYTES * 4 // 3 + 4
 
 
 class Readable(Protocol):
@@ -109,6 +109,9 @@ def decode_batch[T: Readable](event: Mapping[str, Any], decode: Callable[[bytes]
         arrival = kinesis["approximateArrivalTimestamp"]
         if arrival > newest:
             newest = arrival
+        if len(data) > _LONGEST_BASE64:
+            rejected.append(RejectedRecord(kinesis["sequenceNumber"], SetAside.TOO_LARGE, data))
+            continue
         try:
             decoded = decode(from_base64(data))
         except (ValueError, RecursionError) as error:
@@ -142,8 +145,6 @@ class _Version(msgspec.Struct):
 
 def _reason(data: str, error: Exception) -> SetAside:
     """Say why a record could not be decoded."""
-    if len(data) > _LONGEST_BASE64:
-        return SetAside.TOO_LARGE
     if isinstance(error, msgspec.ValidationError):
         # A later schema may have other kinds of values, and says so.
         version = _version_of(data)

@@ -12,8 +12,9 @@ from typing import Final
 SCHEMA_VERSION: Final = 1
 """Version of the canonical event. A consumer sets aside what has a higher one."""
 
-MAX_RECORD_BYTES: Final = 10 * 1024 * 1024
-"""The largest record that Kinesis takes (AWS, *Quotas and limits*)."""
+MAX_EVENT_BYTES: Final = 128 * 1024
+"""The largest event that is read. Kinesis takes records of ten megabytes (AWS, *Quotas and limits*); an event
+has at most 1,600 characters of text and a dozen ids, and its parts have to fit into rows of 400 KB."""
 
 MILLICENTS_PER_USD: Final = 100_000
 
@@ -46,7 +47,7 @@ class SetAside(StrEnum):
     NOT_BASE64 = "NOT_BASE64"
     NOT_JSON = "NOT_JSON"
     TOO_LARGE = "TOO_LARGE"
-    """More than :data:`MAX_RECORD_BYTES`, or more than a reader is ready to hold."""
+    """More than :data:`MAX_EVENT_BYTES`."""
     FUTURE_SCHEMA = "FUTURE_SCHEMA"
     UNKNOWN_SHAPE = "UNKNOWN_SHAPE"
     """JSON, and none of the shapes that are known, or with a field of the wrong kind."""
