@@ -30,7 +30,7 @@ decode = msgspec.json.Decoder(Small).decode
         (b'{"event_type": "_SMS.SUCCESS"', SetAside.NOT_JSON),
         (b"\xff\xfe\x00", SetAside.NOT_JSON),
         (b"[" * 100_000, SetAside.UNKNOWN_SHAPE),
-        (b'{"a": ' * 100_000, SetAside.NOT_JSON),
+        (b'{"a": ' * 20_000, SetAside.NOT_JSON),
         ("this is ** no base64", SetAside.NOT_BASE64),
         ("a", SetAside.NOT_BASE64),
         (b"[]", SetAside.UNKNOWN_SHAPE),
