@@ -1,0 +1,88 @@
+"""The archive of events in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sms_engagement_runtime.channel.adapters.aws_errors import service_call
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import (
+    ArchiveLine,
+    line_of_record,
+    packed,
+)
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import Batch, decode_batch
+from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import (
+    MILLISECONDS_PER_DAY,
+    MILLISECONDS_PER_MINUTE,
+    day_of,
+    raw_key,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_SECONDS_PER_MINUTE: Final = 60
+
+
+class RawObject(NamedTuple):
+    """One object to be written: a day's events of a batch."""
+
+    key: str
+    body: bytes
+
+
+def read(event: Mapping[str, Any]) -> Batch[ArchiveLine]:
+    """Decode a batch into the lines that it is to be."""
+    batch = decode_batch(event, line_of_record)
+    records = event["Records"]
+    if batch.rejected:
+        unread = {record.sequence_number for record in batch.rejected}
+        records = [each for each in records if each["kinesis"]["sequenceNumber"] not in unread]
+    for line, record in zip(batch.events, records, strict=True):
+        # Not the clock's time, nor the batch's: a line is the same however often it is written.
+        minute = int(record["kinesis"]["approximateArrivalTimestamp"]) // _SECONDS_PER_MINUTE
+        line.archived_at = minute * MILLISECONDS_PER_MINUTE
+    return batch
+
+
+def objects_of(batch: Batch[ArchiveLine]) -> list[RawObject]:
+    """Return the objects of a batch: one for each day that it has events of, mostly one."""
+    days: dict[int, tuple[str, list[ArchiveLine]]] = {}
+    for line, sequence_number in zip(batch.events, batch.sequence_numbers, strict=True):
+        number = line.event_timestamp // MILLISECONDS_PER_DAY
+        day = days.get(number)
+        if day is None:
+            days[number] = (sequence_number, [line])
+        else:
+            day[1].append(line)
+    return [
+        RawObject(raw_key(day_of(number), batch.shard_id, first), packed(lines))
+        for number, (first, lines) in days.items()
+    ]
+
+
+class S3EventArchive:
+    """Writes events; reads and deletes nothing, so that its role needs no right to."""
+
+    def __init__(self, client: S3Client, *, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def keep(self, objects: Sequence[RawObject]) -> None:
+        """Write objects over what is under their keys.
+
+        Raises
+        ------
+        ServiceCallError
+            S3 did not answer. What was written is written again when the batch comes again.
+        """
+        for each in objects:
+            with service_call("s3:PutObject"):
+                self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=each.key,
+                    Body=each.body,
+                    # Not ContentEncoding: clients that honour it would take ".gz" off by themselves.
+                    ContentType="application/gzip",
+                )
