@@ -442,8 +442,8 @@ def iterator_ages(running, function):
         Namespace="AWS/Lambda",
         MetricName="IteratorAge",
         Dimensions=[{"Name": "FunctionName", "Value": function}],
-        StartTime=0,
-        EndTime=4_000_000_000,
+        StartTime=running.now() - timedelta(hours=1),
+        EndTime=running.now() + timedelta(minutes=1),
         Period=60,
         Statistics=["Maximum"],
     )

@@ -2,7 +2,12 @@
 
 import pytest
 
-from sms_local.emulator.patches._metric_math import UnsupportedExpressionError, Window, evaluate
+from sms_local.emulator.patches._metric_math import (
+    UnsupportedExpressionError,
+    Window,
+    evaluate,
+    evaluate_each,
+)
 
 WINDOW = Window(
     periods=[0, 60, 120],
@@ -34,6 +39,10 @@ WINDOW = Window(
         ("MIN(none)", {}),
         ("CEIL(failed / 3)", {0: 1.0, 60: 1.0, 120: 2.0}),
         ("5", {0: 5.0, 60: 5.0, 120: 5.0}),
+        ("RATE(failed)", {60: 1 / 60, 120: 2 / 60}),
+        ("DIFF(failed)", {60: 1.0, 120: 2.0}),
+        ("RUNNING_SUM(failed)", {0: 1.0, 60: 3.0, 120: 7.0}),
+        ("failed / PERIOD(failed)", {0: 1 / 60, 60: 2 / 60, 120: 4 / 60}),
     ],
 )
 def test_expressions(expression, expected):
@@ -57,3 +66,11 @@ def test_expressions(expression, expected):
 def test_what_is_not_implemented_is_refused(expression):
     with pytest.raises(UnsupportedExpressionError):
         evaluate(expression, WINDOW)
+
+
+def test_an_expression_may_give_several_series():
+    assert evaluate_each("METRICS() * 2", WINDOW) == [
+        {0: 2.0, 60: 4.0, 120: 8.0},
+        {0: 20.0, 60: 0.0},
+        {},
+    ]

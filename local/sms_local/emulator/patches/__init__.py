@@ -24,6 +24,8 @@ PATCHES = (
     "kinesis_event_sources",
     "reserved_concurrency",
     "metric_math_alarms",
+    "metric_math_queries",
+    "embedded_metrics",
     "map_children_stop",
     "map_result_writer",
     "secret_reference",

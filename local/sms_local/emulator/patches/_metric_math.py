@@ -1,4 +1,4 @@
-"""CloudWatch metric math, as far as alarms need it.
+"""CloudWatch metric math, as far as alarms and dashboards need it.
 
 A time series is a mapping of period start (epoch seconds) to value; a missing period is not in it. Syntax and
 the meaning of operators and functions are CloudWatch's:
@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math
 """
 
 import ast
+import itertools
 import math
 import operator
 import re
@@ -40,6 +41,28 @@ REDUCTIONS: Mapping[str, Callable[[Sequence[float]], float]] = {
 
 ROUNDINGS: Mapping[str, Callable[[float], float]] = {"ABS": abs, "CEIL": math.ceil, "FLOOR": math.floor}
 
+
+def _rate(series: Series) -> Series:
+    """Of each value but the first, the change since the one before it, for each second in between."""
+    return {
+        at: (series[at] - series[before]) / (at - before) for before, at in itertools.pairwise(sorted(series))
+    }
+
+
+def _difference(series: Series) -> Series:
+    return {at: series[at] - series[before] for before, at in itertools.pairwise(sorted(series))}
+
+
+def _running_sum(series: Series) -> Series:
+    return dict(zip(sorted(series), itertools.accumulate(series[at] for at in sorted(series)), strict=True))
+
+
+CHANGES: Mapping[str, Callable[[Series], Series]] = {
+    "RATE": _rate,
+    "DIFF": _difference,
+    "RUNNING_SUM": _running_sum,
+}
+
 TO_PYTHON = (
     (re.compile(r"\^"), "**"),
     (re.compile(r"&&|\bAND\b"), " and "),
@@ -70,6 +93,11 @@ class Window:
     metrics: Mapping[str, Series]
     others: Mapping[str, str]
 
+    @property
+    def period(self) -> int:
+        """Seconds of one period; a minute where there is only one of it."""
+        return self.periods[1] - self.periods[0] if len(self.periods) > 1 else 60
+
 
 def evaluate(expression: str, window: Window) -> Series:
     """Evaluate an expression to one time series over the window.
@@ -84,6 +112,19 @@ def evaluate(expression: str, window: Window) -> Series:
         message = f"{expression!r} gives several time series"
         raise UnsupportedExpressionError(message)
     return value if isinstance(value, dict) else dict.fromkeys(window.periods, value)
+
+
+def evaluate_each(expression: str, window: Window) -> list[Series]:
+    """Evaluate an expression to as many time series as it gives.
+
+    Raises
+    ------
+    UnsupportedExpressionError
+        When it cannot be.
+    """
+    value = _Evaluation(window).of(expression)
+    series = value if isinstance(value, list) else [value]
+    return [each if isinstance(each, dict) else dict.fromkeys(window.periods, each) for each in series]
 
 
 class _Evaluation:
@@ -154,6 +195,12 @@ class _Evaluation:
             case (("ABS" | "CEIL" | "FLOOR"), [argument]):
                 rounding = ROUNDINGS[function]
                 return _combine(lambda value, _: rounding(value), self.node(argument), 0.0)
+            case (("RATE" | "DIFF" | "RUNNING_SUM"), [argument]):
+                return self.over_time(CHANGES[function], self.node(argument))
+            case "PERIOD", [_]:
+                return float(self.window.period)
+            case "TIME_SERIES", [argument]:
+                return self.series(argument)
             case "FILL", [argument, filler]:
                 return self.filled(self.node(argument), filler)
             case "IF", [condition, if_true]:
@@ -179,6 +226,11 @@ class _Evaluation:
         if isinstance(value, dict):
             return float(reduction(list(value.values()))) if value else {}
         return value
+
+    def over_time(self, change: Callable[[Series], Series], value: Value) -> Value:
+        if isinstance(value, list):
+            return [change(series) for series in value]
+        return change(value if isinstance(value, dict) else dict.fromkeys(self.window.periods, value))
 
     def filled(self, value: Value, filler: ast.expr) -> Value:
         if isinstance(value, list):

@@ -78,6 +78,7 @@ def apply(settings: PatchSettings) -> None:
                 "_poll_kinesis",
                 "_iter_all_esms",
                 "_init_stream_position",
+                "_update_esm",
                 "_kinesis_positions",
                 "_apply_filter_criteria",
                 "_get_func_record_for_qualifier",
@@ -103,7 +104,14 @@ def apply(settings: PatchSettings) -> None:
         if _is_kinesis(source_arn):
             _anchor(mapping_id, source_arn, starting)
 
-    lambda_svc._init_stream_position = start_position_of_any
+    update = lambda_svc._update_esm
+
+    def update_and_wake(mapping_id: str, data: dict[str, Any]) -> Any:
+        answer = update(mapping_id, data)
+        reader.wake.set()
+        return answer
+
+    vars(lambda_svc).update(_init_stream_position=start_position_of_any, _update_esm=update_and_wake)
     # Called whenever a mapping was made.
     lambda_svc._wake_stream_reader = reader.wake.set
     begin = "global _poller_started\n"

@@ -19,11 +19,11 @@ Hook
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sms_local.emulator.patches._cloudformation import Properties, is_true
+from sms_local.emulator.patches._metric_data import series_of
 from sms_local.emulator.patches._metric_math import Series, UnsupportedExpressionError, Window, evaluate
 from sms_local.emulator.patches._pinned import PatchSettings, require
 
@@ -133,7 +133,7 @@ def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     from ministack.services import cloudwatch
 
     before = alarm["StateValue"]
-    alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(cloudwatch.time.time()))
     cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
     cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
     cloudwatch._evaluate_parent_alarms(alarm)
@@ -182,6 +182,8 @@ def _returned_series(queries: Sequence[Mapping[str, Any]], count: int) -> tuple[
     The period that is still going on is the last one, so that an alarm goes off at once here; AWS waits for
     its end.
     """
+    from ministack.services import cloudwatch
+
     statistics = {query["Id"]: query["MetricStat"] for query in queries if query.get("MetricStat")}
     expressions = {query["Id"]: query["Expression"] for query in queries if query.get("Expression")}
     returned = next(query for query in queries if query["ReturnData"])
@@ -190,27 +192,9 @@ def _returned_series(queries: Sequence[Mapping[str, Any]], count: int) -> tuple[
         returned.get("Period")
         or min((int(each["Period"]) for each in statistics.values()), default=DEFAULT_PERIOD_SECONDS)
     )
-    current = int(time.time()) // period * period
+    current = int(cloudwatch.time.time()) // period * period
     periods = [current - period * back for back in reversed(range(count))]
-    metrics = {name: _series(statistic, period, periods) for name, statistic in statistics.items()}
+    metrics = {name: series_of(statistic, period, periods) for name, statistic in statistics.items()}
     window = Window(periods, metrics, expressions)
     series = evaluate(returned.get("Expression") or returned["Id"], window)
     return periods, {at: value for at, value in series.items() if at in periods}
-
-
-def _series(statistic: Mapping[str, Any], period: int, periods: Sequence[int]) -> Series:
-    from ministack.services import cloudwatch
-
-    metric = statistic["Metric"]
-    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(metric.get("Dimensions") or []))
-    points = cloudwatch._metrics.get((metric["Namespace"], metric["MetricName"], dimensions)) or []
-    by_period: dict[int, list[Any]] = defaultdict(list)
-    for point in list(points):
-        start = int(point["Timestamp"] // period * period)
-        if periods[0] <= start <= periods[-1]:
-            by_period[start].append(point)
-    values = {
-        start: cloudwatch._stat_value(cloudwatch._calc_stats(found), statistic["Stat"], found)
-        for start, found in by_period.items()
-    }
-    return {start: float(value) for start, value in values.items() if value is not None}

@@ -11,10 +11,10 @@ AWS
 MiniStack 1.5.33
     Everything reads the machine's clock, and nothing tells whether anything still runs.
 Hook
-    The modules of SNS, SQS, EventBridge, Scheduler, DynamoDB, Kinesis and Step Functions get a ``time`` of
-    their own.
+    The modules of CloudWatch, SNS, SQS, EventBridge, Scheduler, DynamoDB, Kinesis and Step Functions get a
+    ``time`` of their own.
     Threads that deliver, poll and invoke are counted while they work; a call that starts another piece of
-    work lets it count before it ends. Signing, IAM, logs, metrics, time-outs of Lambda, retries of its
+    work lets it count before it ends. Signing, IAM, logs, time-outs of Lambda, retries of its
     asynchronous calls, pauses of failed batches of DynamoDB streams, and S3 stay on the machine's clock.
 
     ``GET /_sms_local/clock`` answers ``{"now", "offset_seconds", "running", "next_due", "fell_due",
@@ -55,6 +55,7 @@ def apply(settings: PatchSettings) -> None:
     from ministack import app as gateway
     from ministack.core import lambda_runtime
     from ministack.services import (
+        cloudwatch,
         dynamodb,
         eventbridge,
         kinesis,
@@ -65,10 +66,11 @@ def apply(settings: PatchSettings) -> None:
         stepfunctions,
     )
 
+    require(holds=hasattr(cloudwatch, "_metrics"), what="cloudwatch._metrics")
     for name in ("_lock", "_workers", "kill_workers"):
         require(holds=hasattr(lambda_runtime, name), what=f"lambda_runtime.{name}")
     clock = settings.clock
-    for module in (dynamodb, eventbridge, kinesis, scheduler, sns, sqs, stepfunctions):
+    for module in (cloudwatch, dynamodb, eventbridge, kinesis, scheduler, sns, sqs, stepfunctions):
         require(holds=hasattr(module, "time"), what=f"{module.__name__}.time")
         vars(module)["time"] = VirtualTime(clock=clock)
 
@@ -270,10 +272,16 @@ async def _answer(scope: Scope, receive: Any, clock: VirtualClock) -> tuple[int,
 
 
 def _put_back(clock: VirtualClock, at: float) -> None:
-    """Put the clock back, and end warm functions: what they remember is of a time to come."""
+    """Put the clock back, and end warm functions: what they remember is of a time to come.
+
+    Metrics of that time are forgotten; they would count again when it comes again.
+    """
     from ministack.core import lambda_runtime
+    from ministack.services import cloudwatch
 
     clock.put_back(at)
+    for points in list(cloudwatch._metrics._data.values()):
+        points[:] = [point for point in points if point["Timestamp"] <= at]
     with lambda_runtime._lock:
         warm = [worker for workers in lambda_runtime._workers.values() for worker in workers]
         lambda_runtime._workers.clear()
