@@ -47,11 +47,6 @@ def metric_line(metric_set: MetricSet, *, at_ms: int, properties: Mapping[str, A
     return _encode(line).decode()
 
 
-def print_metrics(metric_sets: Iterable[MetricSet], *, at_ms: int) -> None:
-    """Write metrics to the log."""
-    write_lines(metric_line(metric_set, at_ms=at_ms) for metric_set in metric_sets)
-
-
 def write_lines(lines: Iterable[str]) -> None:
     """Write lines to the log, in one go: lines of other threads cannot come in between."""
     text = "\n".join(lines)
