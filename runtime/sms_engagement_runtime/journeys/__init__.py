@@ -1,0 +1,1 @@
+"""Journeys: texts in an order, each when it is due, to whoever is still on the way."""

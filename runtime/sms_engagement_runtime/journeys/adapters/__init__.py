@@ -1,0 +1,1 @@
+"""Subscribers, enrolments and earlier steps on AWS services."""

@@ -1,0 +1,1 @@
+"""What Lambda calls: one module an event."""
