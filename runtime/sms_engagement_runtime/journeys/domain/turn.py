@@ -52,7 +52,12 @@ from sms_engagement_runtime.journeys.domain.bus_events import (
 )
 from sms_engagement_runtime.journeys.domain.conditions import Facts, SubscriberState
 from sms_engagement_runtime.journeys.domain.description import Send
-from sms_engagement_runtime.journeys.domain.enrolment import Enrolment, EnrolmentChangedError, Sent
+from sms_engagement_runtime.journeys.domain.enrolment import (
+    KEPT_FOR,
+    Enrolment,
+    EnrolmentChangedError,
+    Sent,
+)
 from sms_engagement_runtime.journeys.domain.ports import EnrolmentRepository
 from sms_engagement_runtime.journeys.domain.preferred_time import next_preferred
 from sms_engagement_runtime.journeys.domain.program import Verdict, decide
@@ -235,7 +240,9 @@ class _Turn:
         current = self.enrolment
         if (current.attempt, current.attempt_decided) != (send.name, verdict.decided):
             current = self.sender.enrolments.save(
-                replace(current, attempt=send.name, attempt_decided=verdict.decided, updated_at=self._now)
+                self._kept(
+                    replace(current, attempt=send.name, attempt_decided=verdict.decided, updated_at=self._now)
+                )
             )
         turn = replace(self, enrolment=current)
         if send.asks_to_confirm:
@@ -403,13 +410,18 @@ class _Turn:
         repository, row = self.sender.enrolments, self.enrolment
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             try:
-                repository.save(change(row))
+                repository.save(self._kept(change(row)))
             except EnrolmentChangedError:
                 if attempt == _MAX_ATTEMPTS:
                     raise
                 row = repository.get(row.run_id, row.subscriber_id, journey=row.journey)
             else:
                 return
+
+    def _kept(self, row: Enrolment) -> Enrolment:
+        """Return the row with how long it is needed: to the end of the journey, and some time after it."""
+        left = self.step.offsets[-1] - self.step.at
+        return replace(row, kept_until=self._now + left + KEPT_FOR)
 
     def _row(self, name: str) -> LedgerRow | None:
         key = intent_key(CONSTRUCT, self.person.subscriber_id, _purpose(self.step, name), self.step.occasion)
