@@ -40,6 +40,7 @@ from typing import Any, Final, cast
 
 import phonenumbers
 
+from benchmarks.consumers import BATCH, CANONICAL, analytics_processor, event_processor
 from sms_engagement_runtime.channel.adapters.clock import SystemClock
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
@@ -82,6 +83,19 @@ from sms_engagement_runtime.review_collector.domain.request_texts import Request
 from sms_engagement_runtime.review_collector.domain.requests import REGISTRATION, reference_to_id, request_id
 from sms_engagement_runtime.review_collector.domain.reviews import find_errors
 from sms_engagement_runtime.review_collector.domain.tokens import Verified
+
+__all__ = [
+    "BATCH",
+    "CANONICAL",
+    "analytics_processor",
+    "broadcast",
+    "classify",
+    "event_processor",
+    "generate_token",
+    "reference",
+    "validate_review",
+    "validate_token",
+]
 
 NAME: Final = "product"
 """Label in the output."""

@@ -82,6 +82,9 @@ class Counts:
         self.cost_millicents += times * other.cost_millicents
 
 
+type _Groups = dict[tuple[int, str | None, str | None, str | None], Counts]
+
+
 def contribution(
     before: Contribution | None, *, outcome: str, at: int, price_millicents: int | None
 ) -> Contribution:
@@ -106,7 +109,8 @@ def contribution(
 
 def count(events: Iterable[Countable]) -> dict[Group, Counts]:
     """Count events by group. Groups whose counts are all zero are left out."""
-    groups: dict[Group, Counts] = {}
+    # Plain tuples: every event passes here, and making a `Group` takes four times as long.
+    groups: _Groups = {}
     for event in events:
         kind = event.event_type
         if kind in _RANKS:
@@ -123,18 +127,18 @@ def count(events: Iterable[Countable]) -> dict[Group, Counts]:
             _of(groups, event, event.event_timestamp).responses += 1
         elif kind == _OPTOUT:
             _of(groups, event, event.event_timestamp).opt_outs += 1
-    return {group: counts for group, counts in groups.items() if counts}
+    return {Group(*group): counts for group, counts in groups.items() if counts}
 
 
-def _of(groups: dict[Group, Counts], event: Countable, at: int) -> Counts:
-    group = Group(at // MILLISECONDS_PER_HOUR, event.campaign_id, event.journey_id, event.country_code)
+def _of(groups: _Groups, event: Countable, at: int) -> Counts:
+    group = (at // MILLISECONDS_PER_HOUR, event.campaign_id, event.journey_id, event.country_code)
     counts = groups.get(group)
     if counts is None:
         counts = groups[group] = Counts()
     return counts
 
 
-def _recount(groups: dict[Group, Counts], event: Countable) -> None:
+def _recount(groups: _Groups, event: Countable) -> None:
     """Take off what a message counted as before, and add what it counts as now."""
     assert event.counted_as is not None
     at = event.event_timestamp if event.counted_at is None else event.counted_at
