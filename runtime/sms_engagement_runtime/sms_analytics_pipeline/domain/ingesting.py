@@ -1,0 +1,526 @@
+"""Ingest: from whatever arrives to canonical events on the stream, each exactly once.
+
+A batch is read, its rows are fetched together, its events are claimed subscriber by subscriber, put together
+and marked. What fails on the way comes back with its record, and finds in the register how far it came.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import Final, NamedTuple, Protocol
+
+from sms_engagement_runtime.channel.domain.errors import InvalidPhoneNumberError, TransientError
+from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
+from sms_engagement_runtime.channel.domain.ports import Clock, PhoneNumberParser
+from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
+    CanonicalEvent,
+    EventType,
+    SetAside,
+)
+from sms_engagement_runtime.sms_analytics_pipeline.domain.ports import (
+    Attribution,
+    EventStream,
+    MessageRegister,
+    Quarantine,
+    Sought,
+    StreamRecord,
+    SubscriberRows,
+    TextAttribution,
+)
+from sms_engagement_runtime.sms_analytics_pipeline.domain.reading import Draft, read
+from sms_engagement_runtime.sms_analytics_pipeline.domain.register import (
+    LEASE_MS,
+    RegisterRow,
+    Verdict,
+    take,
+)
+from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import (
+    Fact,
+    Subscriber,
+    facts_of,
+    record,
+)
+
+MOST_MESSAGES: Final = 25
+"""Messages of one subscriber in one transaction, which takes a hundred rows (AWS, *TransactWriteItems*)."""
+
+_ATTEMPTS: Final = 6
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One payload that arrived.
+
+    Attributes
+    ----------
+    record
+        Id of the record that brought it, and that comes back where it fails. A record may bring several.
+    name
+        The same for each delivery; the name that it gets in the quarantine.
+    notification_id
+        Of the notification that it came in, if any.
+    received_at_ms
+        Epoch milliseconds: when it was published, else when it came.
+    payload
+        Decoded JSON, or why there is none.
+    body
+        As it came.
+    """
+
+    record: str
+    name: str
+    received_at_ms: int
+    payload: object
+    body: str
+    notification_id: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class IngestReport:
+    """What became of a batch.
+
+    Attributes
+    ----------
+    failed
+        Records that shall come again.
+    ingested, duplicates
+        Events.
+    set_aside
+        Payloads and events that are in the quarantine, by reason.
+    errors
+        What failed, by kind: for a log, without anything personal.
+    """
+
+    failed: set[str] = field(default_factory=set)
+    ingested: int = 0
+    duplicates: int = 0
+    set_aside: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def fail(self, records: Iterable[str], error: str) -> None:
+        """Have records come again."""
+        new = set(records) - self.failed
+        self.failed |= new
+        if new:
+            self.errors[error] += len(new)
+
+
+class RunAll(Protocol):
+    """How calls that do not depend on one another are made: in turn, or in several threads."""
+
+    def __call__[T, R](self, work: Callable[[T], R], things: Iterable[T], /) -> Iterable[R]:
+        """Give the results in the order of the things."""
+        ...
+
+
+def run_in_turn[T, R](work: Callable[[T], R], things: Iterable[T], /) -> Iterable[R]:
+    """Do one after the other."""
+    return [work(thing) for thing in things]
+
+
+class RowsBusyError(TransientError):
+    """Somebody else wrote the same rows each time."""
+
+
+class _Person(NamedTuple):
+    """Whose event it is."""
+
+    subscriber_id: str
+    phone_number: str | None
+    country: str | None
+
+
+class _Item(NamedTuple):
+    """A draft on its way."""
+
+    arrival: Arrival
+    draft: Draft
+    person: _Person | None
+
+
+class _Ready(NamedTuple):
+    """An event that lacks nothing but what the register knows."""
+
+    record: str
+    event: CanonicalEvent
+
+
+class _Group(NamedTuple):
+    """Events of one subscriber, with the rows as they were read."""
+
+    subscriber_id: str
+    events: Sequence[_Ready]
+    rows: Mapping[str, RegisterRow]
+    subscriber: Subscriber | None
+
+    @property
+    def message_ids(self) -> set[str]:
+        return {ready.event.message_id or "" for ready in self.events}
+
+    @property
+    def records(self) -> set[str]:
+        return {ready.record for ready in self.events}
+
+
+class _Put(NamedTuple):
+    """An event that is ours to put. One in doubt is sought on the stream first."""
+
+    record: str
+    message_id: str
+    for_stream: StreamRecord
+    doubt: Sought | None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a group of events makes of its rows."""
+
+    rows: dict[str, RegisterRow] = field(default_factory=dict)
+    subscriber: Subscriber | None = None
+    puts: list[_Put] = field(default_factory=list)
+    duplicates: int = 0
+    under_way: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestService:
+    """Takes in what arrives.
+
+    Attributes
+    ----------
+    subscriber_id_of
+        Keyed hash of a phone number.
+    pause
+        Waits before rows that somebody else wrote are tried again; takes the number of the attempt.
+    """
+
+    register: MessageRegister
+    subscribers: SubscriberRows
+    stream: EventStream
+    attribution: TextAttribution
+    quarantine: Quarantine
+    parser: PhoneNumberParser
+    subscriber_id_of: Callable[[PhoneNumber], str]
+    clock: Clock
+    pause: Callable[[int], None]
+    run_all: RunAll = run_in_turn
+
+    def ingest(self, arrivals: Sequence[Arrival]) -> IngestReport:
+        """Take in a batch. What fails is in the report, and shall come again; nothing is raised for it."""
+        report = IngestReport()
+        aside: dict[str, tuple[Arrival, SetAside]] = {}
+        items = self._read(arrivals, aside, report)
+        rows = self._find_rows(items, report)
+        if rows is not None:
+            ready = self._completed(items, rows, aside, report)
+            groups = self._grouped(ready, rows, report)
+            puts = self._claim_all(groups, report)
+            self._put_all(puts, report)
+        self._keep_all(aside.values(), report)
+        return report
+
+    # Reading
+
+    def _read(
+        self, arrivals: Sequence[Arrival], aside: dict[str, tuple[Arrival, SetAside]], report: IngestReport
+    ) -> list[_Item]:
+        items = []
+        for arrival in arrivals:
+            drafts = (
+                arrival.payload
+                if isinstance(arrival.payload, SetAside)
+                else read(
+                    arrival.payload,
+                    received_at_ms=arrival.received_at_ms,
+                    notification_id=arrival.notification_id,
+                )
+            )
+            if isinstance(drafts, SetAside):
+                aside[arrival.name] = (arrival, drafts)
+                continue
+            try:
+                items += [_Item(arrival, draft, self._person(draft)) for draft in drafts]
+            except TransientError as error:
+                # The key of the subscriber ids could not be read.
+                report.fail([arrival.record], type(error).__name__)
+        return items
+
+    def _person(self, draft: Draft) -> _Person | None:
+        parsed = self._parsed(draft.phone)
+        if parsed is not None:
+            return _Person(self.subscriber_id_of(parsed.number), parsed.number.e164, parsed.country)
+        return None if draft.subscriber_id is None else _Person(draft.subscriber_id, None, None)
+
+    def _parsed(self, raw: str | None) -> ParsedNumber | None:
+        """Read a number as the channel does, so that a person has one subscriber id everywhere."""
+        try:
+            return self.parser.parse(raw)
+        except InvalidPhoneNumberError:
+            # A text came from it or went there, so it exists, whatever the numbering plan says.
+            try:
+                return ParsedNumber(number=PhoneNumber((raw or "").strip()), country=None)
+            except ValueError:
+                return None
+
+    # Completing
+
+    def _find_rows(self, items: Sequence[_Item], report: IngestReport) -> Mapping[str, RegisterRow] | None:
+        try:
+            return self.register.find({item.draft.message_id for item in items}) if items else {}
+        except TransientError as error:
+            report.fail((item.arrival.record for item in items), type(error).__name__)
+            return None
+
+    def _completed(
+        self,
+        items: Sequence[_Item],
+        rows: Mapping[str, RegisterRow],
+        aside: dict[str, tuple[Arrival, SetAside]],
+        report: IngestReport,
+    ) -> list[_Ready]:
+        people = {
+            row.message_id: _Person(row.subscriber_id, row.phone_number, row.country_code)
+            for row in rows.values()
+        } | {item.draft.message_id: item.person for item in items if item.person is not None}
+        attributions = self._attributions(items, rows)
+        ready = []
+        for item in items:
+            person = item.person or people.get(item.draft.message_id)
+            attribution = attributions.get(item.draft.message_id)
+            if person is None:
+                aside[item.arrival.name] = (item.arrival, SetAside.NO_SUBSCRIBER)
+            elif isinstance(attribution, TransientError):
+                report.fail([item.arrival.record], type(attribution).__name__)
+            else:
+                ready.append(_Ready(item.arrival.record, _event(item.draft, person, attribution)))
+        return ready
+
+    def _attributions(
+        self, items: Sequence[_Item], rows: Mapping[str, RegisterRow]
+    ) -> Mapping[str, Attribution | TransientError | None]:
+        """Look up what the inbound texts answer that are not known yet, by their message ids."""
+
+        def is_new(item: _Item) -> bool:
+            row = rows.get(item.draft.message_id)
+            return row is None or not row.knows(item.draft.event_id)
+
+        asking = {
+            item.draft.message_id: item
+            for item in items
+            if item.draft.is_to_attribute and item.person is not None and is_new(item)
+        }
+        return dict(zip(asking, self.run_all(self._attribution, asking.values()), strict=True))
+
+    def _attribution(self, item: _Item) -> Attribution | TransientError | None:
+        assert item.person is not None
+        try:
+            return self.attribution.of(
+                item.person.subscriber_id,
+                previous_message_id=item.draft.answers,
+                received_at=_EPOCH + timedelta(milliseconds=item.draft.event_timestamp),
+            )
+        except TransientError as error:
+            return error
+
+    # Claiming
+
+    def _grouped(
+        self, ready: Sequence[_Ready], rows: Mapping[str, RegisterRow], report: IngestReport
+    ) -> list[_Group]:
+        by_person: dict[str, dict[str, list[_Ready]]] = {}
+        for one in ready:
+            messages = by_person.setdefault(one.event.subscriber_id, {})
+            messages.setdefault(one.event.message_id or "", []).append(one)
+        try:
+            subscribers = self.subscribers.find(by_person) if by_person else {}
+        except TransientError as error:
+            report.fail((one.record for one in ready), type(error).__name__)
+            return []
+        return [
+            _Group(
+                subscriber_id,
+                [one for of_message in chunk for one in of_message],
+                rows,
+                subscribers.get(subscriber_id),
+            )
+            for subscriber_id, messages in by_person.items()
+            for chunk in batched(messages.values(), MOST_MESSAGES)
+        ]
+
+    def _claim_all(self, groups: Sequence[_Group], report: IngestReport) -> list[_Put]:
+        puts: list[_Put] = []
+        for group, plan in zip(groups, self.run_all(self._claim, groups), strict=True):
+            if isinstance(plan, Exception):
+                report.fail(group.records, type(plan).__name__)
+                continue
+            puts += plan.puts
+            report.duplicates += plan.duplicates
+            report.fail(plan.under_way, Verdict.UNDER_WAY)
+        return puts
+
+    def _claim(self, group: _Group) -> _Plan | Exception:
+        try:
+            return self._claim_until_free(group)
+        except Exception as error:  # noqa: BLE001 - reported for the records concerned, not for their batch
+            return error
+
+    def _claim_until_free(self, group: _Group) -> _Plan:
+        rows, subscriber = group.rows, group.subscriber
+        for attempt in range(1, _ATTEMPTS + 1):
+            now = self._now()
+            plan = _plan(group.events, rows, subscriber, now)
+            if not plan.rows or self.register.write(list(plan.rows.values()), plan.subscriber, now=now):
+                return plan
+            self.pause(attempt)
+            rows = self.register.find(group.message_ids)
+            subscriber = self.subscribers.find([group.subscriber_id]).get(group.subscriber_id)
+        raise RowsBusyError
+
+    # Putting
+
+    def _put_all(self, puts: Sequence[_Put], report: IngestReport) -> None:
+        found = self._find_doubtful(puts, report)
+        to_put = [put for put in puts if put.doubt is None or not (found is None or _id(put) in found)]
+        there = set(found or ())
+        if to_put:
+            try:
+                there |= self.stream.put([put.for_stream for put in to_put])
+            except TransientError as error:
+                report.fail((put.record for put in to_put), type(error).__name__)
+        report.fail((put.record for put in to_put if _id(put) not in there), "NotPut")
+        self._mark_all([put for put in puts if _id(put) in there], report)
+
+    def _find_doubtful(self, puts: Sequence[_Put], report: IngestReport) -> frozenset[str] | None:
+        """Look for what may have been put; None where the stream could not be read."""
+        doubtful = [put for put in puts if put.doubt is not None]
+        try:
+            return self.stream.find([put.doubt for put in doubtful if put.doubt]) if doubtful else frozenset()
+        except TransientError as error:
+            report.fail((put.record for put in doubtful), type(error).__name__)
+            return None
+
+    def _mark_all(self, puts: Sequence[_Put], report: IngestReport) -> None:
+        report.ingested += len(puts)
+        by_message: dict[str, list[_Put]] = {}
+        for put in puts:
+            by_message.setdefault(put.message_id, []).append(put)
+        for of_message, error in zip(
+            by_message.values(), self.run_all(self._mark, by_message.items()), strict=True
+        ):
+            if error is not None:
+                report.fail((put.record for put in of_message), type(error).__name__)
+
+    def _mark(self, of_message: tuple[str, Sequence[_Put]]) -> TransientError | None:
+        message_id, puts = of_message
+        try:
+            self.register.mark(message_id, [_id(put) for put in puts], now=self._now())
+        except TransientError as error:
+            return error
+        return None
+
+    # The rest
+
+    def _keep_all(self, aside: Iterable[tuple[Arrival, SetAside]], report: IngestReport) -> None:
+        # A record that comes again is kept then: what it is may be known by that time.
+        kept = [(arrival, reason) for arrival, reason in aside if arrival.record not in report.failed]
+        for (arrival, reason), error in zip(kept, self.run_all(self._keep, kept), strict=True):
+            if error is None:
+                report.set_aside[reason] += 1
+            else:
+                report.fail([arrival.record], type(error).__name__)
+
+    def _keep(self, one: tuple[Arrival, SetAside]) -> TransientError | None:
+        arrival, reason = one
+        received_at = _EPOCH + timedelta(milliseconds=arrival.received_at_ms)
+        try:
+            self.quarantine.keep(arrival.name, reason, arrival.body, received_at=received_at)
+        except TransientError as error:
+            return error
+        return None
+
+    def _now(self) -> int:
+        return (self.clock.now() - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _id(put: _Put) -> str:
+    return put.for_stream.event_id
+
+
+def _event(draft: Draft, person: _Person, attribution: Attribution | None) -> CanonicalEvent:
+    return CanonicalEvent(
+        event_type=draft.event_type,
+        event_id=draft.event_id,
+        event_timestamp=draft.event_timestamp,
+        arrival_timestamp=draft.arrival_timestamp,
+        subscriber_id=person.subscriber_id,
+        phone_number=person.phone_number,
+        message_id=draft.message_id,
+        campaign_id=attribution.campaign_id if attribution else draft.campaign_id,
+        journey_id=attribution.journey_id if attribution else draft.journey_id,
+        record_status=draft.record_status,
+        message_type=draft.message_type,
+        country_code=draft.country_code or person.country,
+        price_millicents=draft.price_millicents,
+        parts=draft.parts,
+        response_text=draft.response_text,
+        keyword=draft.keyword,
+        origination=draft.origination,
+    )
+
+
+def _plan(
+    events: Sequence[_Ready], rows: Mapping[str, RegisterRow], subscriber: Subscriber | None, now: int
+) -> _Plan:
+    """Say what the events make of their rows, one after the other."""
+    plan = _Plan()
+    ours: set[str] = set()
+    facts: list[Fact] = []
+    sent = 0
+    for record_id, event in events:
+        message_id = event.message_id or ""
+        row = plan.rows.get(message_id) or rows.get(message_id)
+        if event.event_id in ours:
+            plan.duplicates += 1
+            continue
+        taken = take(row, event, now=now)
+        if taken.verdict is Verdict.STREAMED:
+            plan.duplicates += 1
+            continue
+        if taken.verdict is Verdict.UNDER_WAY:
+            plan.under_way.add(record_id)
+            continue
+        ours.add(event.event_id)
+        plan.rows[message_id] = taken.row
+        plan.puts.append(_put(record_id, event, taken.row, row))
+        sent += taken.is_first
+        if taken.event is not None and event.event_type != EventType.RECEIVED:
+            # What an answer says is recorded by who keeps the answers.
+            facts += facts_of(taken.event)
+    if facts or sent:
+        person = events[0].event
+        after = record(
+            subscriber,
+            facts,
+            subscriber_id=person.subscriber_id,
+            phone_number=person.phone_number,
+            messages_sent=sent,
+        )
+        plan.subscriber = None if after == subscriber else after
+    return plan
+
+
+def _put(record_id: str, event: CanonicalEvent, row: RegisterRow, before: RegisterRow | None) -> _Put:
+    claim = row.claims[event.event_id]
+    former = before.claims.get(event.event_id) if before else None
+    doubt = (
+        None
+        if former is None
+        else Sought(
+            event.event_id, event.subscriber_id, since=former.claimed_at, until=former.leased_at + LEASE_MS
+        )
+    )
+    message_id = event.message_id or ""
+    return _Put(record_id, message_id, StreamRecord(event.event_id, event.subscriber_id, claim.event), doubt)
