@@ -189,7 +189,9 @@ def start(event: Mapping[str, Any], *, now: datetime, max_parts: int) -> Sequenc
             "dryRun": is_dry,
             "about": about.to_json(),
         }
-        steps.append(StartedStep(run_id=name, starts_at=now + offset, engine_input=engine_input))
+        steps.append(
+            StartedStep(run_id=name, starts_at=now if is_dry else now + offset, engine_input=engine_input)
+        )
     return steps
 
 

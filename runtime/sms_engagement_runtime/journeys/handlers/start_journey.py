@@ -44,8 +44,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``{"dryRun", "steps": {"1": {"name", "startsAt", "input"}, …}}``, by the number of the moment; a dry
-        run has the first one only.
+        ``{"dryRun", "steps": {"step1": {"name", "startsAt", "input"}, …}}``, by the number of the moment; a
+        dry run has the first one only.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     return {
         "dryRun": is_dry,
         "steps": {
-            str(number): {
+            f"step{number}": {
                 "name": step.run_id,
                 "startsAt": timestamp(step.starts_at),
                 "input": step.engine_input,
