@@ -236,11 +236,26 @@ def test_a_table_that_leaves_keys_for_ever_fails_the_read(subscribers):
         subscribers.find(["v1:a"])
 
 
-@pytest.mark.parametrize("operation", ["BatchGetItem", "UpdateItem"])
-def test_a_throttled_table_is_a_transient_error(subscribers, operation):
-    with failing(operation), pytest.raises(TransientError, match="ThrottlingException"):
+def test_a_throttled_table_is_a_transient_error(subscribers):
+    with failing("BatchGetItem"), pytest.raises(TransientError, match="ThrottlingException"):
         subscribers.find(["v1:a"])
+    with failing("UpdateItem"), pytest.raises(TransientError, match="ThrottlingException"):
         subscribers.put(happened(None, (H.STARTED, 1)), expected_version=0)
+
+
+@pytest.mark.parametrize("wrong", [{"S": "x"}, {"N": "1.5"}, {"NULL": True}])
+def test_facts_that_somebody_wrote_by_hand_are_as_good_as_none(client, subscribers, wrong):
+    subscribers.put(happened(None, (H.STARTED, 1)), expected_version=0)
+    client.update_item(
+        TableName=SUBSCRIBERS,
+        Key={"subscriber_id": {"S": "v1:a"}},
+        UpdateExpression="SET facts.latest.STARTED = :wrong",
+        ExpressionAttributeValues={":wrong": wrong},
+    )
+
+    row = subscribers.find(["v1:a"])["v1:a"]
+
+    assert (row.facts, row.subscription_status) == (None, ACTIVE)
 
 
 def unprocessed(*, times):

@@ -234,13 +234,17 @@ def _facts(item: Mapping[str, Mapping[str, Any]] | None) -> Facts | None:
     if item is None:
         return None
     latest = item.get("latest", {}).get("M", {})
-    return Facts(
-        # A happening that a later version of this code has written is of no use to this one.
-        latest={
-            Happening(name): int(at["N"]) for name, at in latest.items() if name in Happening.__members__
-        },
-        first_opted_out=_number(item, "first_opted_out"),
-        strikes={name: int(at["N"]) for name, at in item.get("strikes", {}).get("M", {}).items()},
-        asked=tuple(int(at["N"]) for at in item.get("asked", {}).get("L", ())),
-        confirmed=tuple(int(at["N"]) for at in item.get("confirmed", {}).get("L", ())),
-    )
+    try:
+        return Facts(
+            # A happening that a later version of this code has written is of no use to this one.
+            latest={
+                Happening(name): int(at["N"]) for name, at in latest.items() if name in Happening.__members__
+            },
+            first_opted_out=_number(item, "first_opted_out"),
+            strikes={name: int(at["N"]) for name, at in item.get("strikes", {}).get("M", {}).items()},
+            asked=tuple(int(at["N"]) for at in item.get("asked", {}).get("L", ())),
+            confirmed=tuple(int(at["N"]) for at in item.get("confirmed", {}).get("L", ())),
+        )
+    except (KeyError, ValueError):
+        # Somebody has been at it by hand: the row is as good as one without.
+        return None

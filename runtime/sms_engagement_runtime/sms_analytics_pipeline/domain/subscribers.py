@@ -218,6 +218,10 @@ class Subscriber:
     facts: Facts | None = None
     version: int = 0
 
+    def written(self) -> Subscriber:
+        """Return the row as it is stored once it was written."""
+        return replace(self, version=self.version + 1)
+
 
 def record(
     subscriber: Subscriber | None,

@@ -1,0 +1,205 @@
+"""Response handler: what people answer, kept for a year, and what it makes of them as subscribers.
+
+A batch of the stream. The event source mapping lets ``_SMS.RECEIVED`` pass and nothing else; what comes all
+the same is passed over unread. An answer that cannot be read is set aside with its reason. The others are
+kept at the same time, those of one person one after another. Where a service does not answer, the batch comes
+again from the first answer that is not kept; those that are make nothing of that.
+
+Nobody is answered here: that is the channel's duty.
+"""
+
+from __future__ import annotations
+
+import binascii
+import random
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+
+import msgspec
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from sms_engagement_runtime import settings
+from sms_engagement_runtime.channel.adapters import clients
+from sms_engagement_runtime.channel.adapters.attention import SnsAttentionTopic
+from sms_engagement_runtime.channel.domain.errors import TransientError
+from sms_engagement_runtime.channel.domain.sentiment import analyse
+from sms_engagement_runtime.observability import instrumented, logger
+from sms_engagement_runtime.settings import SettingsError
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_responses import DynamoResponses
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import (
+    ALL_DONE,
+    Batch,
+    StreamResponse,
+    decode_batch,
+    failed_from,
+)
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.record_quarantine import RecordQuarantine
+from sms_engagement_runtime.sms_analytics_pipeline.domain.answering_patterns import AnsweringPatterns
+from sms_engagement_runtime.sms_analytics_pipeline.domain.events import LATEST_TIMESTAMP, EventType
+from sms_engagement_runtime.sms_analytics_pipeline.domain.responses import Kept, ResponseKeeper
+from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import Subscriber
+
+WORKERS: Final = 32
+"""Answers that are kept at the same time. Each waits for one transaction, so a batch of a hundred takes four
+times as long as one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseSettings:
+    """Environment of this function.
+
+    Attributes
+    ----------
+    response_topic_arn, notify_patterns
+        Who hears of answers that match, and of which: name to words or phrases. Nobody when left out.
+    """
+
+    responses_table: str
+    subscribers_table: str
+    archive_bucket: str
+    response_topic_arn: str | None = None
+    notify_patterns: Mapping[str, Any] = field(default_factory=dict)
+
+
+# A partition key takes 2,048 bytes, a sort key 1,024 (DynamoDB developer guide, *Service quotas*), and a
+# character takes up to four of them. Real ids are a tenth of this.
+KeyText = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
+ShortText = Annotated[str, msgspec.Meta(max_length=512)]
+
+
+class AnswerEvent(msgspec.Struct, gc=False):
+    """What is read of an event."""
+
+    event_type: str
+    event_id: EventId
+    event_timestamp: Annotated[int, msgspec.Meta(ge=0, le=LATEST_TIMESTAMP)]
+    subscriber_id: KeyText
+    phone_number: ShortText | None = None
+    message_id: ShortText | None = None
+    campaign_id: ShortText | None = None
+    journey_id: ShortText | None = None
+    response_text: str | None = None
+    keyword: ShortText | None = None
+    record_status: str | None = None
+    counted_as: str | None = None
+    counted_at: int | None = None
+    schema_version: int = 1
+
+
+_decode = msgspec.json.Decoder(AnswerEvent).decode
+_RECEIVED: Final = b'"_SMS.RECEIVED"'
+
+
+def read(event: Mapping[str, Any]) -> Batch[AnswerEvent] | None:
+    """Decode the answers of a batch; None where it has none."""
+    records = [record for record in event["Records"] if _may_be_answer(record["kinesis"]["data"])]
+    return decode_batch({"Records": records}, _decode) if records else None
+
+
+def _may_be_answer(data: str) -> bool:
+    """Look for the event type before any JSON is read: of everything on the stream, one in forty is."""
+    try:
+        return _RECEIVED in binascii.a2b_base64(data)
+    except ValueError:
+        # No answer as far as anybody can tell: the event processor sets it aside.
+        return False
+
+
+def keep_batch(
+    batch: Batch[AnswerEvent], keeper: ResponseKeeper, workers: ThreadPoolExecutor
+) -> tuple[dict[Kept, int], str | None]:
+    """Keep the answers of a batch.
+
+    Returns
+    -------
+    tuple
+        How many became what, and the sequence number of the first answer that is not kept.
+    """
+    people: dict[str, list[tuple[str, AnswerEvent]]] = {}
+    for number, event in zip(batch.sequence_numbers, batch.events, strict=True):
+        if event.event_type == EventType.RECEIVED:
+            people.setdefault(event.subscriber_id, []).append((number, event))
+    if not people:
+        return {}, None
+    rows = keeper.subscribers.find(people)
+    arguments = [(keeper, answers, rows.get(subscriber_id)) for subscriber_id, answers in people.items()]
+    counts: dict[Kept, int] = {}
+    failed: list[str] = []
+    for kept, failed_at in workers.map(_keep_answers, *zip(*arguments, strict=True)):
+        for outcome in kept:
+            counts[outcome] = counts.get(outcome, 0) + 1
+        if failed_at is not None:
+            failed.append(failed_at)
+    # The numbers are of different lengths.
+    return counts, min(failed, key=int, default=None)
+
+
+def _keep_answers(
+    keeper: ResponseKeeper, answers: Sequence[tuple[str, AnswerEvent]], row: Subscriber | None
+) -> tuple[list[Kept], str | None]:
+    """Keep the answers of one person, up to the first that cannot be."""
+    kept: list[Kept] = []
+    for number, answer in answers:
+        try:
+            outcome, row = keeper.keep(answer, row)
+        except TransientError as error:
+            logger.warning("answer not kept", sequence_number=number, reason=str(error))
+            return kept, number
+        kept.append(outcome)
+    return kept, None
+
+
+def _patterns(given: Mapping[str, Any]) -> AnsweringPatterns:
+    try:
+        return AnsweringPatterns.from_settings(given)
+    except ValueError as error:
+        raise SettingsError(f"environment variable NOTIFY_PATTERNS: {error}") from error
+
+
+_settings = settings.load(ResponseSettings)
+_dynamodb = clients.dynamodb_client()
+_subscribers = DynamoSubscribers(_dynamodb, _settings.subscribers_table)
+_keeper = ResponseKeeper(
+    store=DynamoResponses(_dynamodb, _settings.responses_table, _subscribers),
+    subscribers=_subscribers,
+    analyse=analyse,
+    patterns=_patterns(_settings.notify_patterns),
+    topic=SnsAttentionTopic(clients.sns_client(), topic_arn=_settings.response_topic_arn)
+    if _settings.response_topic_arn
+    else None,
+    sleep=time.sleep,
+    jitter=random.random,
+)
+_quarantine = RecordQuarantine(
+    clients.s3_client(), bucket=_settings.archive_bucket, consumer="response-handler"
+)
+_workers = ThreadPoolExecutor(WORKERS)
+
+
+@instrumented
+def handler(event: dict[str, Any], _: LambdaContext) -> StreamResponse:
+    """Keep the answers of one batch of canonical events."""
+    batch = read(event)
+    if batch is None:
+        return ALL_DONE
+    try:
+        _quarantine.keep(batch.shard_id, batch.rejected)
+        counts, failed_at = keep_batch(batch, _keeper, _workers)
+    except TransientError as error:
+        logger.warning("batch not kept", reason=str(error))
+        return failed_from(batch.first_sequence_number)
+    logger.info(
+        "answers kept",
+        shard=batch.shard_id,
+        first_sequence_number=batch.first_sequence_number,
+        added=counts.get(Kept.ADDED, 0),
+        duplicates=counts.get(Kept.DUPLICATE, 0),
+        set_aside=[record.reason for record in batch.rejected],
+        failed_from=failed_at,
+    )
+    return ALL_DONE if failed_at is None else failed_from(failed_at)
