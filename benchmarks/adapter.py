@@ -40,7 +40,7 @@ from typing import Any, Final, cast
 
 import phonenumbers
 
-from benchmarks.consumers import BATCH, CANONICAL, analytics_processor, event_processor
+from benchmarks.consumers import BATCH, CANONICAL, analytics_processor, archive_consumer, event_processor
 from sms_engagement_runtime.channel.adapters.clock import SystemClock
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
@@ -88,6 +88,7 @@ __all__ = [
     "BATCH",
     "CANONICAL",
     "analytics_processor",
+    "archive_consumer",
     "broadcast",
     "classify",
     "event_processor",

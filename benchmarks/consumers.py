@@ -11,8 +11,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, cast
 
-from sms_engagement_runtime.sms_analytics_pipeline.adapters import counted_batches, monitored_batches
+from sms_engagement_runtime.sms_analytics_pipeline.adapters import (
+    counted_batches,
+    monitored_batches,
+    s3_archive,
+)
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts import DynamoCounts
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.s3_archive import S3EventArchive, objects_of
 
 CANONICAL: Final = True
 """Consumers read what ingest writes."""
@@ -39,6 +44,26 @@ def analytics_processor(event: Mapping[str, Any], env: Any) -> dict[str, Any]:
     for line in counted_batches.lines(added, by_campaign=False, at_ms=int(time.time() * 1000)):
         env.log.write(line)
     return {"processed": len(batch.events)}
+
+
+def archive_consumer(event: Mapping[str, Any], env: Any) -> dict[str, Any]:
+    """Archive a batch."""
+    archive = S3EventArchive(cast("Any", _Bucket(env.s3)), bucket=env.bucket)
+    batch = s3_archive.read(event)
+    archive.keep(objects_of(batch))
+    return {"processed": len(batch.events)}
+
+
+class _Bucket:
+    """The methods of an S3 client that the consumers call."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+
+    def put_object(self, **arguments: Any) -> dict[str, Any]:
+        """Put an object."""
+        self._s3.put_object(**arguments)
+        return {}
 
 
 class _Table:

@@ -3,9 +3,11 @@
 import aws_cdk as cdk
 from constructs import Construct
 
+from stacks.analytics import AnalyticsStack
 from stacks.appointments import AppointmentsStack
 from stacks.channel import ChannelStack
 from stacks.environments import Environment
+from stacks.journeys import JourneysStack
 from stacks.reviews import ReviewsStack
 
 
@@ -14,7 +16,7 @@ class EngagementStage(cdk.Stage):
 
     Attributes
     ----------
-    channel, reviews, appointments
+    channel, reviews, appointments, analytics, journeys
         The stacks.
     """
 
@@ -28,6 +30,16 @@ class EngagementStage(cdk.Stage):
         self.reviews = ReviewsStack(self, "Reviews", environment=environment, channel=self.channel.channel)
         self.appointments = AppointmentsStack(
             self, "Appointments", environment=environment, channel=self.channel.channel
+        )
+        self.analytics = AnalyticsStack(
+            self, "Analytics", environment=environment, channel=self.channel.channel
+        )
+        self.journeys = JourneysStack(
+            self,
+            "Journeys",
+            environment=environment,
+            channel=self.channel.channel,
+            subscribers_table=self.analytics.analytics.subscribers_table,
         )
         if environment.is_placeholder:
             cdk.Annotations.of(self.channel).add_warning_v2(

@@ -5,6 +5,7 @@ The smallest use::
     channel = SmsChannel(self, "Channel", origination_identity="arn:aws:sms-voice:…:phone-number/phone-…")
     ReviewCollector(self, "Reviews", channel=channel)
     AppointmentFollowUp(self, "Appointments", channel=channel)
+    SmsAnalyticsPipeline(self, "Analytics", channel=channel)
 """
 
 from sms_engagement.appointment_follow_up import AppointmentFollowUp, Provider
@@ -43,6 +44,7 @@ from sms_engagement.journeys import (
     welcome_series,
 )
 from sms_engagement.review_collector import BroadcastSchedule, ReviewCollector
+from sms_engagement.sms_analytics_pipeline import ConsumerBatch, SmsAnalyticsPipeline
 
 __all__ = [
     "AppointmentFollowUp",
@@ -51,6 +53,7 @@ __all__ = [
     "BroadcastSchedule",
     "Budget",
     "Confirmed",
+    "ConsumerBatch",
     "Exit",
     "FrequencyCap",
     "FunctionOptions",
@@ -71,6 +74,7 @@ __all__ = [
     "RuntimeFunction",
     "Send",
     "Sender",
+    "SmsAnalyticsPipeline",
     "SmsChannel",
     "SmsChannelAttributes",
     "SmsChannelBase",
