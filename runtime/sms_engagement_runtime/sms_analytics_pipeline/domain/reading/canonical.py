@@ -30,7 +30,7 @@ def read_canonical(payload: Payload, *, received_at_ms: int) -> list[Draft] | Se
         return SetAside.UNKNOWN_EVENT_TYPE
     event_id = values.identifier(payload.get("event_id"))
     if event_id is None:
-        return SetAside.UNKNOWN_SHAPE if "event_id" in payload else SetAside.NO_MESSAGE_ID
+        return SetAside.UNKNOWN_SHAPE if payload.get("event_id") else SetAside.NO_MESSAGE_ID
     # Inbound texts of some writers have one id only.
     occasion = values.occasion_of(
         payload.get("message_id") or event_id, payload.get("event_timestamp"), received_at_ms

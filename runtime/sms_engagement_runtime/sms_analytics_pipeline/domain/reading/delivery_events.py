@@ -42,6 +42,8 @@ _TEXT_EVENTS: Final = frozenset(
 )
 """``EventType`` of the service model ``pinpoint-sms-voice-v2``."""
 
+_NO_PRICES: Final = {"totalMessagePrice": None, "totalCarrierFee": None}
+
 _TYPES: Final = {
     MessageState.DELIVERED: EventType.SUCCESS,
     MessageState.FAILED: EventType.FAILURE,
@@ -63,7 +65,9 @@ def read_delivery_event(payload: Payload, *, received_at_ms: int) -> list[Draft]
     occasion = values.occasion_of(payload.get("messageId"), payload.get("eventTimestamp"), received_at_ms)
     if isinstance(occasion, SetAside):
         return occasion
-    event = parse({**payload, "messageId": occasion.message_id, "eventTimestamp": occasion.at})
+    # Prices are read here, with limits of our own.
+    read_here = {"messageId": occasion.message_id, "eventTimestamp": occasion.at, **_NO_PRICES}
+    event = parse({**payload, **read_here})
     if isinstance(event, NotATextEvent):
         return SetAside.UNKNOWN_SHAPE
     return [_draft(event, payload, at=occasion.at, received_at_ms=received_at_ms)]
