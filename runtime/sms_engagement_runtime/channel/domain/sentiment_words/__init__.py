@@ -1,0 +1,1 @@
+"""Words and phrases by which :mod:`sms_engagement_runtime.channel.domain.sentiment` judges a text."""
