@@ -406,6 +406,11 @@ class VirtualClock:
 
         return do
 
+    def hold(self) -> Callable[[], None]:
+        """Let something that is no thread count as running, until the returned function is called."""
+        self._count(1)
+        return lambda: self._count(-1)
+
     def wait_until_quiet(self, real_seconds: float) -> bool:
         """Block until nothing runs; return whether that came in time."""
         with self._lock:

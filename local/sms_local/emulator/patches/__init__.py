@@ -26,6 +26,8 @@ PATCHES = (
     "metric_math_alarms",
     "metric_math_queries",
     "embedded_metrics",
+    "athena_queries",
+    "athena_named_queries",
     "map_children_stop",
     "map_result_writer",
     "secret_reference",
