@@ -146,6 +146,15 @@ def test_a_delivery_that_quotes_the_type_is_no_answer(module, client):
     assert tables(client) == ([], [])
 
 
+@pytest.mark.parametrize("before", range(9))
+def test_an_answer_is_found_wherever_its_type_stands(module, before):
+    raw = b" " * before + json.dumps(answer(1)).encode()
+
+    batch = module.read(stream_batch([canonical(0), raw]))
+
+    assert [event.event_id for event in batch.events] == ["in-1"]
+
+
 def test_two_texts_of_one_person_in_a_batch_do_not_meet(module, client):
     texts = ["yes", "hello", "STOP", "wait", "START"] * 4
     person = {"subscriber_id": "v1:a"}
