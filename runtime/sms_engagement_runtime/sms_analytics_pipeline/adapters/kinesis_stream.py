@@ -23,6 +23,7 @@ from sms_engagement_runtime.channel.adapters.aws_errors import (
     service_call,
 )
 from sms_engagement_runtime.channel.adapters.clients import RETRYING
+from sms_engagement_runtime.observability import logger
 from sms_engagement_runtime.sms_analytics_pipeline.domain.ports import Sought, StreamRecord
 
 MOST_RECORDS: Final = 500
@@ -123,8 +124,9 @@ class KinesisEventStream:
                 answers = self._call(left)
             except _NotPutError:
                 answers = [{"ErrorCode": _THROTTLED}] * len(left)
-            except ServiceCallError:
+            except ServiceCallError as error:
                 # Nobody knows whether it was done: what was put before it still was.
+                logger.warning("events may not have been put", events=len(left), reason=str(error))
                 return put
             pairs = list(zip(left, answers, strict=True))
             put |= {record.event_id for record, answer in pairs if not answer.get("ErrorCode")}
