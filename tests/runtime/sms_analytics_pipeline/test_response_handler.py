@@ -228,6 +228,16 @@ def test_a_poisoned_answer_is_set_aside_and_stops_nothing(module, client, client
     ]
 
 
+def test_what_is_set_aside_is_counted(module, client, capsys):
+    module.handler(
+        stream_batch([answer(1), answer(2, subscriber_id=None), answer(3, event_id="")]), Context()
+    )
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert line["RecordsSetAside"] == 2
+    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "SMS/Marketing"
+
+
 def test_what_is_no_base64_is_left_to_the_event_processor(module, client):
     assert module.handler(stream_batch(["*** no base64", answer(1)]), Context()) == {"batchItemFailures": []}
 
