@@ -20,6 +20,16 @@ HANDLERS = sorted(
     for capability, modules in {
         "appointment_follow_up": ["follow_up", "phone_events", "webhook"],
         "channel": ["event_recorder", "origination", "plan_broadcast", "router", "summarise_broadcast"],
+        "journeys": ["audience", "phone_events", "send_part", "start_journey"],
+        "sms_analytics_pipeline": [
+            "analytics",
+            "archive",
+            "compact",
+            "event_processor",
+            "ingest",
+            "response_handler",
+            "subscription_events",
+        ],
         "review_collector": [
             "archive_reviews",
             "audience",
@@ -38,7 +48,7 @@ HANDLERS = sorted(
 def functions(stage_templates: Mapping[str, Template]) -> dict[str, dict[str, Any]]:
     return {
         re.sub(r"^sms_engagement_runtime\.(.*)\.handler$", r"\1", function["Handler"]): function
-        for name in ("dev-Channel", "dev-Reviews", "dev-Appointments")
+        for name in ("dev-Channel", "dev-Reviews", "dev-Appointments", "dev-Analytics", "dev-Journeys")
         for function in resources_of(stage_templates[name], "AWS::Lambda::Function").values()
     }
 
@@ -130,7 +140,9 @@ def test_metrics_of_alarms_are_metrics_that_the_code_emits(stage_templates: Mapp
     }
 
     assert names == {
+        "IngestSetAside",
         "PeopleNotAsked",
+        "PeopleNotTexted",
         "ReviewsUnannounced",
         "SendingDisabled",
         "WebhooksFailed",
@@ -145,6 +157,8 @@ def test_metrics_of_alarms_are_metrics_that_the_code_emits(stage_templates: Mapp
         ("dev-Channel", "dev-Channel-channel"),
         ("dev-Reviews", "dev-Reviews-review-collector"),
         ("dev-Appointments", "dev-Appointments-appointments"),
+        ("dev-Analytics", "dev-Analytics-analytics"),
+        ("dev-Journeys", "dev-Journeys-journeys"),
     ],
 )
 def test_metrics_are_told_apart_by_the_service_of_the_functions(

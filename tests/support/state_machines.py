@@ -1,11 +1,13 @@
 """A small interpreter of state machines in JSONPath, so that a definition is walked and not only read.
 
-It knows what our definitions use: Choice on texts and booleans, Wait, Task with ``Parameters``,
-``ResultSelector``, ``ResultPath``, ``Retry`` and ``Catch``, Succeed and Fail. What it does not know raises.
+It knows what our definitions use: Choice on texts and booleans, Wait, Pass, Task with ``Parameters``,
+``ResultSelector``, ``ResultPath``, ``OutputPath``, ``Retry`` and ``Catch``, Parallel, Succeed and Fail. What
+it does not know raises. The context object is what the input has under ``$``.
 Source: Amazon States Language, https://states-language.net/spec.html.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -36,6 +38,8 @@ class Walk:
         Seconds or timestamps of its waits.
     calls
         Parameters of its tasks, repeated ones included.
+    output
+        What it ended with.
     is_failed
         Whether it ended in a Fail state.
     """
@@ -43,6 +47,7 @@ class Walk:
     states: list[str] = field(default_factory=list)
     waits: list[int | str] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    output: Any = None
     is_failed: bool = False
     error: str | None = None
 
@@ -55,10 +60,27 @@ def walk(definition: Mapping[str, Any], start: dict[str, Any], call: Call, *, mo
         state = definition["States"][name]
         match state["Type"]:
             case "Succeed":
+                walked.output = data
                 return walked
             case "Fail":
-                walked.is_failed, walked.error = True, value_at(data, state["ErrorPath"])
+                error = state["Error"] if "Error" in state else value_at(data, state["ErrorPath"])
+                walked.is_failed, walked.error = True, error
                 return walked
+            case "Pass":
+                data = deepcopy(state.get("Result", data))
+                if state.get("End"):
+                    walked.output = data
+                    return walked
+                name = state["Next"]
+            case "Parallel":
+                # One after another: what a branch does is none of the others' business.
+                branches = [walk(branch, data, call, most=most) for branch in state["Branches"]]
+                assert not any(branch.is_failed for branch in branches), "a branch fails the whole state"
+                for branch in branches:
+                    walked.states += branch.states
+                    walked.waits += branch.waits
+                    walked.calls += branch.calls
+                data, name = [branch.output for branch in branches], state["Next"]
             case "Wait":
                 walked.waits.append(_wait(state, data))
                 name = state["Next"]
@@ -79,7 +101,9 @@ def value_at(data: Any, path: str) -> Any:
     """Value at a path such as ``$.outcome.until``; where there is none it is an error, as in the service."""
     assert path.startswith("$"), path
     for step in path.removeprefix("$").lstrip(".").split("."):
-        if step:
+        if step.startswith("["):
+            data = data[int(step.strip("[]"))]
+        elif step:
             data = data[step]
     return data
 
@@ -104,7 +128,8 @@ def _task(state: Mapping[str, Any], data: Any, call: Call, walked: Walk) -> tupl
             return _placed(data, {"Error": error.name, "Cause": error.cause}, caught[1]), caught[1]["Next"]
         if "ResultSelector" in state:
             result = _filled(state["ResultSelector"], result)
-        return _placed(data, result, state), state["Next"]
+        placed = _placed(data, result, state)
+        return value_at(placed, state.get("OutputPath", "$")), state["Next"]
 
 
 def _matching(rules: Any, error: str) -> tuple[int, Mapping[str, Any]] | None:
@@ -120,11 +145,19 @@ def _filled(template: Mapping[str, Any], data: Any) -> dict[str, Any]:
         if isinstance(value, dict):
             filled[key] = _filled(value, data)
         elif key.endswith(".$"):
-            is_text = value == "States.JsonToString($)"
-            filled[key[:-2]] = json.dumps(data) if is_text else value_at(data, value)
+            filled[key[:-2]] = _value(value, data)
         else:
             filled[key] = value
     return filled
+
+
+def _value(expression: str, data: Any) -> Any:
+    if expression == "States.JsonToString($)":
+        return json.dumps(data)
+    formatted = re.fullmatch(r"States\.Format\('([^']*)', (\$[\w.]*)\)", expression)
+    if formatted is not None:
+        return formatted[1].replace("{}", str(value_at(data, formatted[2])))
+    return value_at(data, expression)
 
 
 def _placed(data: Any, result: Any, state: Mapping[str, Any]) -> Any:
