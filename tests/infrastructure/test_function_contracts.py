@@ -148,7 +148,7 @@ def test_metrics_of_alarms_are_metrics_that_the_code_emits(stage_templates: Mapp
         "WebhooksFailed",
         "WebhooksRefused",
     }
-    assert all(f'name="{name}"' in source for name in names - counted_from_logs)
+    assert all(f'"{name}"' in source for name in names - counted_from_logs)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,12 @@ def pipeline_alarms(pipeline: "SmsAnalyticsPipeline", topic: sns.ITopic | None) 
             description=f"{name} is more than a minute behind the stream",
         )
     alarms.add(
+        "IngestSetAside",
+        pipeline.metric_set_aside(period=Duration.minutes(15)),
+        threshold=1,
+        description="something arrived that is no event of a text; the quarantine keeps it with the reason",
+    )
+    alarms.add(
         "RecordsSetAside",
         marketing_metric("RecordsSetAside", period=Duration.minutes(15)),
         threshold=1,

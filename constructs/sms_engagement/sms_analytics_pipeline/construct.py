@@ -22,6 +22,7 @@ from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.channel.base import MESSAGES_INDEX, SmsChannelBase, check_range, grant_actions
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
+from sms_engagement.metrics import business_metric
 from sms_engagement.queues import dead_letter_queue
 from sms_engagement.sms_analytics_pipeline import metrics as pipeline_metrics
 from sms_engagement.sms_analytics_pipeline.alarms import pipeline_alarms
@@ -218,6 +219,12 @@ class SmsAnalyticsPipeline(Construct):
         """US dollars that the texts cost, without the carriers' fees."""
         return pipeline_metrics.marketing_metric("TotalCostUSD", period=period, statistic=statistic)
 
+    def metric_set_aside(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Payloads that arrived and could not be read; the quarantine has them, with the reason."""
+        return business_metric(self, _SERVICE, "IngestSetAside", period=period, statistic=statistic)
+
     def metric_delivery_rate(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
         """Delivered texts per ended one, in per cent; 100 below the minimum volume."""
         return pipeline_metrics.delivery_rate(minimum_volume=self.minimum_volume, period=period)
@@ -301,7 +308,6 @@ class SmsAnalyticsPipeline(Construct):
                 "REGISTER_TABLE": self.register_table.table_name,
                 "SUBSCRIBERS_TABLE": self.subscribers_table.table_name,
                 "MESSAGES_TABLE": self.channel.messages_table.table_name,
-                "CONTACTS_TABLE": self.channel.contacts_table.table_name,
                 "STREAM_NAME": self.stream.stream_name,
                 "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
                 "SUBSCRIBER_KEY_SECRET_ARN": self.channel.subscriber_key_secret.secret_arn,
