@@ -50,5 +50,6 @@ class ChannelStack(Stack):
             "OriginationIdentity": self.channel.origination_identity,
             "ConfigurationSetName": self.channel.configuration_set_name,
             "OptOutListName": self.channel.opt_out_list.ref,
+            "SubscriberKeySecretArn": self.channel.subscriber_key_secret.secret_arn,
         }.items():
             CfnOutput(self, name, value=value)

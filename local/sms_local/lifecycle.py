@@ -28,6 +28,7 @@ from sms_local.failures import LocalCloudError
 from sms_local.places import HOST, PROJECT_ROOT, REGION, Places
 from sms_local.processes import end_all, identify, start
 from sms_local.record import CloudRecord, Service, exclusive, forget_record, read_record, write_record
+from sms_local.subscribers import load_subscribers
 
 type Say = Callable[[str], None]
 
@@ -301,9 +302,12 @@ def _carry_out(starting: _Start, toolchain: deploy.Toolchain, without: Sequence[
     say(f"Deployed {' and '.join(composed['stacks'])}")
 
     customers = composed["tables"].get("customers")
+    clients = aws.Clients(places.aws_endpoint)
     if customers is not None:
-        dynamodb = aws.Clients(places.aws_endpoint)("dynamodb")
-        say(f"Loaded {people.load_people(dynamodb, customers)} demo people")
+        say(f"Loaded {people.load_people(clients('dynamodb'), customers)} demo people")
+    subscribed = load_subscribers(composed, clients)
+    if subscribed:
+        say(f"{subscribed} of them are subscribers")
     starting.launch(
         "phone page",
         [sys.executable, "-m", "sms_local.phone", "--port-base", str(places.port_base)],

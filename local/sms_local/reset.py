@@ -11,6 +11,7 @@ from sms_local.carrier.clock import CLOCK_PATH
 from sms_local.outputs import output_value
 from sms_local.places import Places
 from sms_local.record import read_record
+from sms_local.subscribers import load_subscribers
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 #: BatchWriteItem takes 25 requests, DeleteObjects 1,000 keys (their API references).
 _ROWS_A_CALL = 25
 _KEYS_A_CALL = 1000
+
+#: Outputs of tables that nobody drives from outside, and of buckets.
+_INNER_TABLES = ("CountsTableName", "RegisterTableName", "EnrolmentsTableName")
+_BUCKETS = ("BroadcastBucketName", "ReviewArchiveName", "ArchiveBucketName", "JourneyBucketName")
 
 #: A function of a stopped execution runs to its end; rows that it writes after this long stay.
 _QUIET_SECONDS = 15
@@ -55,8 +60,10 @@ def empty_everything(
         answer.raise_for_status()
     _purge_queues(client("sqs"))
     _put_clock_back(places)
-    rows = sum(_empty_table(client("dynamodb"), table) for table in outputs["tables"].values())
-    buckets = (output_value(outputs, name) for name in ("BroadcastBucketName", "ReviewArchiveName"))
+    inner = (output_value(outputs, name) for name in _INNER_TABLES)
+    tables = [*outputs["tables"].values(), *(table for table in inner if table)]
+    rows = sum(_empty_table(client("dynamodb"), table) for table in tables)
+    buckets = (output_value(outputs, name) for name in _BUCKETS)
     objects = sum(_empty_bucket(client("s3"), bucket) for bucket in buckets if bucket)
     say(f"Deleted {rows} rows and {objects} objects, stopped {runs} executions")
     httpx.post(f"{places.front_door}/api/forget", json={}, timeout=10, trust_env=False).raise_for_status()
@@ -64,6 +71,9 @@ def empty_everything(
     customers = outputs["tables"].get("customers")
     if customers is not None:
         say(f"Loaded {people.load_people(client('dynamodb'), customers)} demo people")
+    subscribed = load_subscribers(outputs, client)
+    if subscribed:
+        say(f"{subscribed} of them are subscribers")
 
 
 def _put_clock_back(places: Places) -> None:

@@ -74,7 +74,7 @@ def test_the_stream_tells_everything_once_and_then_what_has_changed(page: PageTe
 
     assert set(told[0]) == {
         *("phones", "notices", "clock", "sending", "run", "appointments", "account"),
-        *("situations", "problem"),
+        *("situations", "campaigns", "dashboard", "problem"),
     }
     assert set(told[1]) == {"phones", "account"}
 

@@ -14,13 +14,19 @@ from sms_local.booking_site import BookingSite, Webhook
 from sms_local.phone.app import Page
 from sms_local.phone.appointment_account import FollowUpMachine
 from sms_local.phone.appointments import Bookings, ConversationReader
+from sms_local.phone.athena import AthenaQueries
+from sms_local.phone.campaigns import PROMOTIONAL, WELCOME, Journeys, SubscriberReader
 from sms_local.phone.carrier import CarrierControl
 from sms_local.phone.clock import PageClock
+from sms_local.phone.counted import CountsReader, MetricsReader, PeopleReader
+from sms_local.phone.dashboard import Dashboard
 from sms_local.phone.executions import ExecutionReader
 from sms_local.phone.listener import Listener
 from sms_local.phone.runs import Broadcast, RunFilesReader
 from sms_local.phone.state import Cloud
 from sms_local.places import Places
+from sms_local.subscribers import SubscriberIds
+from tests.support.counted_tables import COUNTS, RESPONSES, SUBSCRIBERS
 from tests.support.dynamodb_tables import CONTACTS
 from tests.support.review_tables import CUSTOMERS, aws_client
 
@@ -30,6 +36,10 @@ BUCKET = "broadcasts"
 BROADCAST = "arn:aws:states:us-east-1:000000000000:stateMachine:reviews-broadcast"
 LATER = "arn:aws:states:us-east-1:000000000000:stateMachine:channel-later"
 FOLLOW_UP = "arn:aws:states:us-east-1:000000000000:stateMachine:appointments-follow-up"
+WELCOME_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:journeys-welcome"
+PROMOTIONAL_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:journeys-promotional"
+ENGINE = "arn:aws:states:us-east-1:000000000000:stateMachine:journeys-engine"
+JOURNEY_BUCKET = "journeys"
 START = datetime(2026, 11, 21, 17, tzinfo=UTC)
 
 
@@ -46,6 +56,9 @@ class FakeStepFunctions:
             BROADCAST: "reviews-broadcast",
             LATER: "channel-later",
             FOLLOW_UP: "appointments-follow-up",
+            WELCOME_MACHINE: "journeys-welcome",
+            PROMOTIONAL_MACHINE: "journeys-promotional",
+            ENGINE: "journeys-engine",
         }
         self.machines = dict(machines or usual)
         self.executions: dict[str, dict[str, Any]] = {}
@@ -207,6 +220,12 @@ class PageTest:
         Takes what the booking site tells; None where no appointments are deployed.
     conversations
         Name of their table.
+    has_analytics
+        Whether journeys and analytics are deployed, with the tables of ``counted_tables``.
+    athena
+        Athena client; None where there is none.
+    ids
+        Makes subscriber ids.
     """
 
     def __init__(
@@ -216,6 +235,9 @@ class PageTest:
         is_deployed: bool = True,
         webhook: Webhook | None = None,
         conversations: str | None = None,
+        has_analytics: bool = False,
+        athena: Any = None,
+        ids: SubscriberIds | None = None,
     ) -> None:
         self.carrier = FakeCarrier()
         self.stepfunctions = FakeStepFunctions()
@@ -233,13 +255,35 @@ class PageTest:
             bookings=self._bookings(webhook) if webhook else None,
             conversations=ConversationReader(dynamodb, conversations) if conversations else None,
             follow_up=FollowUpMachine(self.stepfunctions, arn=FOLLOW_UP) if conversations else None,  # type: ignore[arg-type]
+            **(self._campaigns() if has_analytics else {}),
         )
+        self.dashboard = self._dashboard(athena) if has_analytics else None
         self.page = Page(
             port=4572,
             carrier=self.control,
             clock=self.clock,
             listener=self.listener,
             cloud=cloud if is_deployed else Cloud(executions=cloud.executions),
+            dashboard=self.dashboard,
+            ids=ids,
+        )
+
+    def _campaigns(self) -> dict[str, Any]:
+        machines = {WELCOME: WELCOME_MACHINE, PROMOTIONAL: PROMOTIONAL_MACHINE}
+        return {
+            "journeys": Journeys(self.stepfunctions, machines=machines),  # type: ignore[arg-type]
+            "journey_files": RunFilesReader(aws_client("s3"), bucket=JOURNEY_BUCKET),
+            "subscribers": SubscriberReader(self.dynamodb, subscribers=SUBSCRIBERS, responses=RESPONSES),
+            "has_dashboard": True,
+        }
+
+    def _dashboard(self, athena: Any) -> Dashboard:
+        return Dashboard(
+            CountsReader(self.dynamodb, table=COUNTS),
+            PeopleReader(self.dynamodb, responses=RESPONSES, subscribers=SUBSCRIBERS),
+            now=self.clock.now,
+            metrics=MetricsReader(aws_client("cloudwatch")),
+            queries=AthenaQueries(athena, workgroup="analytics", sleep=lambda _: None) if athena else None,
         )
 
     def _bookings(self, webhook: Webhook) -> Bookings:
@@ -255,6 +299,15 @@ class PageTest:
             await self.clock.close()
 
         asyncio.run(once())
+
+    def get(self, path: str) -> httpx.Response:
+        answers = []
+
+        async def ask(client: httpx.AsyncClient) -> None:
+            answers.append(await client.get(path))
+
+        self.visit(ask)
+        return answers[0]
 
     def post(self, path: str, body: Any) -> httpx.Response:
         answers = []

@@ -27,8 +27,14 @@ from sms_local.people import SITUATIONS, put_person
 from sms_local.phone.appointment_account import FollowUpMachine
 from sms_local.phone.appointment_requests import AppointmentRequests
 from sms_local.phone.appointments import Bookings, ConversationReader
+from sms_local.phone.athena import AthenaQueries
+from sms_local.phone.campaign_requests import CampaignRequests
+from sms_local.phone.campaigns import MACHINES, Journeys, SubscriberReader
 from sms_local.phone.carrier import CarrierControl, CarrierError
 from sms_local.phone.clock import PageClock
+from sms_local.phone.counted import CountsReader, MetricsReader, PeopleReader
+from sms_local.phone.dashboard import Dashboard
+from sms_local.phone.dashboard_requests import DashboardRequests
 from sms_local.phone.executions import ExecutionReader
 from sms_local.phone.listener import Listener
 from sms_local.phone.loopback import LoopbackOnly
@@ -37,12 +43,28 @@ from sms_local.phone.runs import Broadcast, RunFilesReader
 from sms_local.phone.state import CARRIER_SECONDS, CLOUD_ERRORS, Cloud, CloudState
 from sms_local.phone.threads import Reply
 from sms_local.places import Places
+from sms_local.subscribers import SubscriberIds, subscriber_ids
 
 _STATIC = Path(__file__).resolve().parent / "static"
-_SCRIPTS = ("phone", "account", "appointments", "broadcast", "clock", "dom", "server", "tabs", "threads")
+_SCRIPTS = (
+    "phone",
+    "account",
+    "appointments",
+    "broadcast",
+    "campaigns",
+    "charts",
+    "clock",
+    "dashboard",
+    "dom",
+    "server",
+    "tabs",
+    "threads",
+)
 _FILES = {
     "/": ("index.html", "text/html"),
+    "/dashboard": ("dashboard.html", "text/html"),
     "/phone.css": ("phone.css", "text/css"),
+    "/dashboard.css": ("dashboard.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     # Browsers ask for it on every page of the address, the review form included.
     "/favicon.ico": ("icon.svg", "image/svg+xml"),
@@ -98,6 +120,8 @@ def create_app(places: Places, outputs: Mapping[str, Any]) -> Starlette:
         clock=clock,
         listener=Listener(places, topics),
         cloud=look_at_cloud(places, outputs, clock, webhooks),
+        dashboard=look_at_numbers(places, outputs, clock),
+        ids=subscriber_ids(outputs, aws.Clients(places.aws_endpoint)("secretsmanager")),
     )
     api_id = output_value(outputs, "ApiId")
     if api_id is not None:
@@ -124,6 +148,13 @@ def look_at_cloud(
     conversations = outputs["tables"].get("conversations")
     secrets = session.client("secretsmanager", **options)  # type: ignore[call-overload]
     site = site_of(outputs, client=webhooks, secrets=secrets, now=clock.now)
+    machines = {
+        journey: outputs["state_machines"][key]
+        for key, journey in MACHINES.items()
+        if key in outputs["state_machines"]
+    }
+    journey_bucket = output_value(outputs, "JourneyBucketName")
+    subscribers, responses = outputs["tables"].get("subscribers"), outputs["tables"].get("responses")
     return Cloud(
         executions=ExecutionReader(stepfunctions),
         broadcast=Broadcast(stepfunctions, machine=machine) if machine else None,
@@ -136,6 +167,32 @@ def look_at_cloud(
         bookings=Bookings(site, now=clock.now) if site else None,
         conversations=ConversationReader(dynamodb, conversations) if conversations else None,
         follow_up=FollowUpMachine(stepfunctions, arn=follow_up) if follow_up else None,
+        journeys=Journeys(stepfunctions, machines=machines) if machines else None,
+        journey_files=RunFilesReader(session.client("s3", **options), bucket=journey_bucket)  # type: ignore[call-overload]
+        if journey_bucket
+        else None,
+        subscribers=SubscriberReader(dynamodb, subscribers=subscribers, responses=responses)
+        if subscribers
+        else None,
+        has_dashboard=output_value(outputs, "CountsTableName") is not None,
+    )
+
+
+def look_at_numbers(places: Places, outputs: Mapping[str, Any], clock: PageClock) -> Dashboard | None:
+    """Return the dashboard of a deployed cloud; None where nothing is counted there."""
+    counts = output_value(outputs, "CountsTableName")
+    if counts is None:
+        return None
+    client = aws.Clients(places.aws_endpoint)
+    workgroup, tables = outputs.get("athena_workgroup"), outputs["tables"]
+    return Dashboard(
+        CountsReader(client("dynamodb"), table=counts),
+        PeopleReader(
+            client("dynamodb"), responses=tables.get("responses"), subscribers=tables.get("subscribers")
+        ),
+        now=clock.now,
+        metrics=MetricsReader(client("cloudwatch")),
+        queries=AthenaQueries(client("athena"), workgroup=workgroup) if workgroup else None,
     )
 
 
@@ -158,12 +215,15 @@ class Page:
         clock: PageClock,
         listener: Listener,
         cloud: Cloud,
+        dashboard: Dashboard | None = None,
+        ids: SubscriberIds | None = None,
     ) -> None:
         self._port = port
         self._carrier = carrier
         self._clock = clock
         self._listener = listener
         self._cloud = cloud
+        self._dashboard = dashboard
         self.seen = CloudState(carrier=carrier, clock=clock, listener=listener, cloud=cloud)
         self.routes = [
             *(Route(path, _file(name, media_type)) for path, (name, media_type) in _FILES.items()),
@@ -177,6 +237,8 @@ class Page:
             Route("/api/customers", self.customers, methods=["POST"]),
             Route("/api/forget", self.forget, methods=["POST"]),
             *AppointmentRequests(cloud.bookings, look_at_clock=clock.look, done=self.seen.hurry).routes,
+            *CampaignRequests(cloud.journeys, ids, done=self.seen.hurry).routes,
+            *DashboardRequests(dashboard, look_at_clock=clock.look).routes,
         ]
 
     def application(self, *, closing: Callable[[], Awaitable[None]]) -> Starlette:
@@ -307,6 +369,8 @@ class Page:
         self._clock.forget()
         try:
             await self.seen.forget()
+            if self._dashboard is not None:
+                await run_in_threadpool(self._dashboard.forget)
         except CLOUD_ERRORS as error:
             return problem(f"The emulator does not answer ({type(error).__name__}).", 502)
         return JSONResponse({})

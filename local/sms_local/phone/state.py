@@ -39,6 +39,19 @@ from sms_local.phone.appointments import (
     entries,
     read_conversation,
 )
+from sms_local.phone.campaigns import (
+    Journeys,
+    Listed,
+    Moment,
+    Progress,
+    SubscriberReader,
+    as_people,
+    describe_campaigns,
+    moments_of,
+    next_start,
+    steps_of_journey,
+)
+from sms_local.phone.campaigns import titles as campaign_titles
 from sms_local.phone.carrier import CarrierControl, CarrierError
 from sms_local.phone.clock import PageClock
 from sms_local.phone.executions import Execution, ExecutionReader
@@ -73,6 +86,10 @@ class Cloud:
     bookings: Bookings | None = None
     conversations: ConversationReader | None = None
     follow_up: FollowUpMachine | None = None
+    journeys: Journeys | None = None
+    journey_files: RunFilesReader | None = None
+    subscribers: SubscriberReader | None = None
+    has_dashboard: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +103,8 @@ class Seen:
     invitees: tuple[Person, ...] = ()
     conversations: tuple[Conversation, ...] = ()
     answer_wait: timedelta | None = None
+    moments: tuple[Moment, ...] = ()
+    listed: tuple[Listed, ...] = ()
 
 
 class CloudState:
@@ -111,8 +130,8 @@ class CloudState:
     async def parts(self) -> Mapping[str, str]:
         """Return the parts of the state: name → JSON.
 
-        ``phones``, ``notices``, ``clock``, ``sending``, ``run``, ``appointments``, ``account``,
-        ``situations`` and ``problem``.
+        ``phones``, ``notices``, ``clock``, ``sending``, ``run``, ``appointments``, ``campaigns`` (null
+        where no journeys are deployed), ``dashboard``, ``account``, ``situations`` and ``problem``.
         """
         async with self._lock:
             if time.monotonic() >= self._next_look:
@@ -139,8 +158,11 @@ class CloudState:
         self._switched.clear()
         self._held.clear()
         self._seen = Seen()
-        if self._cloud.files is not None:
-            self._cloud.files.forget()
+        for files in (self._cloud.files, self._cloud.journey_files):
+            if files is not None:
+                files.forget()
+        if self._cloud.subscribers is not None:
+            self._cloud.subscribers.forget()
         if self._cloud.bookings is not None:
             self._cloud.bookings.forget()
         self.hurry()
@@ -169,12 +191,12 @@ class CloudState:
     def _look_at_cloud(self) -> Seen:
         cloud = self._cloud
         executions = tuple(cloud.executions.recent())
-        files = {}
+        files: dict[str, RunFiles] = {}
         if cloud.files is not None and cloud.broadcast is not None:
-            for run in cloud.broadcast.runs(executions):
-                known = self._seen.files.get(run.arn)
-                was_over = any(one.arn == run.arn and not one.is_running for one in self._seen.executions)
-                files[run.arn] = known if known is not None and was_over else cloud.files.read(run.name)
+            files |= self._read_files(cloud.files, cloud.broadcast.runs(executions))
+        moments = tuple(moments_of(executions)) if cloud.journeys is not None else ()
+        if cloud.journey_files is not None:
+            files |= self._read_files(cloud.journey_files, [moment.execution for moment in moments])
         added: tuple[Person, ...] = ()
         invitees: tuple[Person, ...] = ()
         if cloud.dynamodb is not None and cloud.customers_table is not None:
@@ -192,7 +214,17 @@ class CloudState:
             invitees=invitees,
             conversations=tuple(filter(None, map(read_conversation, rows))),
             answer_wait=cloud.follow_up.answer_wait() if cloud.follow_up is not None else None,
+            moments=moments,
+            listed=cloud.subscribers.read() if cloud.subscribers is not None else (),
         )
+
+    def _read_files(self, reader: RunFilesReader, runs: Iterable[Execution]) -> dict[str, RunFiles]:
+        files = {}
+        for run in runs:
+            known = self._seen.files.get(run.arn)
+            was_over = any(one.arn == run.arn and not one.is_running for one in self._seen.executions)
+            files[run.arn] = known if known is not None and was_over else reader.read(run.name)
+        return files
 
     def _notice_the_switch(self, seen: Seen) -> None:
         if seen.switch.is_paused == self._seen.switch.is_paused:
@@ -225,6 +257,8 @@ class CloudState:
             "appointments": describe(
                 appointments, people, now=self._clock.now(), can_book=bookings is not None
             ),
+            "campaigns": self._campaigns(people),
+            "dashboard": {"isThere": self._cloud.has_dashboard},
             "account": self._account(people, runs, appointments),
             "situations": {
                 "people": [
@@ -258,6 +292,18 @@ class CloudState:
             "followUp": described(follow_ups[-1]) if follow_ups else None,
         }
 
+    def _campaigns(self, people: tuple[Person, ...]) -> dict[str, Any] | None:
+        seen, journeys = self._seen, self._cloud.journeys
+        if journeys is None:
+            return None
+        progress = Progress(
+            runs=journeys.runs(seen.executions),
+            moments=seen.moments,
+            files=seen.files,
+            people=as_people(seen.listed, people),
+        )
+        return describe_campaigns(journeys, seen.listed, progress, now=self._clock.now())
+
     def _account(
         self, people: tuple[Person, ...], runs: list[Execution], appointments: list[Entry]
     ) -> dict[str, Any]:
@@ -285,19 +331,28 @@ class CloudState:
         steps += steps_of_webhooks(bookings.deeds if bookings else (), appointments)
         steps += steps_of_answers(appointments)
         by_id = {one.id: one for one in appointments}
+        journeys = self._cloud.journeys
+        journey_runs = journeys.runs(self._seen.executions) if journeys else []
+        moments = {moment.execution.arn for moment in self._seen.moments}
+        subscribers = as_people(self._seen.listed, people)
         for execution in self._seen.executions:
             if follow_up is not None and execution.machine == follow_up.arn:
                 entry = by_id.get(appointment_of(execution))
                 steps += steps_of_follow_up(execution, entry, answer_wait=self._seen.answer_wait)
-            elif execution in runs:
+            elif journeys is not None and execution in journey_runs:
+                begins = next_start(execution, self._seen.moments)
+                steps += steps_of_journey(execution, journeys, begins=begins)
+            elif execution in runs or execution.arn in moments:
                 files = self._seen.files.get(execution.arn, RunFiles())
-                turns = turns_of(execution, files, everybody)
+                turns = turns_of(execution, files, (*everybody, *subscribers))
                 held = self._waits_of(execution, files)
                 steps += account.steps_of_run(execution, turns, progress=files.progress, held=held)
             else:
                 steps += account.steps_of_execution(execution, names)
         steps += account.steps_of_jumps(self._clock.jumps)
         headings = {run.name: account.title_of_run(run) for run in runs} | titles(appointments)
+        if journeys is not None:
+            headings |= campaign_titles(journey_runs, self._seen.moments, journeys)
         return account.gather([*steps, *self._switched], headings)
 
     def _waits_of(self, run: Execution, files: RunFiles) -> Mapping[int, str]:

@@ -3,6 +3,7 @@
 import { showAccount, showNotices, startAccount } from "./account.js";
 import { previewStart, showAppointments, startAppointments } from "./appointments.js";
 import { showBroadcast, startBroadcast } from "./broadcast.js";
+import { showCampaigns, startCampaigns } from "./campaigns.js";
 import { showClock, startClock } from "./clock.js";
 import { byId, isEnabled, setEnabled } from "./dom.js";
 import { post, say, showProblem } from "./server.js";
@@ -29,8 +30,10 @@ const SHOWS = [
   ["situations", showSituations],
   ["appointments", showAppointments],
   ["run", showBroadcast],
+  ["campaigns", showCampaigns],
   ["account", showAccount],
   ["notices", showNotices],
+  ["dashboard", ({ isThere }) => (byId("link-to-dashboard").hidden = !isThere)],
   ["problem", showProblem],
 ];
 
@@ -57,10 +60,13 @@ byId("pause").addEventListener("click", async () => {
 });
 
 // Days begin at other hours in another zone.
-startClock(() => "phones" in state && show({ phones: state.phones, account: state.account, run: state.run }));
+startClock(() => {
+  if ("phones" in state) show({ phones: state.phones, account: state.account, run: state.run, campaigns: state.campaigns });
+});
 startAccount();
 startBroadcast();
 startAppointments();
+startCampaigns();
 startTabs();
 setEnabled(byId("pause"), false);
 

@@ -17,16 +17,18 @@ function choose(chosen) {
 /** Opens the tab that holds the target of a link: an element that is hidden can be no target. */
 export function openTab(hash) {
   const target = hash.length > 1 ? byId(hash.slice(1)) : null;
-  const tab = target && tabs.find((one) => panelOf(one).contains(target));
+  const tab = target && tabs.find((one) => !one.hidden && panelOf(one).contains(target));
   if (tab) choose(tab);
 }
 
 function neighbour(tab, key) {
-  const [at, last] = [tabs.indexOf(tab), tabs.length - 1];
-  if (key === "ArrowRight") return tabs[at === last ? 0 : at + 1];
-  if (key === "ArrowLeft") return tabs[at === 0 ? last : at - 1];
-  if (key === "Home") return tabs[0];
-  return key === "End" ? tabs[last] : null;
+  // What is not deployed has a tab that is hidden.
+  const there = tabs.filter((one) => !one.hidden);
+  const [at, last] = [there.indexOf(tab), there.length - 1];
+  if (key === "ArrowRight") return there[at === last ? 0 : at + 1];
+  if (key === "ArrowLeft") return there[at === 0 ? last : at - 1];
+  if (key === "Home") return there[0];
+  return key === "End" ? there[last] : null;
 }
 
 export function startTabs() {
