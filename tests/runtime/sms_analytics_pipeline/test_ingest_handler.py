@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from unittest.mock import patch
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
 from sms_engagement_runtime.channel.adapters.subscriber_ids import build_subscriber_id
@@ -296,3 +298,28 @@ def test_no_number_and_no_body_is_logged(ingest):
 
 def test_settings_of_the_function_are_what_the_environment_has(module):
     assert {field.name.upper() for field in fields(module.Settings)} == set(ENVIRONMENT)
+
+
+def test_a_full_batch_needs_few_calls(ingest, streamed):
+    payloads = [
+        DELIVERED | {"messageId": f"m-{number}", "destinationPhoneNumber": f"+12025550{100 + number % 90}"}
+        for number in range(100)
+    ]
+    # Appending is atomic, which counting in several threads is not.
+    calls = []
+    real = BaseClient._make_api_call
+
+    def noted(self, name, arguments):
+        calls.append(name)
+        return real(self, name, arguments)
+
+    with patch.object(BaseClient, "_make_api_call", noted):
+        assert ingest(*map(envelope, payloads)) == []
+        first = Counter(calls) - Counter(["GetSecretValue"])
+        calls.clear()
+        assert ingest(*map(envelope, payloads)) == []
+
+    # One transaction a person, one mark a message; of a batch that comes again, only the register is read.
+    assert first == {"BatchGetItem": 2, "TransactWriteItems": 90, "PutRecords": 1, "UpdateItem": 100}
+    assert calls == ["BatchGetItem"]
+    assert len(streamed()) == 100

@@ -302,15 +302,10 @@ class IngestService:
         self, items: Sequence[_Item], rows: Mapping[str, RegisterRow]
     ) -> Mapping[str, Attribution | TransientError | None]:
         """Look up what the inbound texts answer that are not known yet, by their message ids."""
-
-        def is_new(item: _Item) -> bool:
-            row = rows.get(item.draft.message_id)
-            return row is None or not row.knows(item.draft.event_id)
-
         asking = {
             item.draft.message_id: item
             for item in items
-            if item.draft.is_to_attribute and item.person is not None and is_new(item)
+            if item.draft.is_to_attribute and item.person is not None and _is_new(item.draft, rows)
         }
         return dict(zip(asking, self.run_all(self._attribution, asking.values()), strict=True))
 
@@ -334,8 +329,10 @@ class IngestService:
         for one in ready:
             messages = by_person.setdefault(one.event.subscriber_id, {})
             messages.setdefault(one.event.message_id or "", []).append(one)
+        # The rows of people are written with new events only.
+        wanted = {one.event.subscriber_id for one in ready if _is_new(one.event, rows)}
         try:
-            subscribers = self.subscribers.find(by_person) if by_person else {}
+            subscribers = self.subscribers.find(wanted) if wanted else {}
         except TransientError as error:
             report.fail((one.record for one in ready), type(error).__name__)
             return []
@@ -382,25 +379,29 @@ class IngestService:
     # Putting
 
     def _put_all(self, puts: Sequence[_Put], report: IngestReport) -> None:
-        found = self._find_doubtful(puts, report)
-        to_put = [put for put in puts if put.doubt is None or not (found is None or _id(put) in found)]
-        there = set(found or ())
-        if to_put:
-            try:
-                there |= self.stream.put([put.for_stream for put in to_put])
-            except TransientError as error:
-                report.fail((put.record for put in to_put), type(error).__name__)
-        report.fail((put.record for put in to_put if _id(put) not in there), "NotPut")
-        self._mark_all([put for put in puts if _id(put) in there], report)
-
-    def _find_doubtful(self, puts: Sequence[_Put], report: IngestReport) -> frozenset[str] | None:
-        """Look for what may have been put; None where the stream could not be read."""
+        # What is in doubt comes last: to search the stream for it may take long.
+        self._put([put for put in puts if put.doubt is None], report)
         doubtful = [put for put in puts if put.doubt is not None]
+        if not doubtful:
+            return
         try:
-            return self.stream.find([put.doubt for put in doubtful if put.doubt]) if doubtful else frozenset()
+            found = self.stream.find([put.doubt for put in doubtful if put.doubt])
         except TransientError as error:
             report.fail((put.record for put in doubtful), type(error).__name__)
-            return None
+            return
+        self._mark_all([put for put in doubtful if _id(put) in found], report)
+        self._put([put for put in doubtful if _id(put) not in found], report)
+
+    def _put(self, puts: Sequence[_Put], report: IngestReport) -> None:
+        if not puts:
+            return
+        try:
+            there = self.stream.put([put.for_stream for put in puts])
+        except TransientError as error:
+            report.fail((put.record for put in puts), type(error).__name__)
+            return
+        report.fail((put.record for put in puts if _id(put) not in there), "NotPut")
+        self._mark_all([put for put in puts if _id(put) in there], report)
 
     def _mark_all(self, puts: Sequence[_Put], report: IngestReport) -> None:
         report.ingested += len(puts)
@@ -447,6 +448,11 @@ class IngestService:
 
 def _id(put: _Put) -> str:
     return put.for_stream.event_id
+
+
+def _is_new(event: Draft | CanonicalEvent, rows: Mapping[str, RegisterRow]) -> bool:
+    row = rows.get(event.message_id or "")
+    return row is None or not row.knows(event.event_id)
 
 
 def _event(draft: Draft, person: _Person, attribution: Attribution | None) -> CanonicalEvent:
