@@ -16,7 +16,6 @@ from sms_engagement_runtime.channel.domain.sentiment import Sentiment, Sentiment
 
 EVENTS = Path(__file__).parents[2] / "events"
 LANGUAGES = ("en", "es", "fr", "de", "pt")
-SETS = ("tune", "held-out")
 
 
 def _words_of(text: str) -> list[str]:
@@ -29,6 +28,8 @@ def _labelled() -> list[dict[str, str]]:
 
 
 CORPUS = _labelled()
+LATER = [line for line in CORPUS if line.get("written") == "after the word lists"]
+"""Nothing was changed for the sake of these."""
 
 
 def _share_right(lines: list[dict[str, str]]) -> float:
@@ -73,19 +74,34 @@ def _plain(text: str) -> str:
 
 
 def test_at_least_nine_in_ten_texts_of_each_language_are_judged_as_a_reader_does(capsys):
-    table = []
-    for language in (*LANGUAGES, "other"):
-        lines = [line for line in CORPUS if line["language"] == language]
-        shares = [_share_right([line for line in lines if line["set"] == set_]) for set_ in SETS]
-        table.append((language, len(lines), _share_right(lines), *shares))
-    total = [_share_right([line for line in CORPUS if line["set"] == set_]) for set_ in SETS]
-    table.append(("all", len(CORPUS), _share_right(CORPUS), *total))
+    columns = {
+        "all": CORPUS,
+        "tune": [line for line in CORPUS if line["set"] == "tune"],
+        "held-out": [line for line in CORPUS if line["set"] == "held-out" and "written" not in line],
+        "later": LATER,
+    }
+    table = {
+        language: [
+            _share_right([line for line in lines if language in (line["language"], "all")])
+            for lines in columns.values()
+        ]
+        for language in (*LANGUAGES, "all")
+    }
     with capsys.disabled():  # the figures of docs/sentiment.md
-        print(f"\n{'language':10}{'texts':>6}{'right':>8}{'tune':>8}{'held out':>10}")  # noqa: T201
-        for language, texts, share, tune, held_out in table:
-            print(f"{language:10}{texts:6}{share:8.1%}{tune:8.1%}{held_out:10.1%}")  # noqa: T201
+        print("\n" + " " * 5 + "".join(f"{name:>9}" for name in columns))  # noqa: T201
+        for language, shares in table.items():
+            print(f"{language:5}" + "".join(f"{share:9.1%}" for share in shares))  # noqa: T201
 
-    assert [language for language, _, share, *_ in table if share < 0.9] == []
+    assert {language: shares[0] for language, shares in table.items() if shares[0] < 0.9} == {}
+
+
+def test_who_is_not_understood_is_seldom_taken_for_the_opposite():
+    opposites = {Sentiment.POSITIVE, Sentiment.NEGATIVE}
+    mistaken = [line for line in LATER if {analyse(line["text"]), line["sentiment"]} == opposites]
+
+    # Texts for which nothing was tuned: one in thirty at most, where three quarters are judged right.
+    assert len(mistaken) <= len(LATER) / 30
+    assert _share_right(LATER) >= 0.7
 
 
 @pytest.mark.parametrize("label", Sentiment)

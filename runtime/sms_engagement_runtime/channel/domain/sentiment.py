@@ -14,7 +14,7 @@ is in ``docs/sentiment.md``.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
@@ -51,6 +51,7 @@ def _words_of(text: str) -> frozenset[str]:
 
 _INVISIBLE: Final = frozenset({"Cf", "Mn", "Me", "Cs"})
 _APOSTROPHES: Final = "'\u2018\u2019\u02bc\u00b4`\u2032"
+_AN_APOSTROPHE: Final = re.compile(f"[{_APOSTROPHES}]")
 _ELISION: Final = re.compile(rf"\b([jnldcsmt]|qu)[{_APOSTROPHES}](?=[a-z])")
 _APOSTROPHE: Final = re.compile(rf"(?<=[a-z])[{_APOSTROPHES}](?=[a-z])")
 _SYMBOLS: Final = "\u2190-\u2bff\U0001f000-\U0001faff"
@@ -71,7 +72,7 @@ def _fold(text: str) -> str:
 
 
 def _tokens(folded: str) -> list[str]:
-    if any(mark in folded for mark in _APOSTROPHES):
+    if _AN_APOSTROPHE.search(folded) is not None:
         folded = _APOSTROPHE.sub("", _ELISION.sub(r"\1 ", folded))
     return _TOKEN.findall(folded)
 
@@ -341,11 +342,13 @@ _OTHER_PHRASES, _OTHER_POSITIVE = _other_phrases()
 # Opt-outs.
 
 _MAY_ASK_TO_STOP: Final = _words_of(
-    """stop stopall stopped stopping unsubscribe unsubscribed unsub optout opt opted opting arret cancel
-    end quit revoke remove td delete take get drop pull strike erase cease withdraw rescind lose leave
-    more further dont do never no not longer interested interest away off spam report reporting consent
-    text texting alto basta baja parar detener cancelar arreter arretez desabonner desinscrire stopp
-    stoppen abmelden abbestellen austragen pare sair how"""
+    """stop stopall unsubscribe unsub optout opt opting arret cancel end quit revoke remove td delete drop
+    pull     strike erase cease withdraw rescind alone consent more further off out from text texts
+    texted texting message     messages messaged messaging msg msgs msging txt txting sms contact
+    contacted contacting send sending spam     spamming bother bothering bug write harass disturb
+    notification notifications communication communications     updates alerts reminders promotions
+    promos ads stuff crap subscription subscriptions alto basta baja parar     detener cancelar arreter
+    arretez desabonner desinscrire stopp stoppen abmelden abbestellen austragen pare     sair"""
 )
 _MAY_SAY_WRONG_NUMBER: Final = re.compile(
     "num|nmber|nunber|nbr|phone|telef|celular|contato|w[a-z]{0,2}ng|incorrect|right|equivo|confun|errone|errad"
@@ -354,13 +357,14 @@ _MAY_SAY_WRONG_NUMBER: Final = re.compile(
 """Without one of these :func:`recognise`, which is slower than all the rest, would find no opt-out."""
 
 
-def _asked(text: str, folded: str, tokens: Sequence[str]) -> Keyword:
+def _asked(text: str, folded: str, tokens: list[str], *, is_stretched: bool) -> Keyword:
     is_suspect = (
-        len(tokens) < 2
+        is_stretched
+        or len(tokens) < 2
         or not _MAY_ASK_TO_STOP.isdisjoint(tokens)
         or _MAY_SAY_WRONG_NUMBER.search(folded) is not None
-        or _STRETCHED.search(folded) is not None
-        or all(len(token) == 1 or not token[0].isalnum() for token in tokens)
+        # "S T O P"
+        or (len(tokens[0]) == 1 and all(len(token) == 1 or not token[0].isalnum() for token in tokens))
     )
     return recognise(text) if is_suspect else Keyword.FREE_TEXT
 
@@ -543,11 +547,14 @@ def analyse(text: str | None) -> Sentiment:
     tokens = _tokens(folded)
     if not tokens:
         return Sentiment.NEUTRAL
-    keyword = _asked(body, folded, tokens)
+    is_stretched = _STRETCHED.search(folded) is not None
+    keyword = _asked(body, folded, tokens, is_stretched=is_stretched)
     if keyword in (Keyword.OPT_OUT, Keyword.WRONG_NUMBER):
         return Sentiment.NEGATIVE
+    if is_stretched:
+        tokens = list(map(_shortened, tokens))
     words = [token for token in tokens if token[0] not in _BREAKS or token in _EMOTICONS]
-    if len(words) == 1 and "?" not in folded and (said := _ALONE.get(_shortened(words[0]))) is not None:
+    if len(words) == 1 and "?" not in folded and (said := _ALONE.get(words[0])) is not None:
         return said
     return _verdict(_score(folded, tokens, keyword))
 
@@ -557,9 +564,7 @@ def _score(folded: str, tokens: list[str], keyword: Keyword) -> float:
     if _RATING_HINT.search(folded) is not None:
         rest, rating = _take_ratings(folded)
         if rest is not folded:
-            tokens = _tokens(rest)
-    if _STRETCHED.search(folded) is not None:
-        tokens = [_shortened(token) for token in tokens]
+            tokens = list(map(_shortened, _tokens(rest)))
     reader = _Reader(tokens)
     score = reader.read() + rating
     if keyword is Keyword.AMBIGUOUS_OPT_OUT and not reader.has_question:

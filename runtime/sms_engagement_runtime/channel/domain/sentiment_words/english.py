@@ -8,7 +8,7 @@ ENGLISH: Final = Vocabulary(
     strong_positive="""amazing awesome excellent excelent exellent fantastic fabulous incredible
     outstanding perfect perfection perfectly phenomenal brilliant superb wonderful wonderfully love
     loved loves loving luv adore adored exceptional delighted thrilled best flawless stellar spectacular
-    magnificent unbelievable terrific ecstatic fab goat""",
+    magnificent unbelievable terrific ecstatic fab goat lifesaver mvp perfecto""",
     positive="""good great gr8 grt nice nicely lovely beautiful gorgeous cool neat sweet happy happier glad
     pleased satisfied satisfying satisfactory enjoy enjoyed enjoying enjoyable impressed impressive
     recommend recommended recomend reccomend recommending friendly kind kindness polite professional
@@ -19,9 +19,13 @@ ENGLISH: Final = Vocabulary(
     appreciated appreciative appreciation congrats congratulations bravo kudos yay woohoo yippee wow
     excited exciting fun funny interested interesting confirm confirmed confirming worth worthwhile rock
     rocks rocked win winner winning success successful pleasure pleasant like liked likes likable dope
-    lit sick fire stoked psyched cheers hooray relieved superior top ace legend legends gem treat bless
+    lit stoked psyched cheers hooray relieved superior top ace legend legends gem treat bless
     blessed valuable useful generous favorite favourite flawlessly painless thorough punctual spotlessly
-    refreshing trust trusted bomb""",
+    refreshing trust trusted bomb smiling smile smiles smiled talented skilled organized calm relaxing
+    relaxed reassuring accommodating responsive attentively gamechanger godsend cosy flavorful juicy
+    crisp crispy tender sparkling pristine pleasantly laughing proud sturdy painlessly transparent
+    cheaper bargain stunning charming elegant peaceful helpfulness handy refreshed blessing
+    appreciating""",
     weak_positive="""want order buy ok okay okey fine sure works worked working welcome deal accept
     accepted agree agreed join ready count available alright cute decent early pretty""",
     strong_negative="""terrible horrible awful awfully worst horrendous disgusting atrocious hate hated
@@ -44,7 +48,15 @@ ENGLISH: Final = Vocabulary(
     ugh argh grr meh wtf smh yuck ew eww yikes boo disagree leak leaking leaks crashed crashes crash bug
     bugs buggy lies lied lie misleading shame unsafe awkward reject rejected unsubscribed unprepared
     disorganized chaotic stressful trouble troubles unresponsive unreasonable ruined ruin hassle stuck
-    fuck fucking suspicious unclear""",
+    fuck fucking suspicious unclear mold moldy mouldy roach roaches cockroach scratched
+    scratches dented dent cracked torn ripped stained stains crushed squashed undercooked overcooked
+    burned uncooked doublebooked ghosted yelled shouted snapped rushed ignorant disconnected
+    unanswered overbooked allergic vomiting nauseous misdiagnosed miscommunication inconsistent
+    inaccurate incorrect incomplete unfinished untrained unqualified unsanitary unhygienic uneven
+    crooked wobbly flimsy crowded cramped freezing sweating filth disorganised sticky clogged
+    flooded shortchanged cancelling lukewarm tasteless flavorless watery
+    stingy greedy misled bogus sketchy shady horrified shocked appalled fuming livid unhelpfull lacking
+    cheaply peeling faded shrunk rusty stalled deceptive intrusive nuisance stalking""",
     weak_negative="end quit remove delete noise unable waiting sorry",
     unwanted="wrong stop cancel cancelled canceled unsubscribe revoke optout stopall worry worries",
     agreements="""yes yess yea yeah yep yup yessir yas yass ya aye absolutely definitely certainly sure ok
@@ -56,7 +68,8 @@ ENGLISH: Final = Vocabulary(
     expected="""arrived arrive arrives came come comes replied reply replies answered answer answers called
     respond responded responds showed show shows received receive receives fixed fix apologized
     apologised help work explained cared care cares told shown resolved solve solved finish finished
-    again ordered signed sign consent showing listen listened listens bothered ask tried using use""",
+    again ordered signed sign consent showing listen listened listens bothered ask tried using use
+    honored honoured delivered returned refunded explaining followed corrected connected working""",
     intensifiers="""very so really rly extremely absolutely totally incredibly truly completely highly too
     such especially most much quite damn insanely hella deeply genuinely seriously definitely beyond""",
     proud_intensifiers="super pretty",
@@ -82,7 +95,14 @@ ENGLISH: Final = Vocabulary(
     |best ever|not bad|not too bad|not half bad|dont change|never disappoints|never disappointed
     |never disappoint|nothing but good|nothing but praise|nothing but great|nothing but the best
     |very well|went well|ty so much|felt nothing|like a charm|no doubt|i love|so glad|take my money
-    |opt in|opt me in|subscribe me|happy to""",
+    |opt in|opt me in|subscribe me|happy to|put me down|put us down|ill take|i will take|more stars
+    |told my friends|told everyone|tell my friends|tell everyone|spot on|top notch|first class
+    |second to none|a plus|game changer|life saver|saved my|saved the day|exactly what i|just what i
+    |went out of|shout out|hats off|props to|thumbs way up|5 stars|sign us up|count us in|im game
+    |were in|ahead of schedule|under budget|hasnt stopped|havent stopped|glad i|glad we|so far so
+    |big fan|no regrets|zero complaints|nothing to complain|made us feel|felt at home|felt welcome
+    |like family|took the time|went the extra|extra mile|see you next|til next time|until next time
+    |i owe you|couldnt have asked|cant believe how|would do it""",
     negative_phrases="""no thanks|no thank you|no thankyou|no thx|no ty|not interested|no interest
     |not for me|not again|never again|not worth|not worth it|fed up|thanks for nothing|good luck getting
     |waste of time|waste of money|waste of|rip off|ripped off|still waiting|still have not|still havent
@@ -99,7 +119,20 @@ ENGLISH: Final = Vocabulary(
     |not cool|not right|same problem|same issue|same noise|not working|up the wall|hell no|run away
     |stay away|avoid|bs|pass on|ill pass|hard pass|i pass|joke of|not a fan|dont bother|dont think so
     |do not think so|lose my|how did you get my|stop it|report you|reporting you|off your list
-    |off this list|had enough|enough of|ask me again|last straw|looks nothing like|nothing like""",
+    |off this list|had enough|enough of|ask me again|last straw|looks nothing like|nothing like
+    |charged me|charged twice|hair in|hair on|double charged|billed twice|billed me|overcharged me|zero stars
+    |more stars for|expected more|expected better|expected a lot|expected so much|almost hit|nearly hit
+    |cancelled on|canceled on|stood me up|hung up|no one answers|noone answers|no one called|ran out
+    |ran over|threw away|made me sick|made us sick|got sick|fell off|came off|fell out|showed up late
+    |too small|too big|too tight|too slow|too much|too expensive|too loud|too hot|too cold|doesnt fit
+    |dont fit|didnt fit|wont start|wont open|wont turn|stopped working|quit working|last minute
+    |third time|second time this|for over an|on hold|never called|never heard|havent heard
+    |have not heard|no heat|no hot water|have been waiting|been waiting|been here for|how many times
+    |how hard is|are you ever|lost my business|lost a customer|taking my business
+    |find another|go elsewhere|going elsewhere|could have been|should be ashamed|in the trash
+    |wants my money|talk to a manager|speak to a manager|your manager|file a|reporting this
+    |better business bureau|small claims|already told you|told you already|i said no|said no
+    |asked you to|do not ever""",
     rebukes="""why do you keep|why do u keep|why are you still|why do i keep|why did you not|how dare
     |who do you think|what is wrong with|whats wrong with|are you kidding|are you serious|what the hell
     |what the fuck""",
@@ -115,7 +148,8 @@ ENGLISH: Final = Vocabulary(
     |no rush|no preference|not necessarily|neither here|didnt know|do not understand|dont understand
     |running late|run late|running behind|running a bit late|a bit late|best time|better time|good time
     |which is better|how good|want to know|want to ask|want to see|if you want|what do you want|want me
-    |do you want|well see|lets see|at least|fast food|deal with|make sure|be sure|fun fact|the fire""",
+    |do you want|well see|lets see|at least|fast food|deal with|make sure|be sure|fun fact|the fire
+    |to write home|for that price range|which one is|is better""",
     question_starts="""what|whats|when|whens|where|wheres|which|who|whos|whom|whose|how|hows|how much
     |why|can i|can you|can u|can we|could i|could you|could u|could we|may i|would it|would you|do you
     |do u|do i|do we|does it|does the|does this|did you|did i|are you|are u|are there|are we|is it

@@ -10,7 +10,8 @@ GERMAN: Final = Vocabulary(
     exzellent~ spitze klasse toll~ liebe lieben liebte geliebt begeistert begeisternd traumhaft~ genial~
     köstlich~ koestlich~ unschlagbar~ sensationell~ fabelhaft~ vorzüglich~ bestens hammer bombe geil~
     einwandfrei~ tadellos~ phänomenal~ weltklasse erstklassig~ beste besten bester bestes wundervoll~
-    lecker~ top herzlichen herzlichst""",
+    lecker~ top herzlichen herzlichst strahlend strahlt strahlte rundum weiterempfohlen weiterempfehlen
+    weiterempfehle topp wahnsinn""",
     positive="""gut~ besser schöne schöner schönes schönen wunderschön~ schoen~ nett~ freundlich~ zufrieden
     glücklich~ froh freue freuen freu gefreut danke dank danken dankeschön dankbar gerne gern gefällt
     gefiel gefallen empfehle empfehlen empfehlenswert~ empfohlen schnell~ pünktlich~ puenktlich~ sauber~
@@ -19,7 +20,11 @@ GERMAN: Final = Vocabulary(
     bestätigt schmeckt schmeckte geschmeckt lob kompliment bravo prima spaß spass cool~ nice stark
     erfolgreich~ geholfen unkompliziert~ reibungslos~ problemlos~ interessiert interessant~ interesse
     preiswert~ sympathisch~ geduldig~ ordentlich~ gelungen~ wow juhu hurra lohnt gelohnt mag überzeugt
-    beeindruckt beeindruckend wohl wohlgefühlt glückwunsch sorgfältig~ vertrauen""",
+    beeindruckt beeindruckend wohl wohlgefühlt glückwunsch sorgfältig~ vertrauen lächeln gelächelt stolz
+    entspannt beruhigend organisiert~ aufmerksame bequem~ günstige heil fröhlich~ erleichtert
+    gelassen herzlich~ liebevoll~ gründlich~ einwandfreie bezahlbar~ knusprig~ saftig~ zart~ charmant~
+    geschmackvoll~ strahlen ruhig~ lachen kulant kulante verständnisvoll~ flott~ zügig~ transparente
+    verständlich~""",
     weak_positive="""möchte moechte kaufen kaufe bestellen bestelle nehme ok okay okey passt klappt
     funktioniert will läuft laeuft geht klar einverstanden stimmt willkommen""",
     strong_negative="""schrecklich~ furchtbar~ katastrophe katastrophal~ betrug betrüger abzocke abzocker
@@ -38,7 +43,13 @@ GERMAN: Final = Vocabulary(
     abgestürzt absturz doof~ blöd~ bloed~ idioten idiot ungenügend mäßig~ gelangweilt zumüllen
     belästigen belästigt stört stören umtausch ungenau~ schlampig~ pfui igitt bäh unverschämterweise
     unbrauchbar~ nutzlos~ sinnlos~ unseriös~ bereue bereuen unfähig~ überfordert~ verschwendung
-    unordentlich~""",
+    unordentlich~ abgebucht zerdrückt~ zerkratzt~ zerrissen~ fleckig~ flecken schimmel schimmlig~
+    kakerlake kakerlaken erbrochen aufgelegt angeschrien ignoriert unvollständig~
+    gelogene verwechselt schief~ undicht~ tropft eiskalt~ lauwarm~ abgelaufen~ versäumt
+    abgesagt sitzengelassen gehetzt gestresst empört~ entsetzt fassungslos abgezockt betrogen bestohlen
+    geklaut wackelig~ überfüllt~ nachlässig~ ungepflegt~ stinkt gestunken klebrig~ penetrant~
+    aufdringlich~ zudringlich~ unpassend~ verärgerte angebrannt~ geschmacklos~ lieblos~ kratzt fehlte
+    fehlten wartezeit überbucht""",
     weak_negative="warten gewartet spät laut sorry entschuldigung entschuldigen",
     unwanted="""falsch~ abmelden abbestellen löschen loeschen lösche löscht austragen kündigen kuendigen
     kündige stornieren storniere absagen aufhören stopp stoppen meckern entfernen entfernt""",
@@ -70,7 +81,12 @@ GERMAN: Final = Vocabulary(
     |na klar|auf jeden fall|auf alle fälle|wie neu|weiter so|gut gemacht|komme wieder|kommen wieder
     |komme gerne|kann ich nur|nur empfehlen|sehr schön|war schön|echt schön|so schön|weh nicht|nicht weh
     |tat nicht weh|überhaupt nicht weh|daumen hoch|macht spaß|hat spaß gemacht|warum nicht
-    |bin interessiert|habe interesse|hab interesse|pünktlich|zum glück|ein traum|fünf sterne""",
+    |bin interessiert|habe interesse|hab interesse|pünktlich|zum glück|ein traum|fünf sterne|nehme ich
+    |ich nehme|nehm ich|früher als|als gedacht|als erwartet|alles heil|kommen auf jeden|ihr seid die
+    |sie sind die|war ein erfolg|voller erfolg|ein genuss|eine freude|eine wucht|ein erlebnis|hut ab
+    |chapeau|erste klasse|erste sahne|eins a|trag mich ein|tragen sie mich|meld mich an|bucht mich
+    |gut aufgehoben|wohl gefühlt|hat sich gelohnt|wert jeden|jeden cent|jeden euro|gerettet|auf euch ist
+    |mit euch zufrieden|liebe ihn|liebe sie""",
     negative_phrases="""nein danke|kein interesse|keine lust|kein bedarf|nicht interessiert|nie wieder
     |nie mehr|nicht mehr|keine nachrichten|keine nachrichten mehr|keine sms|keine sms mehr|keine werbung
     |keine werbung mehr|in ruhe|lasst mich|lass mich|hört auf|hör auf|hören sie auf|immer noch nicht
@@ -82,7 +98,13 @@ GERMAN: Final = Vocabulary(
     |geld verschwendet|habe genug|hab genug|reicht mir|reicht jetzt|schnauze voll|leck mich|verpiss
     |ihr nervt|keiner da|nicht lustig|nicht zu empfehlen|nicht empfehlenswert|finger weg|tat weh|tut weh
     |tut immer noch weh|für nichts|keine antwort|keine rückmeldung|keine reaktion|niemand da|weg mit
-    |daumen runter|stern abzug|gar nichts""",
+    |daumen runter|stern abzug|gar nichts|zweimal abgebucht|doppelt abgebucht|doppelt berechnet
+    |keiner ans|niemand ans|geht keiner|schon nein|doch nein|nein gesagt|seit einer stunde
+    |seit einer halben|seit zwei stunden|seit stunden|seit tagen|warte seit|warten seit|nicht mehr bei
+    |bestelle ich nicht|kaufe ich nicht|komme ich nicht|schon wieder|kurzfristig abgesagt
+    |in letzter minute|versetzt worden|zum dritten mal|zu klein|zu groß|zu eng|passt nicht
+    |springt nicht an|geht nicht an|hat den geist|den chef sprechen|dicke luft|habe ich mehr
+    |krank geworden|mehr versprochen|wie oft noch|wie oft muss""",
     rebukes="was soll das|was soll der|was fällt ihnen|spinnt ihr",
     neutral_phrases="""geht so|weder noch|mal schauen|mal sehen|schau mal|weiß nicht|weiss nicht
     |weiß noch nicht|weiss noch nicht|weiß ich nicht|weiss ich nicht|noch nicht sicher|nicht sicher
@@ -93,7 +115,8 @@ GERMAN: Final = Vocabulary(
     |gerne wissen|ich möchte wissen|wollte fragen|ich wollte fragen|nicht wahr|kommt drauf an
     |kommt darauf an|so lala|ist ok|war ok|ware okay|ist okay|war okay|ganz ok|ganz okay|liebe frau
     |liebes team|lieber herr|tut mir leid|egal|macht nichts|nicht nötig|nicht schlimm|unter umständen
-    |im problem|wo ist das problem""",
+    |im problem|wo ist das problem|war in ordnung|ist in ordnung|in ordnung mehr|mehr nicht
+    |seit einer woche|wie groß|wann passt""",
     question_starts="""wer|wer ist|was|was ist|was kostet|wann|wo|wohin|woher|wie|wie viel|wieviel
     |wie lange|wie hoch|welche|welcher|welches|welchen|kann ich|kann man|können wir|könnt ihr|können sie
     |könnte ich|könnten sie|könnten wir|kannst du|könntet ihr|gibt es|gibts|habt ihr|haben sie|hast du

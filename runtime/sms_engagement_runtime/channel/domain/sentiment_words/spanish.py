@@ -9,7 +9,8 @@ SPANISH: Final = Vocabulary(
     strong_positive="""excelente excelentes perfect@ perfecto fantástic@ increíble~ maravillos@ genial~
     espectacular~ encanta encantan encantó encantaron encantad@ estupend@ magnífic@ buenísim@ muchísimo
     fenomenal extraordinari@ amo amé adoro feliz felices inmejorable impecable~ chévere padrísim@ bacán
-    brutal delicios@ riquísim@ excelentísim@ felicidades felicitaciones felicito insuperable""",
+    brutal delicios@ riquísim@ excelentísim@ felicidades felicitaciones felicito insuperable maravilla
+    crack cracks craques máquinas fenómenos bárbaro bárbara riquísimas""",
     positive="""buen buen@ bueno bien bonit@ lind@ bell@ amable~ amabilidad content@ satisfech@ gracias
     graciass grax agradecid@ agradezco gusta gustan gustó gustaron recomiendo recomendad@ recomendable~
     recomendar rápid@ rapidísim@ puntual~ limpi@ cómod@ ric@ sabros@ frescos atent@ profesional~ fácil~
@@ -18,7 +19,10 @@ SPANISH: Final = Vocabulary(
     alegra alegro divertid@ éxito acuerdo bravo guay chid@ resolvieron solucionaron arreglaron
     impresionad@ tranquil@ paciente~ cariños@ fiable~ disfruté disfrutamos interesad@ interesante~
     bienvenid@ olé wow yupi aprecio copado copad@ encantador encantadora interesa interesan contento
-    cumplen cumplieron emocionad@ merecid@ rebuen@""",
+    cumplen cumplieron emocionad@ merecid@ rebuen@ sonriendo sonrisa sonriente orgullos@ divertidísim@
+    fluido ordenad@ organizad@ impecablemente buenísimo precioso preciosa precios@ hermos@ cumplid@
+    servicial~ acogedor acogedora tranquilidad alivio aliviad@ sencill@ práctic@ barat@ económic@
+    dedicad@ cálid@ recomendaré recomendándolos disfrutando eficientes aclararon volvería gustaría""",
     weak_positive="""quiero compro comprar comprando pedir ok okey okay vale listo acepto claro dale venga
     funciona funcionan funcionó conviene sirve sirven""",
     strong_negative="""pésim@ horrible~ terrible~ asco asqueros@ estafa estafan estafador~ estafaron fraude
@@ -34,7 +38,13 @@ SPANISH: Final = Vocabulary(
     reclamar desilusionad@ desilusión podrid@ quemad@ crud@ abusiv@ abuso mediocre~ estúpid@ idiota
     idiotas arruinaron desorden desordenad@ caos antipátic@ prepotente~ irrespetuos@ ruido fastidio
     fastidian ridícul@ insípid@ desorganizad@ impuntual~ impuntualidad lastimosamente lamentablemente
-    desgraciadamente tardísimo sucísim@ rompió rompieron jodan joder""",
+    desgraciadamente tardísimo sucísim@ rompió rompieron jodan joder cobraron doble aplastad@ abollad@
+    rayad@ rasgad@ manchad@ moho cucaracha cucarachas intoxicad@ vómito colgaron gritaron
+    gritó ignoran ignoraron ignorad@ incomplet@ equivocaron confundieron mintieron mintió chueco torcid@
+    goteando gotea fuga helad@ insoport@ insoportable~ salad@ vencid@ caducad@
+    incumplid@ incumplieron apurad@ sobreprecio decepciona defraudad@ timo timaron malísimamente
+    plantad@ plantaron cancelaron suspendieron indignad@ furios@ indignante~ hartazgo acoso acosando
+    insisten insistencia ladrón""",
     weak_negative="ruido tardaron tardó demoró demoraron perdón disculpe esperando espera esperé",
     unwanted="""equivocad@ cancelar cancelo cancela cancelen borrar borren borra eliminar eliminen parar
     paren basta alto baja bórrenme""",
@@ -61,7 +71,11 @@ SPANISH: Final = Vocabulary(
     |no pudo ser mejor|no podría ser mejor|no puedo estar más|vale la pena|lo mejor|los mejores
     |las mejores|la mejor|el mejor|un diez|10 de 10|ya no me duele|no me duele|no dolió|no duele
     |buena onda|de lujo|a gusto|de maravilla|no dejen de|con gusto|mil felicidades|al pelo|muy padre
-    |qué padre|a tiempo""",
+    |qué padre|a tiempo|sin duda|sin dudarlo|qué maravilla|antes de tiempo|en orden|con mis amigas
+    |con mis amigos|a mis amigos|a mis amigas|apúntame|apúntenme|anótame|anótenme|me llevo|lo quiero
+    |la quiero|los quiero|un éxito|un acierto|un placer|todo un|se los agradezco|súper bien
+    |quedó perfecto|quedó hermoso|quedó genial|quedó increíble|quedó como nuevo|como nuevo|como nueva
+    |valió la pena|no me arrepiento|me sentí|me salvaron|me hicieron el""",
     negative_phrases="""no gracias|no me interesa|no estoy interesado|no estoy interesada|ya no|no más
     |nunca más|nunca jamás|no vuelvo|no volveré|no regreso|no vale|no vale la pena|pérdida de tiempo
     |pérdida de dinero|perdí mi tiempo|deja mucho que|dejan mucho que|deja que desear|dejen de|deja de
@@ -72,13 +86,21 @@ SPANISH: Final = Vocabulary(
     |minutos tarde|llegaron tarde|llegó tarde|muy tarde|demasiado tarde|no sirve|se cae|se caen|así no
     |no se puede|ni loco|ni loca|para nada|ni hablar|más o menos malo|quiero mi dinero|mi dinero
     |quítenme|sáquenme|salir de la lista|cuál es el problema con|una burla|tomadura de pelo|muy poco
-    |mucho tiempo esperando|poco profesional|poco amable|poco amables|muy caro""",
+    |mucho tiempo esperando|poco profesional|poco amable|poco amables|muy caro|cobraron de más
+    |cobró de más|hicieron perder|hizo perder|una hora esperando|hora esperando|horas esperando
+    |llevo esperando|llevo una hora|llevamos una hora|llevo horas|llevo días|les dije que no
+    |ya les dije|cuántas veces|me colgaron|me dejaron|nos dejaron|otra vez lo|otra vez mal|a última hora
+    |última hora|nunca llamaron|nunca llegaron|me quedé esperando|muy chico|muy pequeño|muy grande
+    |no me queda|no enciende|no prende|dejó de funcionar|se rompió|se descompuso|hablar con el gerente
+    |libro de quejas|esperaba más|esperaba algo mejor|esperaba mejor|me enfermé|nos enfermamos""",
     neutral_phrases="""no sé|no lo sé|todavía no sé|aún no sé|aún no|todavía no|más o menos
     |ni bien ni mal|ni bueno ni malo|ni fu ni fa|hoy no|ahora no|mañana no|buenos días|buenas tardes
     |buenas noches|buen día|buena tarde|buena noche|me gustaría|quisiera|a lo mejor|mejor el
     |mejor mañana|de nada|por favor|está bien para|puerta|lo siento|no importa|no estoy seguro
     |no estoy segura|si es posible|si puede|mas tarde|más tarde|bien o|o mal|alto de|no solo|ni idea
-    |necesito saber|quiero saber|quería saber|quería preguntar|en vez de|o no|no entiendo""",
+    |necesito saber|quiero saber|quería saber|quería preguntar|en vez de|o no|no entiendo|nada del otro
+    |estaba bien|estuvo bien|puede que no|creo que no|si no|es que no|por qué no|dos veces por semana
+    |una o dos veces""",
     question_starts="""quién|quiénes|cuándo|cuánto|cuánta|cuántos|cuánto cuesta|cuánto vale|dónde
     |a dónde|cuál|cuáles|a qué hora|qué hora|puedo|podría|podrían|puede|pueden|me puede|me pueden
     |me podría|me podrían|tienen|es posible|aceptan|quisiera saber|quería saber|quería preguntar
