@@ -39,6 +39,7 @@ PATCHES = (
     "map_settings_paths",
     "execution_waits",
     "execution_time_outs",
+    "nested_executions",
     "schedules",
     "scheduled_rules",
     "time_to_live_sweep",
