@@ -305,7 +305,38 @@ def test_the_country_of_an_event_that_names_none_is_that_of_the_number():
     assert event.country_code == "GB"
 
 
-@pytest.mark.parametrize("phone", ["72345", "AcmeCorp", "", None, 17])
+def bus_event(payload):
+    """The same as EventBridge has it."""
+    hidden = {"destinationPhoneNumber", "context"}
+    detail = {name: value for name, value in payload.items() if name not in hidden}
+    return {"detail-type": "Text Message Delivery Status Updated", "detail": detail}
+
+
+@pytest.mark.parametrize("other", [PAYLOADS[2], PAYLOADS[0]])
+def test_an_event_of_eventbridge_takes_nothing_from_the_one_that_knows_more(other):
+    system = IngestSystem()
+
+    report = system.service.ingest(system.arrivals(bus_event(PAYLOADS[2]), other))
+
+    assert not report.failed
+    assert {(event.phone_number, event.campaign_id) for event in system.stream.events} == {
+        ("+12025550101", "run-1")
+    }
+
+
+def test_an_event_of_eventbridge_finds_in_the_register_whose_it_is():
+    system = IngestSystem()
+    system.service.ingest(system.arrivals(PAYLOADS[0]))
+
+    system.service.ingest(system.arrivals(bus_event(PAYLOADS[2]), bus_event(PAYLOADS[5])))
+
+    assert {(event.phone_number, event.campaign_id) for event in system.stream.events} == {
+        ("+12025550101", "run-1")
+    }
+    assert list(system.quarantine.kept) == [(SetAside.NO_SUBSCRIBER, "n-1")]
+
+
+@pytest.mark.parametrize("phone", ["72345", "AcmeCorp", "+1202555X0101", "", None, 17])
 def test_an_answer_of_nobody_is_set_aside(phone):
     system = IngestSystem()
 

@@ -255,13 +255,19 @@ class IngestService:
         return None if draft.subscriber_id is None else _Person(draft.subscriber_id, None, None)
 
     def _parsed(self, raw: str | None) -> ParsedNumber | None:
-        """Read a number as the channel does, so that a person has one subscriber id everywhere."""
+        """Read a number as the channel does, so that a person has one subscriber id everywhere.
+
+        What has letters is none: a sender id, or a number that somebody blanked out (``+1XXX5550100``), which
+        might be read as the word of somebody else's.
+        """
+        if raw is None or any(map(str.isalpha, raw)):
+            return None
         try:
             return self.parser.parse(raw)
         except InvalidPhoneNumberError:
             # A text came from it or went there, so it exists, whatever the numbering plan says.
             try:
-                return ParsedNumber(number=PhoneNumber((raw or "").strip()), country=None)
+                return ParsedNumber(number=PhoneNumber(raw.strip()), country=None)
             except ValueError:
                 return None
 
@@ -287,7 +293,8 @@ class IngestService:
         } | {item.draft.message_id: item.person for item in items if item.person is not None}
         attributions = self._attributions(items, rows)
         ready = []
-        for item in items:
+        # Of two that tell of one message, the one that knows more comes first.
+        for item in sorted(items, key=lambda item: item.person is None):
             person = item.person or people.get(item.draft.message_id)
             attribution = attributions.get(item.draft.message_id)
             if person is None:
