@@ -19,6 +19,8 @@ PATCHES = (
     "time_to_live_stream",
     "stream_batch_failures",
     "queue_batching_window",
+    "bucket_lifecycle",
+    "kinesis_properties",
     "kinesis_shards",
     "event_source_properties",
     "kinesis_event_sources",
