@@ -34,13 +34,14 @@ dated AS (
         answered_after, opted_out_after
     FROM people
 )
+-- Seven and thirty days in milliseconds, written out: their product is more than an integer holds.
 SELECT
     week,
     count(*) AS people,
-    count_if(answered_after <= 7 * 86400000) AS answered_in_7_days,
-    count_if(answered_after <= 30 * 86400000) AS answered_in_30_days,
-    count_if(opted_out_after <= 7 * 86400000) AS opted_out_in_7_days,
-    count_if(opted_out_after <= 30 * 86400000) AS opted_out_in_30_days
+    count_if(answered_after <= 604800000) AS answered_in_7_days,
+    count_if(answered_after <= 2592000000) AS answered_in_30_days,
+    count_if(opted_out_after <= 604800000) AS opted_out_in_7_days,
+    count_if(opted_out_after <= 2592000000) AS opted_out_in_30_days
 FROM dated
 GROUP BY week
 ORDER BY week
