@@ -244,8 +244,21 @@ LEAVING = [text for text in INBOUND if recognise(text) in (Keyword.OPT_OUT, Keyw
 DECORATION = st.text(" .,!?\"'\u200b\ufeff\u2019\U0001f64f\n*", max_size=6)
 
 
+LEAVING += [
+    "sstop please",
+    "Unsubbscribe, thanks",
+    "caancel thank you",
+    "enndd please",
+    "I want to be removed",
+    "I would like to be taken off",
+    "... s t o p",
+    "get us out of this chat",
+]
+
+
 @pytest.mark.parametrize("text", LEAVING, ids=ascii)
 def test_who_opts_out_or_is_someone_else_is_never_pleased(text):
+    assert recognise(text) in (Keyword.OPT_OUT, Keyword.WRONG_NUMBER)
     assert analyse(text) is Sentiment.NEGATIVE
 
 

@@ -116,10 +116,8 @@ _EMOTICONS: Final = {
 _EMOJI: Final = {
     mark: value
     for value, marks in (
-        (
-            1.0,
-            "👍👌🙌👏❤💕💖💗💓💞💘💙💚💛🧡💜🖤🤍♥😀😃😄😁😊😍🥰😘🤩😎☺🙂😇🤗🥳🎉🎊💯🔥✨⭐🌟💪🏆✅✔🤝😻😋🫶🌹💐",
-        ),
+        (1.0, "👍👌🙌👏🤝💪🫶❤💕💖💗💓💞💘💙💚💛🧡💜🖤🤍♥😀😃😄😁😊😍🥰😘🤩😎☺🙂😇🤗🥳😻😋"),
+        (1.0, "🎉🎊💯🔥✨⭐🌟🏆✅✔🌹💐"),
         (0.6, "😂🤣😆😅😉😜🙏😌🙃🌸☀"),
         (-1.0, "👎😡😠🤬😤😞😔😟🙁☹😣😖😫😩😢😭😱🤮🤢💩🖕😒🙄💔😾😑🚫❌⛔🛑😰😨🥱"),
     )
@@ -343,16 +341,19 @@ _OTHER_PHRASES, _OTHER_POSITIVE = _other_phrases()
 
 _MAY_ASK_TO_STOP: Final = _words_of(
     """stop stopall unsubscribe unsub optout opt opting arret cancel end quit revoke remove td delete drop
-    pull     strike erase cease withdraw rescind alone consent more further off out from text texts
-    texted texting message     messages messaged messaging msg msgs msging txt txting sms contact
-    contacted contacting send sending spam     spamming bother bothering bug write harass disturb
-    notification notifications communication communications     updates alerts reminders promotions
-    promos ads stuff crap subscription subscriptions alto basta baja parar     detener cancelar arreter
-    arretez desabonner desinscrire stopp stoppen abmelden abbestellen austragen pare     sair"""
+    pull strike erase cease withdraw rescind alone consent more further off out from text texts texted
+    texting message messages messaged messaging msg msgs msging txt txting sms contact contacted
+    contacting send sending spam spamming bother bothering bug write harass disturb notification
+    notifications communication communications updates alerts reminders promotions promos ads stuff crap
+    subscription subscriptions alto basta baja parar detener cancelar arreter arretez desabonner
+    desinscrire stopp stoppen abmelden abbestellen austragen pare sair removed deleted unsubscribed"""
 )
 _MAY_SAY_WRONG_NUMBER: Final = re.compile(
-    "num|nmber|nunber|nbr|phone|telef|celular|contato|w[a-z]{0,2}ng|incorrect|right|equivo|confun|errone|errad"
+    r"num|nmber|nunber|nbr|phone|telef|celular|contato|w\w{0,2}ng|incorrect|right|equivo|confun|errone|errad"
     "|mauvais|faux|erreur|tromp|falsch|verwa|geirrt|vertan|engan"
+)
+_MAY_BE_STRETCHED: Final = re.compile(
+    r"\b(?:s+t+o+p|u+n+s+u+b|o+p+t+o|a+r+e+t|c+a+n+c+e+l|e+nn|e+ndd|q+u+i+t|r+e+v+o+k|r+e+m+o+v)"
 )
 """Without one of these :func:`recognise`, which is slower than all the rest, would find no opt-out."""
 
@@ -360,11 +361,11 @@ _MAY_SAY_WRONG_NUMBER: Final = re.compile(
 def _asked(text: str, folded: str, tokens: list[str], *, is_stretched: bool) -> Keyword:
     is_suspect = (
         is_stretched
-        or len(tokens) < 2
         or not _MAY_ASK_TO_STOP.isdisjoint(tokens)
         or _MAY_SAY_WRONG_NUMBER.search(folded) is not None
+        or _MAY_BE_STRETCHED.search(folded) is not None
         # "S T O P"
-        or (len(tokens[0]) == 1 and all(len(token) == 1 or not token[0].isalnum() for token in tokens))
+        or all(len(token) == 1 or not token[0].isalnum() for token in tokens)
     )
     return recognise(text) if is_suspect else Keyword.FREE_TEXT
 
