@@ -1,15 +1,16 @@
-"""``sms-engagement``: stops all sending, lets it go on, says which it is, and how far a broadcast is."""
+"""``sms-engagement``: stops all sending, lets it go on, tells of broadcasts, and repairs analytics."""
 
 from __future__ import annotations
 
 import argparse
 import getpass
 import json
-import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final
+
+from sms_engagement_runtime.commands.analytics import add_analytics_commands
+from sms_engagement_runtime.commands.exits import ExitStatus, fail
 
 if TYPE_CHECKING:
     from sms_engagement_runtime.channel.adapters.pause import DynamoPauseSwitch, PauseState
@@ -21,18 +22,11 @@ _EPILOG: Final = """\
 The contacts table is the output ContactsTableName of the channel's stack, the broadcast bucket the output
 BroadcastBucketName of the capability's. Credentials and Region come from where the AWS CLI takes them; they
 need dynamodb:GetItem and dynamodb:UpdateItem on that table, s3:ListBucket and s3:GetObject on that bucket.
+What the commands of the analytics pipeline need is in docs/replay.md.
 
 exit status: 0 done, or sending is on; 1 it could not be read or written, or there is no such run; 2 wrong
 usage; 3 (status only) sending is paused
 """
-
-
-class ExitStatus(IntEnum):
-    """What a script can tell the ends apart by. argparse itself ends with 2."""
-
-    DONE = 0
-    FAILED = 1
-    PAUSED = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,12 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is missing; install sms-engagement[runtime]")
+        return fail(f"{error.name} is missing; install sms-engagement[runtime]")
     try:
         run: Callable[[argparse.Namespace], ExitStatus] = options.run
         return run(options)
     except (ServiceCallError, BotoCoreError) as error:
-        return _fail(f"the {options.place.format(**vars(options))} could not be used: {error}")
+        return fail(f"the {options.place.format(**vars(options))} could not be used: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     shared.set_defaults(place="table {contacts_table}")
     parser = argparse.ArgumentParser(
         prog="sms-engagement",
-        description="Pause and resume all sending of an SMS channel, and look at its broadcasts.",
+        description="Pause and resume all sending of an SMS channel, look at its broadcasts, and do again or "
+        "repair what its analytics made of events.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -78,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     progress.add_argument("--broadcast-bucket", metavar="NAME", required=True, help="where its objects are")
     progress.add_argument("--run", metavar="ID", required=True, dest="run_id", help="name of its execution")
     progress.set_defaults(run=_progress, place="bucket {broadcast_bucket}")
+    add_analytics_commands(commands, endpoint)
     return parser
 
 
@@ -143,7 +139,7 @@ def _progress(options: argparse.Namespace) -> ExitStatus:
     now = SystemClock().now()
     figures = look_at(Run(run_id=options.run_id, started_at=now), store=store, now=now)
     if figures is None:
-        return _fail(f"there is no run {options.run_id}, or it has not seen its whole audience yet")
+        return fail(f"there is no run {options.run_id}, or it has not seen its whole audience yet")
     print(json.dumps(figures, indent=2))
     return ExitStatus.DONE
 
@@ -163,8 +159,3 @@ def _sentence(state: PauseState) -> str:
 
 def _moment(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M} UTC"
-
-
-def _fail(sentence: str) -> ExitStatus:
-    print(f"sms-engagement: {sentence}", file=sys.stderr)
-    return ExitStatus.FAILED
