@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
+from sms_engagement_runtime.sms_analytics_pipeline.domain import ingesting
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group, count
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import SetAside
 from sms_engagement_runtime.sms_analytics_pipeline.domain.ports import Attribution
+from sms_engagement_runtime.sms_analytics_pipeline.domain.reading import read
 from sms_engagement_runtime.sms_analytics_pipeline.domain.register import LEASE_MS
-from tests.support.analytics_fakes import Fault, IngestSystem, KilledError
+from tests.support.analytics_fakes import PUBLISHED_MS, Fault, IngestSystem, KilledError
 
 SAMPLES = Path(__file__).parents[2] / "events"
 DELIVERED = json.loads((SAMPLES / "eum-TEXT_DELIVERED.json").read_text())
@@ -370,6 +372,21 @@ def test_garbage_between_good_records_stops_none_of_them():
     assert set(system.put_counts()) == {"m-1/BUFFERED/QUEUED", "m-3/FAILURE/BLOCKED"}
 
 
+def test_a_record_that_our_own_code_fails_on_comes_back_alone(monkeypatch):
+    def broken(payload, **_):
+        if payload == "poison":
+            raise ZeroDivisionError
+        return read(payload, received_at_ms=PUBLISHED_MS)
+
+    monkeypatch.setattr(ingesting, "read", broken)
+    system = IngestSystem()
+
+    report = system.service.ingest(system.arrivals(PAYLOADS[2], "poison"))
+
+    assert (report.failed, dict(report.errors)) == ({"r-1"}, {"ZeroDivisionError": 1})
+    assert system.put_counts() == {"m-1/SUCCESS/DELIVERED": 1}
+
+
 def test_a_quarantine_that_does_not_answer_sends_its_record_back():
     system = IngestSystem()
     system.faults.next = [Fault.FAILED]
@@ -381,12 +398,12 @@ def test_a_quarantine_that_does_not_answer_sends_its_record_back():
 
 def test_a_subscriber_with_more_messages_than_a_transaction_takes_is_counted_whole():
     system = IngestSystem()
-    payloads = [receipt("DELIVERED", message=f"m-{number}") for number in range(60)]
+    payloads = [receipt("DELIVERED", message=f"m-{number}") for number in range(200)]
 
     assert not system.service.ingest(system.arrivals(*payloads)).failed
 
     (person,) = system.register.subscribers.values()
-    assert (person.total_messages_sent, len(system.stream.records)) == (60, 60)
+    assert (person.total_messages_sent, len(system.stream.records)) == (200, 200)
 
 
 def test_a_canonical_event_that_comes_again_is_known_by_its_id():

@@ -475,6 +475,10 @@ class TestCanonicalEvents:
 
         assert read(payload, received_at_ms=NOW) is SetAside.UNKNOWN_SHAPE
 
+    @pytest.mark.parametrize("subscriber", ["v1:" + "x" * 300, "né", "", " ", 17, None])
+    def test_what_cannot_be_a_partition_key_is_no_subscriber(self, subscriber):
+        assert one(SUCCESS | {"subscriber_id": subscriber}).subscriber_id is None
+
     def test_an_answer_without_message_id_has_that_of_its_event(self):
         payload = SUCCESS | {"event_type": "_SMS.RECEIVED", "event_id": "in-1", "message_id": None}
 

@@ -43,8 +43,9 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import (
     record,
 )
 
-MOST_MESSAGES: Final = 25
-"""Messages of one subscriber in one transaction, which takes a hundred rows (AWS, *TransactWriteItems*)."""
+MOST_MESSAGES: Final = 90
+"""Messages of one subscriber in one transaction, which takes a hundred rows (AWS, *TransactWriteItems*): as
+many as may be, since two transactions of one subscriber are in each other's way."""
 
 _ATTEMPTS: Final = 6
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -229,22 +230,13 @@ class IngestService:
     ) -> list[_Item]:
         items = []
         for arrival in arrivals:
-            drafts = (
-                arrival.payload
-                if isinstance(arrival.payload, SetAside)
-                else read(
-                    arrival.payload,
-                    received_at_ms=arrival.received_at_ms,
-                    notification_id=arrival.notification_id,
-                )
-            )
-            if isinstance(drafts, SetAside):
-                aside[arrival.name] = (arrival, drafts)
-                continue
             try:
-                items += [_Item(arrival, draft, self._person(draft)) for draft in drafts]
-            except TransientError as error:
-                # The key of the subscriber ids could not be read.
+                drafts = _drafts(arrival)
+                if isinstance(drafts, SetAside):
+                    aside[arrival.name] = (arrival, drafts)
+                else:
+                    items += [_Item(arrival, draft, self._person(draft)) for draft in drafts]
+            except Exception as error:  # noqa: BLE001 - reported for the record, not for its batch
                 report.fail([arrival.record], type(error).__name__)
         return items
 
@@ -455,6 +447,14 @@ class IngestService:
 
 def _id(put: _Put) -> str:
     return put.for_stream.event_id
+
+
+def _drafts(arrival: Arrival) -> list[Draft] | SetAside:
+    if isinstance(arrival.payload, SetAside):
+        return arrival.payload
+    return read(
+        arrival.payload, received_at_ms=arrival.received_at_ms, notification_id=arrival.notification_id
+    )
 
 
 def _is_new(event: Draft | CanonicalEvent, rows: Mapping[str, RegisterRow]) -> bool:

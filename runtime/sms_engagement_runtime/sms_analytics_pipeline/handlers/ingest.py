@@ -6,6 +6,7 @@ CloudWatch Logs, or anything else that invokes the function directly, is invoked
 
 from __future__ import annotations
 
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -66,8 +67,11 @@ class NotIngestedError(TransientError):
     """Something of a direct invocation failed: the function shall be invoked again."""
 
 
+_jitter: Final = random.random
+
+
 def _pause(attempt: int) -> None:
-    time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+    time.sleep((0.5 + _jitter()) * _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
 
 
 _settings = settings.load(Settings)

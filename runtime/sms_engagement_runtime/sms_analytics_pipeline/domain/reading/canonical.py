@@ -47,7 +47,7 @@ def read_canonical(payload: Payload, *, received_at_ms: int) -> list[Draft] | Se
             event_timestamp=occasion.at,
             arrival_timestamp=received_at_ms if arrival is None else arrival,
             phone=values.text(payload.get("phone_number")),
-            subscriber_id=values.identifier(payload.get("subscriber_id")),
+            subscriber_id=values.subscriber(payload.get("subscriber_id")),
             campaign_id=values.name(payload.get("campaign_id")),
             journey_id=values.name(payload.get("journey_id")),
             record_status=values.text(payload.get("record_status")),

@@ -38,6 +38,7 @@ _MOST_PARTS: Final = 1_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _DIGITS: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_SUBSCRIBER: Final = re.compile(r"[!-~]{1,128}")
 _COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
 
 
@@ -138,6 +139,15 @@ def identifier(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_ID:
         return None
     return text(value, LONGEST_ID)
+
+
+def subscriber(value: object) -> str | None:
+    """Return a subscriber id; None for what cannot be one.
+
+    It is the partition key of the stream, which has at most 256 characters (Amazon Kinesis Data Streams,
+    *PutRecordsRequestEntry*): one that is longer would have all be refused that is put together with it.
+    """
+    return value if isinstance(value, str) and _SUBSCRIBER.fullmatch(value) else None
 
 
 def name(value: object) -> str | None:
