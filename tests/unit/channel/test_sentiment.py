@@ -148,6 +148,7 @@ def test_a_keyword_alone_says_what_it_says(change, dress):
         # The reach of a negation ends with the clause, and after a few words.
         ("I'm not from here, great place", Sentiment.POSITIVE),
         ("Not that I go out every week or so but great", Sentiment.POSITIVE),
+        ("We did not know who it was when they rang and it was great", Sentiment.POSITIVE),
         # German and French deny a verb after it.
         ("Das gefällt mir nicht", Sentiment.NEGATIVE),
         ("j'aime pas", Sentiment.NEGATIVE),
@@ -452,6 +453,11 @@ def test_a_negation_turns_praise_in_every_language(praise, denial):
 )
 def test_only_as_much_is_read_as_the_service_can_deliver(text):
     assert analyse(text) is analyse(text[:MAX_CHARACTERS])
+
+
+def test_what_stands_after_the_longest_body_is_not_read():
+    assert analyse(" " * (MAX_CHARACTERS - 5) + "great") is Sentiment.POSITIVE
+    assert analyse(" " * MAX_CHARACTERS + "great") is Sentiment.NEUTRAL
 
 
 def test_another_analyser_can_be_put_in_its_place():

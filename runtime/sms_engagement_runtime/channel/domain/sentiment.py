@@ -16,6 +16,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cache
 from typing import Final, NamedTuple, Protocol
 
 from sms_engagement_runtime.channel.domain.keywords import MAX_CHARACTERS, Keyword, recognise
@@ -197,7 +198,9 @@ def _homes(readings: dict[str, _Readings]) -> dict[str, int]:
 _READINGS: Final = _readings()
 _HOMES: Final = _homes(_READINGS)
 _CONTESTED: Final = {
-    word: by_language for word, by_language in _READINGS.items() if len(set(by_language.values())) > 1
+    word: by_language
+    for word, by_language in _READINGS.items()
+    if len(by_language) > 1 and len(set(by_language.values())) > 1
 }
 _MEANINGS: Final = {
     word: next(entry for entry in by_language.values() if entry is not None)
@@ -326,6 +329,7 @@ def _take_ratings(folded: str) -> tuple[str, float]:
 _OTHER_SCRIPT: Final = re.compile("[\u0370-\u1fff\u3041-\ud7ff\uf900-\ufaff]")
 
 
+@cache
 def _other_phrases() -> tuple[re.Pattern[str], frozenset[str]]:
     positive, negative = (
         frozenset(folded for phrase in text.split("|") if (folded := _fold(phrase.strip())))
@@ -334,8 +338,6 @@ def _other_phrases() -> tuple[re.Pattern[str], frozenset[str]]:
     ordered = sorted(positive | negative, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, ordered))), positive
 
-
-_OTHER_PHRASES, _OTHER_POSITIVE = _other_phrases()
 
 # Opt-outs.
 
@@ -572,8 +574,10 @@ def _score(folded: str, tokens: list[str], keyword: Keyword) -> float:
         score -= _AGREED
     if _OTHER_SCRIPT.search(folded) is not None:
         weight = _ASKED_ABOUT if reader.has_question else 1.0
-        for phrase in _OTHER_PHRASES.findall(folded):
-            score += weight if phrase in _OTHER_POSITIVE else -weight
+        # Made for the first text that needs it, which few do.
+        pattern, positive = _other_phrases()
+        for phrase in pattern.findall(folded):
+            score += weight if phrase in positive else -weight
     return score
 
 
