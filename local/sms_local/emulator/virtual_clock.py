@@ -149,6 +149,7 @@ class VirtualClock:
         self._sleepers: set[_Sleeper] = set()
         self._alarms: list[Alarm] = []
         self._sources: list[Source] = []
+        self._forgetting: list[Callable[[], None]] = []
         self._running = 0
         self._thread = threading.local()
         self._log: deque[tuple[int, Due]] = deque(maxlen=LOGGED)
@@ -191,6 +192,12 @@ class VirtualClock:
             self._alarms.clear()
             for sleeper in self._sleepers:
                 sleeper.condition.notify()
+        for forget in self._forgetting:
+            forget()
+
+    def when_put_back(self, forget: Callable[[], None]) -> None:
+        """Do something whenever the clock was put back, such as to forget what is of a time to come."""
+        self._forgetting.append(forget)
 
     def _set_offset(self, offset: float) -> None:
         self._offset = offset

@@ -148,6 +148,30 @@ def test_a_dashboard_gets_shares_and_rates(metrics):
     assert results["rate"]["Values"] == [pytest.approx((4 - 10) / 3600)]
 
 
+def test_a_search_finds_the_metrics_of_a_dimension(metrics):
+    metrics.log({"Sent": 3}, {"Sent": 4, "campaign": "autumn"}, {"Latency": 100})
+    find = f"SEARCH('{{{metrics.namespace},campaign}} MetricName=\"Sent\"', 'Sum', 3600)"
+
+    now = metrics.running.now()
+    results = metrics.cloudwatch.get_metric_data(
+        MetricDataQueries=[
+            {"Id": "found", "Expression": find},
+            {"Id": "all", "Expression": f"SUM({find})"},
+            {"Id": "labelled", "Expression": find, "Label": "of ${PROP('Dim.campaign')}"},
+        ],
+        StartTime=now - timedelta(hours=2),
+        EndTime=now + timedelta(seconds=1),
+    )["MetricDataResults"]
+
+    assert [(each["Id"], each["Label"], each["Values"]) for each in results] == [
+        ("found", "autumn", [4]),
+        ("found", "spring", [4]),
+        ("all", "all", [8]),
+        ("labelled", "of autumn", [4]),
+        ("labelled", "of spring", [4]),
+    ]
+
+
 def test_an_expression_that_is_not_known_says_so(metrics):
     (failed,) = metrics.query({"Id": "band", "Expression": "ANOMALY_DETECTION_BAND(m1)"}).values()
 

@@ -43,6 +43,9 @@ def handler(event, context):
 """
 
 
+QUIET = "def handler(event, context): return None"
+
+
 class Consumer:
     """A function that notes what it gets, on a mapping of a stream."""
 
@@ -435,6 +438,38 @@ def test_the_age_of_what_a_function_gets_is_a_metric(timed, consume, eventually)
     points = eventually(lambda: iterator_ages(timed, consumer.function))
 
     assert points[0] == pytest.approx(600_000, rel=0.2)
+
+
+def test_a_clock_that_is_put_back_forgets_what_is_on_streams(timed, consume, eventually):
+    stream = Stream(timed)
+    consumer = consume(stream, MaximumBatchingWindowInSeconds=300)
+    stream.put("before")
+    timed.clock("?quiet_within=20")
+
+    timed.begin_at(timed.now())
+    timed.jump(timedelta(hours=1))
+    stream.put("after")
+    eventually(lambda: timed.jump(timedelta(hours=1)) or consumer.names())
+
+    assert consumer.names() == ["after"]
+
+
+def test_a_consumer_with_a_throughput_of_its_own_reads_the_stream(timed, consume, eventually):
+    stream = Stream(timed)
+    consumer = stream.kinesis.register_stream_consumer(StreamARN=stream.arn, ConsumerName="own")["Consumer"]
+    template = mapping_template(StartingPosition="TRIM_HORIZON")
+    template["Resources"]["Source"]["Properties"]["EventSourceArn"] = consumer["ConsumerARN"]
+    template["Resources"]["Function"]["Properties"]["Code"]["ZipFile"] = QUIET
+    stack = timed.deploy(template)
+    stream.put("a")
+    mapping = timed.outputs(stack)["Source"]
+
+    def result():
+        found = timed.client("lambda").get_event_source_mapping(UUID=mapping)
+        return found["LastProcessingResult"] == "OK"
+
+    assert eventually(result)
+    timed.client("cloudformation").delete_stack(StackName=stack["StackName"])
 
 
 def iterator_ages(running, function):

@@ -1,10 +1,14 @@
-"""Data of the emulator's metrics, period by period."""
+"""Data of the emulator's metrics, period by period, and metrics by what they are called."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sms_local.emulator.patches._metric_math import Series
+from sms_local.emulator.patches._metric_math import Series, UnsupportedExpressionError
+
+SEARCH_TERM: Final = re.compile(r"\s*\{([^}]*)\}\s*(.*)", re.DOTALL)
+CONDITION: Final = re.compile(r'\s*([\w.-]+)\s*=\s*"([^"]*)"\s*(?:AND\b)?')
 
 
 def series_of(statistic: Mapping[str, Any], period: int, periods: Sequence[int]) -> Series:
@@ -34,3 +38,37 @@ def series_of(statistic: Mapping[str, Any], period: int, periods: Sequence[int])
         for start, found in by_period.items()
     }
     return {start: float(value) for start, value in values.items() if value is not None}
+
+
+def search(term: str) -> list[dict[str, Any]]:
+    """Return the metrics that a search finds, in the order of their dimensions.
+
+    Parameters
+    ----------
+    term
+        ``{namespace,dimension,…} MetricName="…" dimension="…"``: metrics with exactly these dimensions, of
+        which conditions fix some. Free words, ``OR``, ``NOT`` and parentheses are not implemented.
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html
+
+    Raises
+    ------
+    UnsupportedExpressionError
+        When it is another kind of search.
+    """
+    from ministack.services import cloudwatch
+
+    parts = SEARCH_TERM.fullmatch(term)
+    wanted, rest = (dict(CONDITION.findall(parts[2])), CONDITION.sub("", parts[2])) if parts else ({}, term)
+    if parts is None or rest.strip():
+        message = f"the emulator does not implement the search {term!r}"
+        raise UnsupportedExpressionError(message)
+    namespace, *names = [name.strip().strip('"') for name in parts[1].split(",")]
+    found = []
+    for (metric_namespace, metric_name, _), points in list(cloudwatch._metrics.items()):
+        dimensions = points[0]["Dimensions"] if points else {}
+        properties = {**dimensions, "MetricName": metric_name, "Namespace": metric_namespace}
+        is_wanted = all(properties.get(name) == value for name, value in wanted.items())
+        if metric_namespace == namespace and set(dimensions) == set(names) and points and is_wanted:
+            listed = [{"Name": name, "Value": dimensions[name]} for name in names]
+            found.append({"Namespace": namespace, "MetricName": metric_name, "Dimensions": listed})
+    return sorted(found, key=lambda metric: [each["Value"] for each in metric["Dimensions"]])

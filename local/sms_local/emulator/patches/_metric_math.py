@@ -87,11 +87,15 @@ class Window:
         The metrics by id, each with the periods that have data.
     others
         Other expressions by id, which may be referred to.
+    search
+        Finds metrics: search expression, statistic and period to time series. None where none are found,
+        as in alarms.
     """
 
     periods: Sequence[int]
     metrics: Mapping[str, Series]
     others: Mapping[str, str]
+    search: Callable[[str, str, int], list[Series]] | None = None
 
     @property
     def period(self) -> int:
@@ -199,6 +203,12 @@ class _Evaluation:
                 return self.over_time(CHANGES[function], self.node(argument))
             case "PERIOD", [_]:
                 return float(self.window.period)
+            case "SEARCH", [
+                ast.Constant(value=str() as term),
+                ast.Constant(value=str() as statistic),
+                *period,
+            ] if self.window.search is not None:
+                return self.window.search(term, statistic, self.seconds(period))
             case "TIME_SERIES", [argument]:
                 return self.series(argument)
             case "FILL", [argument, filler]:
@@ -226,6 +236,15 @@ class _Evaluation:
         if isinstance(value, dict):
             return float(reduction(list(value.values()))) if value else {}
         return value
+
+    def seconds(self, period: list[ast.expr]) -> int:
+        match period:
+            case []:
+                return self.window.period
+            case [ast.Constant(value=int() as seconds)]:
+                return seconds
+        message = "the period of a search is a number of seconds"
+        raise UnsupportedExpressionError(message)
 
     def over_time(self, change: Callable[[Series], Series], value: Value) -> Value:
         if isinstance(value, list):

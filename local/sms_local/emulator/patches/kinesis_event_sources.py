@@ -20,7 +20,8 @@ Hook
     function. Positions stay in ``lambda_svc._kinesis_positions``, as the sequence number up to which all is
     done. Windows and pauses before another attempt end by the virtual clock, and what runs counts as running;
     so a jump passes over a window, and is done when all that it let fall due is done. ``IteratorAge`` is
-    published. Tumbling windows and permissions of the function's role on the stream are not implemented.
+    published. A clock that is put back empties all streams. Tumbling windows and permissions of the
+    function's role on the stream are not implemented.
 """
 
 import base64
@@ -117,6 +118,7 @@ def apply(settings: PatchSettings) -> None:
     begin = "global _poller_started\n"
     rewrite(lambda_svc, "_ensure_poller", (begin, f"{begin}    _wake_stream_reader()\n"))
     settings.clock.add_source(reader)
+    settings.clock.when_put_back(reader.forget)
     reader.start()
 
 
@@ -229,6 +231,16 @@ class StreamReader:
             except Exception:
                 logger.exception("Streams could not be read")
             self.wake.wait(IDLE_SECONDS)
+
+    def forget(self) -> None:
+        """Empty all streams: their records are of another story, and nobody waits for a batch of them."""
+        from ministack.services import kinesis
+
+        for stream in list(kinesis._streams._data.values()):
+            for shard in list(stream["shards"].values()):
+                shard["records"] = []
+        for reading in list(self._readings.values()):
+            reading.is_over = True
 
     # What is due, for the clock
 

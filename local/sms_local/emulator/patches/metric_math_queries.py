@@ -16,12 +16,25 @@ Hook
     does not know is still an ``InternalError`` of that query, with the reason.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sms_local.emulator.patches._metric_data import series_of
-from sms_local.emulator.patches._metric_math import UnsupportedExpressionError, Window, evaluate_each
+from sms_local.emulator.patches._metric_data import search, series_of
+from sms_local.emulator.patches._metric_math import (
+    Series,
+    UnsupportedExpressionError,
+    Window,
+    evaluate_each,
+)
 from sms_local.emulator.patches._pinned import PatchSettings, rewrite
+
+SEARCH: Final = re.compile(r"""\s*SEARCH\(\s*'([^']*)'.*\)\s*""", re.DOTALL)
+PROPERTY: Final = re.compile(r"\$\{PROP\('([\w.-]+)'\)\}")
+"""In a label, which may name what a series is of.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/graph-dynamic-labels.html
+"""
 
 DEFAULT_PERIOD_SECONDS: Final = 60
 MOST_PERIODS: Final = 100_800
@@ -87,20 +100,38 @@ def expression_results(
         return []
     labelled = {"Id": query["Id"], "Label": query.get("Label", query["Id"])}
     try:
-        found = evaluate_each(query["Expression"], _window(query, queries, start, end))
+        window = _window(query, queries, start, end)
+        found = evaluate_each(query["Expression"], window)
+        labels = _labels(query) or [str(labelled["Label"])] * len(found)
     except UnsupportedExpressionError as error:
         message = {"Code": "Unsupported", "Value": str(error)}
         failed = {"StatusCode": "InternalError", "Messages": [message], "Timestamps": [], "Values": []}
         return [{**labelled, **failed}]
     return [
         {
-            **labelled,
+            "Id": query["Id"],
+            "Label": label,
             "StatusCode": "Complete",
             "Timestamps": [cloudwatch._ts_iso(at) for at in sorted(series, reverse=True)],
             "Values": [series[at] for at in sorted(series, reverse=True)],
         }
-        for series in found
+        for series, label in zip(found, labels, strict=True)
     ]
+
+
+def _labels(query: Mapping[str, Any]) -> list[str]:
+    """Return how the series of a search are called: as the query says, or by their dimensions."""
+    searched = SEARCH.fullmatch(query["Expression"])
+    if searched is None:
+        return []
+    label, labels = query.get("Label") or "", []
+    for metric in search(searched[1]):
+        dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+        properties = {"MetricName": metric["MetricName"]}
+        properties |= {f"Dim.{name}": value for name, value in dimensions.items()}
+        named = PROPERTY.sub(lambda found, known=properties: known.get(found[1], found[0]), label)
+        labels.append(named or " ".join(dimensions.values()) or metric["MetricName"])
+    return labels
 
 
 def _window(
@@ -119,4 +150,9 @@ def _window(
     periods = range(first, -int(-end // 1), period)
     metrics = {name: series_of(statistic, period, periods) for name, statistic in statistics.items()}
     others = {each["Id"]: each["Expression"] for each in queries if each.get("Expression")}
-    return Window(periods, metrics, others)
+
+    def find(term: str, statistic: str, seconds: int) -> list[Series]:
+        starts = range(int(start // seconds * seconds), -int(-end // 1), seconds)
+        return [series_of({"Metric": metric, "Stat": statistic}, seconds, starts) for metric in search(term)]
+
+    return Window(periods, metrics, others, find)
