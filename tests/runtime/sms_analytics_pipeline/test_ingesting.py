@@ -213,6 +213,18 @@ def test_an_event_that_is_twice_in_a_batch_is_taken_once_and_neither_record_come
     assert (report.failed, report.ingested, report.duplicates) == (set(), 1, 1)
 
 
+@pytest.mark.parametrize("days", [1, 89])
+def test_an_event_that_comes_again_after_days_is_known(days):
+    system = IngestSystem()
+    system.service.ingest(system.arrivals(*PAYLOADS))
+    system.clock.advance(days=days)
+
+    report = system.service.ingest(system.arrivals(*PAYLOADS))
+
+    assert (report.ingested, report.duplicates) == (0, len(IDS))
+    assert system.put_counts() == Counter(IDS)
+
+
 def test_an_event_that_somebody_is_putting_waits_for_its_outcome():
     system = IngestSystem()
     meanwhile = []
