@@ -38,10 +38,10 @@ dated AS (
 SELECT
     week,
     count(*) AS people,
-    count_if(answered_after <= 604800000) AS answered_in_7_days,
-    count_if(answered_after <= 2592000000) AS answered_in_30_days,
-    count_if(opted_out_after <= 604800000) AS opted_out_in_7_days,
-    count_if(opted_out_after <= 2592000000) AS opted_out_in_30_days
+    count(CASE WHEN answered_after <= 604800000 THEN 1 END) AS answered_in_7_days,
+    count(CASE WHEN answered_after <= 2592000000 THEN 1 END) AS answered_in_30_days,
+    count(CASE WHEN opted_out_after <= 604800000 THEN 1 END) AS opted_out_in_7_days,
+    count(CASE WHEN opted_out_after <= 2592000000 THEN 1 END) AS opted_out_in_30_days
 FROM dated
 GROUP BY week
 ORDER BY week

@@ -6,9 +6,9 @@ SELECT
     campaign_id,
     country_code,
     count(*) AS ended,
-    count_if(outcome = '_SMS.SUCCESS') AS delivered,
-    count_if(outcome = '_SMS.FAILURE') AS failed,
-    round(100e0 * count_if(outcome = '_SMS.SUCCESS') / count(*), 2) AS delivery_rate_percent
+    count(CASE WHEN outcome = '_SMS.SUCCESS' THEN 1 END) AS delivered,
+    count(CASE WHEN outcome = '_SMS.FAILURE' THEN 1 END) AS failed,
+    round(100e0 * count(CASE WHEN outcome = '_SMS.SUCCESS' THEN 1 END) / count(*), 2) AS delivery_rate_percent
 FROM messages
 GROUP BY campaign_id, country_code
 ORDER BY ended DESC, campaign_id, country_code
