@@ -65,10 +65,13 @@ def group(at: datetime, campaign: str | None = "c1", country: str | None = "US")
     return Group(hour_of(at), campaign, "welcome" if campaign else None, country)
 
 
-def put_counts(client: Any, groups: Mapping[Group, Counts], *, batch: str = "1") -> None:
-    """Write a batch as the analytics consumer does."""
-    at = min(one.hour for one in groups) * MILLISECONDS_PER_HOUR
-    DynamoCounts(client, table=COUNTS, retention=timedelta(days=400)).put("shard-0", batch, at, groups)
+def put_counts(
+    client: Any, groups: Mapping[Group, Counts], *, batch: str = "1", first: datetime | None = None
+) -> None:
+    """Write a batch as the analytics consumer does; its first event is the earliest, or of `first`."""
+    hour = hour_of(first) if first else min(one.hour for one in groups)
+    counts = DynamoCounts(client, table=COUNTS, retention=timedelta(days=400))
+    counts.put("shard-0", batch, hour * MILLISECONDS_PER_HOUR, groups)
 
 
 def put_subscriber(client: Any, subscriber_id: str, status: str = "NEW", **further: Any) -> None:

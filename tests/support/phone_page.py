@@ -15,7 +15,7 @@ from sms_local.phone.app import Page
 from sms_local.phone.appointment_account import FollowUpMachine
 from sms_local.phone.appointments import Bookings, ConversationReader
 from sms_local.phone.athena import AthenaQueries
-from sms_local.phone.campaigns import PROMOTIONAL, WELCOME, Journeys, SubscriberReader
+from sms_local.phone.campaigns import PROMOTIONAL, WELCOME, Journeys
 from sms_local.phone.carrier import CarrierControl
 from sms_local.phone.clock import PageClock
 from sms_local.phone.counted import CountsReader, MetricsReader, PeopleReader
@@ -24,6 +24,7 @@ from sms_local.phone.executions import ExecutionReader
 from sms_local.phone.listener import Listener
 from sms_local.phone.runs import Broadcast, RunFilesReader
 from sms_local.phone.state import Cloud
+from sms_local.phone.subscriber_list import SubscriberReader
 from sms_local.places import Places
 from sms_local.subscribers import SubscriberIds
 from tests.support.counted_tables import COUNTS, RESPONSES, SUBSCRIBERS

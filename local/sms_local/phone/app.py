@@ -29,7 +29,7 @@ from sms_local.phone.appointment_requests import AppointmentRequests
 from sms_local.phone.appointments import Bookings, ConversationReader
 from sms_local.phone.athena import AthenaQueries
 from sms_local.phone.campaign_requests import CampaignRequests
-from sms_local.phone.campaigns import MACHINES, Journeys, SubscriberReader
+from sms_local.phone.campaigns import MACHINES, Journeys
 from sms_local.phone.carrier import CarrierControl, CarrierError
 from sms_local.phone.clock import PageClock
 from sms_local.phone.counted import CountsReader, MetricsReader, PeopleReader
@@ -41,6 +41,7 @@ from sms_local.phone.loopback import LoopbackOnly
 from sms_local.phone.requests import json_object, problem
 from sms_local.phone.runs import Broadcast, RunFilesReader
 from sms_local.phone.state import CARRIER_SECONDS, CLOUD_ERRORS, Cloud, CloudState
+from sms_local.phone.subscriber_list import SubscriberReader
 from sms_local.phone.threads import Reply
 from sms_local.places import Places
 from sms_local.subscribers import SubscriberIds, subscriber_ids

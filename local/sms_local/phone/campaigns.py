@@ -1,26 +1,20 @@
-"""Journeys seen from outside: starting one, how far it is, and the subscribers whom it is for."""
+"""Journeys seen from outside: starting one, and how far it is."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
-from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import (
-    SEGMENT_INDEX,
-    from_row,
-)
-from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import Subscriber, effective_status
 from sms_local.people import PEOPLE, Person
 from sms_local.phone.account import Step, Words
 from sms_local.phone.executions import Execution
 from sms_local.phone.runs import LATER, NOT, NOW, RunFiles, describe_run, turns_of
+from sms_local.phone.subscriber_list import Listed, describe_subscriber
 from sms_local.phone.words import counted
 from sms_local.subscribers import SEGMENT
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_stepfunctions import SFNClient
 
 WELCOME: Final = "welcome"
@@ -29,23 +23,15 @@ PROMOTIONAL: Final = "promotional"
 #: Key of the outputs' state machines → journey.
 MACHINES: Final = {"journey_welcome": WELCOME, "journey_promotional": PROMOTIONAL}
 
-#: Subscribers that are listed, and runs that are told of.
-MOST_SUBSCRIBERS: Final = 40
+#: Runs that are told of, the newest ones.
 _MOST_RUNS: Final = 3
 
 _TITLES: Final = {WELCOME: "Welcome series", PROMOTIONAL: "Promotion"}
 
-#: Status → words, and how the page marks it.
-_STATUSES: Final = {
-    "NEW": ("not asked yet", ""),
-    "PENDING": ("asked to confirm", "waits"),
-    "ACTIVE": ("subscribed", "good"),
-    "OPTED_OUT": ("opted out", "over"),
-    "BOUNCED": ("cannot be reached", "bad"),
-}
+#: Beginning of the names of the states that wait for a step.
+_WAIT: Final = "Wait for step "
 
 _CODE_CHARACTERS: Final = 20
-_A_DAY: Final = timedelta(days=1)
 
 
 class WishError(ValueError):
@@ -187,33 +173,26 @@ def titles(runs: Iterable[Execution], moments: Iterable[Moment], journeys: Journ
     return told
 
 
-def next_start(run: Execution, moments: Sequence[Moment]) -> datetime | None:
-    """Return when the next step of a run begins, by the waits that it is in; None where it is in none."""
+def next_start(run: Execution) -> datetime | None:
+    """Return when the next text of a run is due, by the waits that it is in; None where it is in none."""
     if not run.is_running:
         return None
     left = {event.state for event in run.events if event.kind == "left"}
-    begun = {moment.execution.name for moment in moments if moment.run_id == run.name}
-    coming = []
-    for event in run.events:
-        if (event.kind, event.state_type) != ("entered", "Wait") or event.state in left:
-            continue
-        for step in _steps(event.data):
-            at = step.get("startsAt")
-            if isinstance(at, str) and step.get("runId") not in begun:
-                coming.append(datetime.fromisoformat(at).astimezone(UTC))
-    after = [at for at in coming if at > run.started_at]
-    return min(after, default=None)
+    starts = [
+        _start(event.data, event.state.removeprefix(_WAIT))
+        for event in run.events
+        if event.kind == "entered" and event.state.startswith(_WAIT) and event.state not in left
+    ]
+    # The first text is not waited for: its time is that of the start.
+    return min((at for at in starts if at is not None and at > run.started_at), default=None)
 
 
-def _steps(data: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    """Yield whatever in an input says when a step starts."""
-    if "startsAt" in data:
-        yield data
-    for value in data.values():
-        if isinstance(value, dict):
-            yield from _steps(value)
-        elif isinstance(value, list):
-            yield from (one for member in value if isinstance(member, dict) for one in _steps(member))
+def _start(data: Mapping[str, Any], number: str) -> datetime | None:
+    """Return when a step starts, from what the state machine hands on (``journeys.compiler``)."""
+    steps = data.get("steps")
+    step = steps.get(f"step{number}") if isinstance(steps, dict) else None
+    at = step.get("startsAt") if isinstance(step, dict) else None
+    return datetime.fromisoformat(at).astimezone(UTC) if isinstance(at, str) else None
 
 
 def steps_of_journey(run: Execution, journeys: Journeys, *, begins: datetime | None) -> list[Step]:
@@ -235,133 +214,6 @@ def steps_of_journey(run: Execution, journeys: Journeys, *, begins: datetime | N
             words = f"The {name.lower()} ended as {run.status}: {run.problem or 'no cause was given'}"
             steps.append(step("ended", run.stopped_at, "problem", words[:160]))
     return steps
-
-
-# --- subscribers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a subscriber wrote last."""
-
-    text: str
-    sentiment: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A subscriber with the last answer; None where there is none."""
-
-    subscriber: Subscriber
-    answer: Answer | None = None
-
-
-class SubscriberReader:
-    """Reads the segment of the demo by its index, and the last answer of each of its subscribers.
-
-    Not safe to use from several threads at once.
-
-    Parameters
-    ----------
-    responses
-        Name of the table of answers; None where there is none.
-    """
-
-    def __init__(self, client: "DynamoDBClient", *, subscribers: str, responses: str | None) -> None:
-        self._client = client
-        self._subscribers = subscribers
-        self._responses = responses
-        self._answers: dict[str, tuple[int | None, Answer | None]] = {}
-
-    def read(self) -> tuple[Listed, ...]:
-        """Return them in the order of the demo customers; the first `MOST_SUBSCRIBERS` rows."""
-        page = self._client.query(
-            TableName=self._subscribers,
-            IndexName=SEGMENT_INDEX,
-            KeyConditionExpression="#segment = :segment",
-            ExpressionAttributeNames={"#segment": "segment"},
-            ExpressionAttributeValues={":segment": {"S": SEGMENT}},
-            Limit=MOST_SUBSCRIBERS,
-        )
-        found = [from_row(row) for row in page["Items"]]
-        listed = [Listed(subscriber=one, answer=self._answer(one)) for one in found]
-        return tuple(sorted(listed, key=lambda one: (_place(one.subscriber), one.subscriber.subscriber_id)))
-
-    def _answer(self, subscriber: Subscriber) -> Answer | None:
-        """Return the last answer; it is read again only when the row tells of another one."""
-        if self._responses is None or subscriber.last_response_at is None:
-            return None
-        known = self._answers.get(subscriber.subscriber_id)
-        if known is not None and known[0] == subscriber.last_response_at and known[1] is not None:
-            return known[1]
-        rows = self._client.query(
-            TableName=self._responses,
-            KeyConditionExpression="#id = :id",
-            ExpressionAttributeNames={"#id": "subscriber_id"},
-            ExpressionAttributeValues={":id": {"S": subscriber.subscriber_id}},
-            ScanIndexForward=False,
-            Limit=1,
-        )["Items"]
-        answer = _read_answer(rows[0]) if rows else None
-        self._answers[subscriber.subscriber_id] = (subscriber.last_response_at, answer)
-        return answer
-
-    def forget(self) -> None:
-        """Forget the answers that were read."""
-        self._answers.clear()
-
-
-def _read_answer(row: Mapping[str, Any]) -> Answer:
-    at = int(row.get("response_timestamp", {}).get("N", "0"))
-    return Answer(
-        text=row.get("response_text", {}).get("S", ""),
-        sentiment=row.get("sentiment", {}).get("S", ""),
-        at=datetime.fromtimestamp(at / 1000, UTC),
-    )
-
-
-_PLACES: Final[Mapping[str | None, int]] = {
-    person.phone: number for number, person in enumerate(PEOPLE) if person.phone is not None
-}
-
-
-def _place(subscriber: Subscriber) -> int:
-    return _PLACES.get(subscriber.phone_number, len(_PLACES))
-
-
-def as_people(listed: Iterable[Listed], known: Iterable[Person]) -> list[Person]:
-    """Return subscribers as people whom a run of the engine knows by their subscriber ids."""
-    towns: dict[str | None, Person] = {person.phone: person for person in known if person.phone is not None}
-    found = []
-    for one in listed:
-        subscriber = one.subscriber
-        person = towns.get(subscriber.phone_number)
-        found.append(
-            Person(
-                user_id=subscriber.subscriber_id,
-                name=_name(subscriber),
-                phone_number=subscriber.phone_number,
-                phone=subscriber.phone_number,
-                note="",
-                created_at=(subscriber.created_at or 0) // 1000,
-                town=person.town if person else None,
-                time_zone=person.time_zone if person else None,
-            )
-        )
-    return found
-
-
-def _name(subscriber: Subscriber) -> str:
-    name = subscriber.attributes.get("name")
-    return name if isinstance(name, str) and name else "A subscriber"
-
-
-def _masked(number: str | None) -> str:
-    try:
-        return PhoneNumber(number or "").masked
-    except ValueError:
-        return "no phone"
 
 
 # --- for the page
@@ -406,33 +258,14 @@ def describe_campaigns(
         "people": [
             {"userId": person.user_id, "name": person.name} for person in PEOPLE if person.phone is not None
         ],
-        "subscribers": [_describe(one, at) for one in listed],
+        "subscribers": [describe_subscriber(one, at) for one in listed],
         "runs": [_describe_run(run, journeys, progress) for run in newest],
-    }
-
-
-def _describe(one: Listed, at: int) -> dict[str, Any]:
-    subscriber, answer = one.subscriber, one.answer
-    status = effective_status(subscriber, at).value
-    words, mark = _STATUSES[status]
-    return {
-        "id": subscriber.subscriber_id,
-        "name": _name(subscriber),
-        "phone": _masked(subscriber.phone_number),
-        "status": status,
-        "words": words,
-        "mark": mark,
-        "texts": subscriber.total_messages_sent,
-        "answers": subscriber.total_responses,
-        "last": None
-        if answer is None
-        else {"text": answer.text, "sentiment": answer.sentiment, "at": answer.at.isoformat()},
     }
 
 
 def _describe_run(run: Execution, journeys: Journeys, progress: Progress) -> dict[str, Any]:
     moments = sorted((one for one in progress.moments if one.run_id == run.name), key=lambda one: one.number)
-    begins = next_start(run, moments)
+    begins = next_start(run)
     return {
         "id": run.name,
         "title": title(journeys.name_of(run)),

@@ -135,7 +135,7 @@ def rows(some: Sequence[Row], *, width: int, most: float | None = None, summary:
         Value of a bar that fills its line; the largest of them when left out.
     """
     full = most or max((one.value or 0 for one in some), default=0) or 1
-    room = max(40, width - _NAME_WIDTH - _VALUE_WIDTH)
+    room = max(20, width - _NAME_WIDTH - _VALUE_WIDTH)
     bars, lines, words = [], [], []
     for number, one in enumerate(some):
         upper = number * _ROW_HEIGHT

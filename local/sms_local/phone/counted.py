@@ -17,8 +17,8 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import eff
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: Days that the dashboard looks back.
-LOOKS_BACK: Final = timedelta(days=92)
+#: Days that the dashboard looks back: those that the saved queries of the archive read.
+LOOKS_BACK: Final = timedelta(days=31)
 #: The latest days are read each time, since they change; those before rarely.
 _LATEST: Final = timedelta(days=2)
 _OLDER_FRESH_SECONDS: Final = 30.0

@@ -41,11 +41,8 @@ from sms_local.phone.appointments import (
 )
 from sms_local.phone.campaigns import (
     Journeys,
-    Listed,
     Moment,
     Progress,
-    SubscriberReader,
-    as_people,
     describe_campaigns,
     moments_of,
     next_start,
@@ -57,6 +54,7 @@ from sms_local.phone.clock import PageClock
 from sms_local.phone.executions import Execution, ExecutionReader
 from sms_local.phone.listener import Listener
 from sms_local.phone.runs import Broadcast, RunFiles, RunFilesReader, describe_run, turns_of, waits_until
+from sms_local.phone.subscriber_list import Listed, SubscriberReader, as_people
 from sms_local.phone.threads import phones, spaced
 from sms_local.phone.words import isolated
 
@@ -340,7 +338,7 @@ class CloudState:
                 entry = by_id.get(appointment_of(execution))
                 steps += steps_of_follow_up(execution, entry, answer_wait=self._seen.answer_wait)
             elif journeys is not None and execution in journey_runs:
-                begins = next_start(execution, self._seen.moments)
+                begins = next_start(execution)
                 steps += steps_of_journey(execution, journeys, begins=begins)
             elif execution in runs or execution.arn in moments:
                 files = self._seen.files.get(execution.arn, RunFiles())

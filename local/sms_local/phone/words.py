@@ -3,7 +3,8 @@
 import unicodedata
 
 #: Reason code → why no text went out. Codes are the channel's (`Reason`), the broadcast engine's
-#: (`RunReason`), the review collector's (`AskReason`) and the appointments' (`BookingReason`).
+#: (`RunReason`), the review collector's (`AskReason`), the appointments' (`BookingReason`) and the journeys'
+#: (`JourneyReason`).
 REASONS = {
     "NO_LONGER_TRUE": "the reason for the text had gone",
     "PAUSED": "all sending is paused",
@@ -45,7 +46,7 @@ REASONS = {
     "ALREADY_REMINDED": "reminded once, and nobody is reminded twice",
     "ANSWERED": "wrote the review",
     "COOLDOWN": "asked about something else not long ago",
-    "NOT_DELIVERED": "the request did not arrive, so there is nothing to remind of",
+    "NOT_DELIVERED": "the text before did not arrive",
     "NO_CUSTOMER": "not in the customers table any more",
     "NO_OCCASION": "asked about everything before",
     "NO_REMINDERS": "nobody is reminded: reminders are switched off",
@@ -56,6 +57,21 @@ REASONS = {
     "NOT_BEGUN": "what it is about has not happened yet",
     "REMINDER_NOT_DUE": "some days left to answer before a reminder",
     "START_IN_PAST": "it had begun when we heard of it",
+    "ALREADY_CONFIRMED": "has confirmed already",
+    "ALREADY_TEXTED": "got this text in another run",
+    "COMPLETED": "is at the end of the journey",
+    "DECLINED": "answered with a no",
+    "EARLIER_STEP": "the text before has not gone out yet",
+    "EXITED": "the journey ends here for them",
+    "GOAL_REACHED": "has done what the journey is for",
+    "NO_SUBSCRIBER": "not a subscriber any more",
+    "NOT_DUE": "the wait since their own text is not over",
+    "NOT_IN_AUDIENCE": "not whom the journey is for",
+    "NOTHING_DUE": "no text of the journey is due for them",
+    "PHONE_CHANGED": "the phone number is not the one of their subscription",
+    "PREFERRED_TIME": "it is not the hour that they prefer",
+    "STEP_MISSED": "the step before ended before their turn",
+    "TEXT_FAILED": "the text could not be delivered",
 }
 
 #: Outcome without a reason (`channel.domain.outcome_state.OutcomeState`, and a run's `REMAINING`) → what
