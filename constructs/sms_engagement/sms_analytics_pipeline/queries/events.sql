@@ -14,12 +14,19 @@ copies AS (
         ${columns},
         year, month, day
     FROM ${raw}
+    -- The days asked for, as 20260301 AND 20260531, here and once more below: no other is read.
+    WHERE year * 10000 + month * 100 + day
+        BETWEEN ${first_day}
+        AND ${last_day}
     UNION ALL
     SELECT
         event_id,
         ${columns},
         year, month, day
     FROM ${compacted}
+    WHERE year * 10000 + month * 100 + day
+        BETWEEN ${first_day}
+        AND ${last_day}
 ),
 events AS (
     SELECT *
@@ -30,10 +37,6 @@ events AS (
                 PARTITION BY event_id ORDER BY archived_at, event_timestamp, arrival_timestamp
             ) AS nth
         FROM copies
-        -- The days asked for, as 20260301 AND 20260531: no other is read.
-        WHERE year * 10000 + month * 100 + day
-            BETWEEN ${first_day}
-            AND ${last_day}
     ) AS numbered
     WHERE nth = 1
 )
