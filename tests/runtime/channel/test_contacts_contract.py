@@ -13,6 +13,7 @@ from sms_engagement_runtime.channel.domain.consent import (
     Evidence,
     Scope,
     Source,
+    ask_to_confirm,
     confirm,
     opt_out,
     replace_contact,
@@ -69,6 +70,16 @@ class TestContacts:
         contacts.save(change.contact, expected_version=1, records=change.records)
 
         assert contacts.get(PERSON).consents == {Scope.MARKETING: ConsentState.ACTIVE}
+
+    def test_since_when_somebody_is_pending_is_kept_and_gone_once_they_confirm(self, contacts):
+        asked = ask_to_confirm(contacts.get(PERSON), replace(EVIDENCE, message_id="key"))
+        stored = contacts.save(asked.contact, expected_version=0, records=asked.records)
+
+        assert contacts.get(PERSON) == stored
+        assert stored.pending_since == NOW
+        change = confirm(stored, EVIDENCE)
+        contacts.save(change.contact, expected_version=1, records=change.records)
+        assert contacts.get(PERSON).pending_since is None
 
     @pytest.mark.parametrize("expected_version", [0, 2])
     def test_a_contact_that_changed_meanwhile_is_not_overwritten(self, contacts, expected_version):

@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 
 from sms_engagement_runtime.channel.domain.consent import (
     ALL_SCOPES,
+    PENDING_LASTS,
     ConsentState,
     Contact,
     Evidence,
     Scope,
+    ask_to_confirm,
     confirm,
     opt_out,
     resubscribe,
@@ -110,6 +112,52 @@ def test_confirming_is_no_way_out_of_an_opt_out():
     assert confirm(_contact(marketing=ConsentState.OPTED_OUT), EVIDENCE) is None
     assert confirm(_contact(marketing=ConsentState.OPTED_OUT, reviews=ConsentState.PENDING), EVIDENCE) is None
     assert confirm(NOBODY, EVIDENCE) is None
+
+
+def test_a_text_that_asks_makes_marketing_pending_with_its_proof():
+    change = ask_to_confirm(_contact(reviews=ConsentState.ACTIVE), EVIDENCE)
+
+    assert change is not None
+    assert change.contact.consents == {
+        Scope.REVIEWS: ConsentState.ACTIVE,
+        Scope.MARKETING: ConsentState.PENDING,
+    }
+    assert (change.contact.pending_since, change.contact.changed_by) == (AT, "inbound-1")
+    assert [(record.scope, record.state) for record in change.records] == [
+        (Scope.MARKETING, ConsentState.PENDING)
+    ]
+
+
+def test_asking_puts_nothing_in_question_that_was_said():
+    assert ask_to_confirm(_contact(marketing=ConsentState.ACTIVE), EVIDENCE) is None
+    assert ask_to_confirm(_contact(marketing=ConsentState.OPTED_OUT), EVIDENCE) is None
+    assert ask_to_confirm(_contact(reviews=ConsentState.OPTED_OUT), EVIDENCE) is None
+
+
+def test_asking_again_begins_the_time_anew_and_the_same_text_asks_once():
+    first = ask_to_confirm(NOBODY, EVIDENCE)
+    assert first is not None
+    later = replace(EVIDENCE, message_id="another", at=AT + timedelta(days=1))
+
+    again = ask_to_confirm(first.contact, later)
+
+    assert ask_to_confirm(first.contact, replace(EVIDENCE, at=later.at)) is None
+    assert again is not None
+    assert again.contact.pending_since == later.at
+
+
+def test_a_request_can_be_answered_for_thirty_days():
+    asked = ask_to_confirm(NOBODY, EVIDENCE)
+    assert asked is not None
+    last = replace(EVIDENCE, message_id="in-2", at=AT + PENDING_LASTS - timedelta(seconds=1))
+
+    change = confirm(asked.contact, last)
+
+    assert timedelta(days=30) == PENDING_LASTS
+    assert change is not None
+    assert change.contact.consents[Scope.MARKETING] is ConsentState.ACTIVE
+    assert change.contact.pending_since is None
+    assert confirm(asked.contact, replace(last, at=AT + PENDING_LASTS)) is None
 
 
 def test_resubscribing_ends_an_opt_out_and_remembers_when():

@@ -1114,6 +1114,19 @@ def test_start_counts_as_yes_where_a_confirmation_is_pending(channel):
     assert channel.sender.bodies == [CONFIRMED]
 
 
+@pytest.mark.parametrize("word", ["YES", "START"])
+def test_nothing_is_confirmed_thirty_days_after_it_was_asked(channel, word):
+    channel.put(marketing=ConsentState.PENDING)
+    asked_at = channel.clock.now() - timedelta(days=30)
+    channel.contacts.put(replace(channel.contact, pending_since=asked_at))
+
+    result = channel.receive(word)
+
+    assert result.action in (InboundAction.FORWARDED, InboundAction.HELPED)
+    assert channel.contact.consents[Scope.MARKETING] is ConsentState.PENDING
+    assert CONFIRMED not in channel.sender.bodies
+
+
 @pytest.mark.parametrize("states", [{}, {"marketing": ConsentState.ACTIVE}])
 def test_start_counts_as_help_for_everybody_else(channel, states):
     channel.put(**states)

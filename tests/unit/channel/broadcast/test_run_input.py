@@ -49,6 +49,22 @@ def test_a_mistyped_dry_run_is_no_real_run(given, sentence):
         run_of(given)
 
 
+def test_what_a_capability_has_to_know_is_carried_along_untouched():
+    about = {"step": 2, "texts": {"en": "Hi {{name}}"}, "dryRun": "not ours"}
+
+    run = run_of({"about": about})
+
+    assert run.about == about
+    assert Run.from_json(run.to_json()) == run
+    assert "about" not in run_of({}).to_json()
+
+
+@pytest.mark.parametrize("about", ["text", 7, [], True])
+def test_what_a_capability_has_to_know_is_an_object(about):
+    with pytest.raises(BroadcastInputError, match="about must be a JSON object"):
+        run_of({"about": about})
+
+
 def test_a_reason_is_kept_in_short():
     assert run_of({"reason": "x" * 5000}).reason == "x" * 200
     assert run_of({"reason": ""}).reason is None
