@@ -69,6 +69,7 @@ def template(bucket, names):
                 },
             },
             "Events": table("events", f"s3://{bucket}/events/", JSON_SERDE),
+            "EventsToo": table("events_too", f"s3://{bucket}/events/", JSON_SERDE),
             "Compacted": table("compacted", f"s3://{bucket}/compacted/", PARQUET_SERDE, key_type="int"),
             "Registered": table(
                 "registered", f"s3://{bucket}/events/", JSON_SERDE, parameters={"classification": "json"}
@@ -213,7 +214,7 @@ def test_only_the_partitions_that_are_asked_for_are_scanned(archive):
 
 def test_a_filter_on_the_optional_side_of_a_join_leaves_out_no_partition(archive):
     rows = archive.rows(
-        "SELECT count(*) FROM events a LEFT JOIN events b ON a.event_timestamp = b.event_timestamp "
+        "SELECT count(*) FROM events a LEFT JOIN events_too b ON a.event_timestamp = b.event_timestamp "
         "WHERE b.year IS NULL"
     )
 
@@ -330,10 +331,20 @@ def test_aggregates_are_those_of_trino(archive):
         "SELECT approx_distinct(campaign_id), count_if(price_millicents > 100), "
         "max_by(campaign_id, price_millicents), min_by(campaign_id, price_millicents), "
         "count(*) FILTER (WHERE event_type = '_SMS.FAILURE'), every(price_millicents > 0), "
-        "array_join(array_agg(DISTINCT campaign_id ORDER BY campaign_id), ',') FROM events"
+        "array_join(array_agg(DISTINCT campaign_id ORDER BY campaign_id), ','), "
+        "max(price_millicents / 5) FROM events"
     )
 
-    assert row == ["3", "3", "campaign-2", "campaign-0", "2", "true", "campaign-0,campaign-1,campaign-2"]
+    assert row == [
+        "3",
+        "3",
+        "campaign-2",
+        "campaign-0",
+        "2",
+        "true",
+        "campaign-0,campaign-1,campaign-2",
+        "20",
+    ]
 
 
 def test_the_current_time_is_the_virtual_one(archive):
