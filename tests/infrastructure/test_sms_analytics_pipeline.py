@@ -13,6 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 from sms_engagement import ConsumerBatch, FunctionOptions, SmsAnalyticsPipeline, SmsChannel
 from sms_engagement.sms_analytics_pipeline import metrics as pipeline_metrics
 from sms_engagement_runtime.sms_analytics_pipeline.domain import metrics as emitted
+from sms_engagement_runtime.sms_analytics_pipeline.domain.register import LEASE_MS
 from tests.infrastructure.synthesis import (
     ATTRIBUTES,
     Template,
@@ -209,8 +210,73 @@ def test_each_function_has_exactly_the_rights_that_it_needs(default: Template) -
         "sqs:GetQueueAttributes",
         "sqs:GetQueueUrl",
     }
+    assert rights["AnalyticsIngestRole"] == {
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "kinesis:GetRecords",
+        "kinesis:GetShardIterator",
+        "kinesis:ListShards",
+        "kinesis:PutRecords",
+        "s3:PutObject",
+        "secretsmanager:GetSecretValue",
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
+    }
     # Sends nothing, and reads nothing of the contacts.
     assert not any(right.startswith("sms-voice:") for role in rights.values() for right in role)
+
+
+@pytest.mark.parametrize(
+    ("role", "table", "actions"),
+    [
+        ("Ingest", "Register", {"BatchGetItem", "PutItem", "UpdateItem"}),
+        ("Ingest", "Subscribers", {"BatchGetItem", "UpdateItem"}),
+        ("ResponseHandler", "Responses", {"GetItem", "PutItem"}),
+        ("ResponseHandler", "Subscribers", {"BatchGetItem", "UpdateItem"}),
+        ("SubscriptionEvents", "Subscribers", {"BatchGetItem", "UpdateItem"}),
+        ("Analytics", "Counts", {"PutItem"}),
+    ],
+)
+def test_rights_to_a_table_are_what_is_needed(
+    default: Template, role: str, table: str, actions: set[str]
+) -> None:
+    statements = [
+        statement
+        for policy in resources_of(default, "AWS::IAM::Policy").values()
+        if any(entry["Ref"].startswith(f"Analytics{role}Role") for entry in policy["Roles"])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if f"Analytics{table}" in json.dumps(statement["Resource"])
+    ]
+    allowed = {
+        action.removeprefix("dynamodb:")
+        for statement in statements
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+        if action.startswith("dynamodb:")
+    }
+
+    assert allowed == actions
+
+
+def test_ingest_ends_well_before_its_claims_are_taken_over(default: Template) -> None:
+    (function,) = (
+        each
+        for name, each in resources_of(default, "AWS::Lambda::Function").items()
+        if name.startswith("AnalyticsIngest")
+    )
+    queues = [
+        queue["VisibilityTimeout"]
+        for name, queue in resources_of(default, "AWS::SQS::Queue").items()
+        if name.startswith("AnalyticsIngest") and "RedrivePolicy" in queue
+    ]
+
+    assert function["Timeout"] * 1000 * 2 <= LEASE_MS
+    assert all(visibility * 1000 > LEASE_MS for visibility in queues)
 
 
 def test_rates_alarm_at_their_limits_from_the_minimum_volume_on(default: Template, full: Template) -> None:
@@ -323,6 +389,12 @@ def test_patterns_reach_the_response_handler(full: Template) -> None:
         ({"stream_retention": cdk.Duration.days(366)}, ["stream_retention", "366", "365"]),
         ({"provisioned_shards": 0}, ["provisioned_shards", "0"]),
         ({"minimum_volume": 0}, ["minimum_volume", "0"]),
+        ({"notify_patterns": {"urgent": "call me"}}, ["notify_patterns", "urgent", "call me"]),
+        ({"notify_patterns": {"urgent": []}}, ["notify_patterns"]),
+        (
+            {"notify_patterns": {f"name-{n}": [f"{n} " + "word " * 9] for n in range(50)}},
+            ["notify_patterns", "2500", "leave out"],
+        ),
     ],
 )
 def test_wrong_props_are_refused_by_name_and_value(props: dict[str, Any], words: list[str]) -> None:

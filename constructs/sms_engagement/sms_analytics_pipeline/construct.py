@@ -30,6 +30,7 @@ from sms_engagement.sms_analytics_pipeline.archive import EventArchive
 from sms_engagement.sms_analytics_pipeline.consumers import ConsumerBatch, read_stream
 from sms_engagement.sms_analytics_pipeline.dashboard import pipeline_dashboard
 from sms_engagement.tables import on_demand_table
+from sms_engagement_runtime.sms_analytics_pipeline.domain.answering_patterns import AnsweringPatterns
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import EventType
 
 CAMPAIGN_INDEX: Final = "campaign_id-response_key-index"
@@ -42,6 +43,8 @@ _SERVICE: Final = "analytics"
 _INGEST_TIMEOUT: Final = Duration.seconds(60)
 _COUNTS_RETENTION: Final = Duration.days(400)
 _QUARANTINE: Final = "quarantine/*"
+# A function's environment holds four kilobytes (Lambda, *Quotas*).
+_MAX_PATTERN_BYTES: Final = 2_500
 
 EVENT_BATCH: Final = ConsumerBatch(size=100, window=Duration.seconds(5))
 REPLY_BATCH: Final = ConsumerBatch(size=100, window=Duration.seconds(5))
@@ -147,6 +150,7 @@ class SmsAnalyticsPipeline(Construct):
         if provisioned_shards is not None:
             check_range("provisioned_shards", provisioned_shards, 1, 10_000)
         check_range("minimum_volume", minimum_volume, 1, 1_000_000)
+        patterns = _patterns_setting(notify_patterns or {})
         if channel.event_topic is None or channel.inbound_topic is None:
             raise ValueError(
                 f"channel {channel.node.path} was imported without its topics, so nothing could be counted; "
@@ -176,7 +180,7 @@ class SmsAnalyticsPipeline(Construct):
         if event_bridge_events:
             self._take_event_bridge_events()
         self._build_event_processor(event_batch)
-        self._build_response_handler(reply_batch, notify_patterns or {})
+        self._build_response_handler(reply_batch, patterns)
         self._build_analytics(analytics_batch, by_campaign=metrics_by_campaign)
         self._build_archiver(archive_batch)
         self._build_subscription_events()
@@ -323,12 +327,8 @@ class SmsAnalyticsPipeline(Construct):
                 subscriptions.SqsSubscription(queue, dead_letter_queue=self._ingest_dead_letters)
             )
             self._feed_ingest(queue)
-        self._grant_table(
-            self.ingest, self.register_table, "GetItem", "BatchGetItem", "PutItem", "UpdateItem"
-        )
-        self._grant_table(
-            self.ingest, self.subscribers_table, "BatchGetItem", "GetItem", "PutItem", "UpdateItem"
-        )
+        self._grant_table(self.ingest, self.register_table, "BatchGetItem", "PutItem", "UpdateItem")
+        self._grant_table(self.ingest, self.subscribers_table, "BatchGetItem", "UpdateItem")
         # The text that an inbound text answers.
         messages = self.channel.messages_table.table_arn
         grant_actions(self.ingest, ["dynamodb:GetItem"], [messages])
@@ -389,7 +389,7 @@ class SmsAnalyticsPipeline(Construct):
             batch=batch,
         )
 
-    def _build_response_handler(self, batch: ConsumerBatch, patterns: Mapping[str, Sequence[str]]) -> None:
+    def _build_response_handler(self, batch: ConsumerBatch, patterns: str) -> None:
         self.response_topic = sns.Topic(
             self,
             "ResponseTopic",
@@ -406,18 +406,14 @@ class SmsAnalyticsPipeline(Construct):
                 "SUBSCRIBERS_TABLE": self.subscribers_table.table_name,
                 "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
                 "RESPONSE_TOPIC_ARN": self.response_topic.topic_arn,
-                "NOTIFY_PATTERNS": json.dumps(
-                    {name: list(words) for name, words in patterns.items()}, ensure_ascii=False
-                ),
+                "NOTIFY_PATTERNS": patterns,
             },
             batch=batch,
             only={"event_type": lambda_.FilterRule.is_equal(EventType.RECEIVED.value)},
             timeout=Duration.seconds(60),
         )
-        self._grant_table(self.response_handler, self.responses_table, "GetItem", "PutItem", "UpdateItem")
-        self._grant_table(
-            self.response_handler, self.subscribers_table, "BatchGetItem", "GetItem", "PutItem", "UpdateItem"
-        )
+        self._grant_table(self.response_handler, self.responses_table, "GetItem", "PutItem")
+        self._grant_table(self.response_handler, self.subscribers_table, "BatchGetItem", "UpdateItem")
         self.channel.grant_publish(self.response_handler, self.response_topic)
 
     def _build_analytics(self, batch: ConsumerBatch, *, by_campaign: bool) -> None:
@@ -459,14 +455,7 @@ class SmsAnalyticsPipeline(Construct):
             environment={"SUBSCRIBERS_TABLE": self.subscribers_table.table_name},
             timeout=Duration.seconds(30),
         )
-        self._grant_table(
-            self.subscription_events,
-            self.subscribers_table,
-            "BatchGetItem",
-            "GetItem",
-            "PutItem",
-            "UpdateItem",
-        )
+        self._grant_table(self.subscription_events, self.subscribers_table, "BatchGetItem", "UpdateItem")
         dead_letters = self._dead_letters("SubscriptionEventsDeadLetters", of="subscription events")
         events.Rule(
             self,
@@ -556,3 +545,28 @@ class SmsAnalyticsPipeline(Construct):
         objects = self.archive.bucket.arn_for_objects(_QUARANTINE)
         grant_actions(function, ["s3:PutObject"], [objects])
         acknowledge_wildcard(function.execution_role, objects, "objects are named by what cannot be read")
+
+
+def _patterns_setting(patterns: Mapping[str, Sequence[str]]) -> str:
+    """Return the patterns as the response handler reads them.
+
+    Raises
+    ------
+    ValueError
+        They are none that it could read, or more than fits into a function's environment.
+    """
+    for name, words in patterns.items():
+        if isinstance(words, str):
+            raise ValueError(f"notify_patterns[{name!r}] must be a list of words, got the text {words!r}")
+    given = {name: list(words) for name, words in patterns.items()}
+    try:
+        AnsweringPatterns.from_settings(given)
+    except ValueError as error:
+        raise ValueError(f"notify_patterns: {error}") from error
+    setting = json.dumps(given, ensure_ascii=False)
+    if len(setting.encode()) > _MAX_PATTERN_BYTES:
+        raise ValueError(
+            f"notify_patterns take {len(setting.encode())} bytes, and {_MAX_PATTERN_BYTES} at the most fit "
+            f"into the environment of a function: leave out some"
+        )
+    return setting
