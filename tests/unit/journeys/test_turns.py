@@ -214,16 +214,25 @@ def test_the_reminder_asks_anew(welcomed):
     ]
 
 
-def test_a_text_that_did_not_arrive_is_not_followed_by_another(welcomed):
-    (key,) = welcomed.ledger.rows
-    welcomed.ledger.rows[key] = replace(
-        welcomed.ledger.rows[key], state=MessageState.FAILED, reason="INVALID"
-    )
+def fail(one, reason):
+    (key,) = one.ledger.rows
+    one.ledger.rows[key] = replace(one.ledger.rows[key], state=MessageState.FAILED, reason=reason)
+
+
+def test_a_text_that_can_never_arrive_is_not_followed_by_another(welcomed):
+    fail(welcomed, "INVALID")
 
     outcome = welcomed.turn(2)
 
     assert (outcome.state, outcome.reason) == ("SUPPRESSED", "NOT_DELIVERED")
     assert welcomed.row.ended == "NOT_DELIVERED"
+
+
+@pytest.mark.parametrize("reason", ["UNREACHABLE", "CARRIER_UNREACHABLE", "UNKNOWN"])
+def test_whose_phone_was_off_gets_the_next_text(welcomed, reason):
+    fail(welcomed, reason)
+
+    assert welcomed.turn(2).state == "ACCEPTED"
 
 
 def test_a_text_that_the_service_refuses_ends_the_journey(one):

@@ -27,6 +27,7 @@ from sms_engagement_runtime.channel.domain.consent import (
     replace_contact,
 )
 from sms_engagement_runtime.channel.domain.errors import ContactChangedError
+from sms_engagement_runtime.channel.domain.failed_texts import LASTING_REASONS
 from sms_engagement_runtime.channel.domain.gate import ConsentRule
 from sms_engagement_runtime.channel.domain.ledger import (
     Guard,
@@ -193,7 +194,8 @@ class _Turn:
         last = self.enrolment.last_sent
         if last is not None:
             row = self._row(last[1].name)
-            if row is not None and row.state is MessageState.FAILED:
+            # Whose phone was off may have it on again.
+            if row is not None and row.state is MessageState.FAILED and row.reason in LASTING_REASONS:
                 return JourneyReason.NOT_DELIVERED
         return None
 
