@@ -115,12 +115,13 @@ def test_fewer_breaches_than_wanted_do_not_set_it_off(patched, unit):
 
 
 def test_an_expression_out_of_reach_is_said_in_the_reason(patched, unit):
-    stack = patched.deploy(template(unit, Metrics=metrics(unit, "RATE(failed)")))
+    stack = patched.deploy(template(unit, Metrics=metrics(unit, "ANOMALY_DETECTION_BAND(failed)")))
     publish(patched, unit, Sent=100, Failed=50)
 
     found = alarm(patched, patched.outputs(stack)["Name"])
 
     assert found["StateValue"] == "INSUFFICIENT_DATA"
+    assert "ANOMALY_DETECTION_BAND" in found["StateReason"]
 
 
 def test_an_alarm_made_by_the_api_is_evaluated_too(patched, unit):
@@ -136,6 +137,58 @@ def test_an_alarm_made_by_the_api_is_evaluated_too(patched, unit):
 
     assert alarm(patched, unit)["StateValue"] == "ALARM"
     assert alarm(patched, unit)["Metrics"][0]["Expression"] == "100 * failed / sent"
+
+
+def one_metric(unit, **more):
+    dimensions = [{"Name": "unit", "Value": unit}]
+    return {
+        "AlarmName": unit,
+        "Namespace": NAMESPACE,
+        "MetricName": "Failed",
+        "Dimensions": dimensions,
+        "Statistic": "Sum",
+        "Period": 300,
+        "EvaluationPeriods": 1,
+        "Threshold": 5,
+        "ComparisonOperator": "GreaterThanThreshold",
+        **more,
+    }
+
+
+def test_an_alarm_on_one_metric_counts_that_one_only(patched, unit):
+    patched.client("cloudwatch").put_metric_alarm(**one_metric(unit))
+
+    publish(patched, f"another {unit}", Failed=50)
+    publish(patched, unit, Failed=5)
+    before = alarm(patched, unit)["StateValue"]
+    publish(patched, unit, Failed=1)
+
+    assert before == "OK"
+    assert alarm(patched, unit)["StateValue"] == "ALARM"
+
+
+def test_an_alarm_goes_off_by_what_a_function_logs(patched, unit, eventually):
+    directive = {"Namespace": NAMESPACE, "Dimensions": [["unit"]], "Metrics": [{"Name": "Failed"}]}
+    line = {"_aws": {"CloudWatchMetrics": [directive]}, "unit": unit, "Failed": 6}
+    function = patched.function(
+        "import json, time\n"
+        "def handler(event, context):\n"
+        "    event['_aws']['Timestamp'] = int(time.time() * 1000)\n"
+        "    print(json.dumps(event))\n"
+    )
+    patched.client("cloudwatch").put_metric_alarm(**one_metric(unit))
+
+    patched.invoke(function, line)
+
+    eventually(lambda: alarm(patched, unit)["StateValue"] == "ALARM")
+
+
+def test_without_the_patch_an_alarm_on_one_metric_adds_up_all_dimensions(unpatched, unit):
+    unpatched.client("cloudwatch").put_metric_alarm(**one_metric(unit))
+
+    publish(unpatched, f"another {unit}", Failed=50)
+
+    assert alarm(unpatched, unit)["StateValue"] == "ALARM"
 
 
 def test_without_the_patch_the_stack_fails(unpatched, unit):

@@ -1,22 +1,25 @@
-"""Alarms on metric math deploy, and are evaluated.
+"""Alarms on metric math deploy, and all alarms are evaluated.
 
 Reason
     Alarms on shares (failed of sent, opted out of delivered) are metric math, ``cloudwatch.MathExpression``
-    in the CDK; one such alarm makes a whole stack fail.
+    in the CDK; one such alarm makes a whole stack fail. An alarm that nothing evaluates is never seen to go
+    off.
 AWS
     An alarm has either one metric or ``Metrics``: metrics and expressions, of which one returns the data that
-    is compared with the threshold.
+    is compared with the threshold, period by period. A metric is its name with exactly its dimensions.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 MiniStack 1.5.33
     Refuses ``Metrics`` in a template; in ``PutMetricAlarm`` it forgets them, and the alarm stays as it was
-    made.
+    made. An alarm on one metric is evaluated when metrics are put, which functions never do, over all
+    dimensions and all of its periods together, and goes by no missing data.
 Hook
-    Alarms keep their ``Metrics``, ``DescribeAlarms`` returns them, and they are evaluated when metrics are
-    published and every ten seconds, with missing data treated as the alarm says. An expression outside of
+    Alarms keep their ``Metrics``, ``DescribeAlarms`` returns them, and all are evaluated when metrics are
+    put and every ten seconds, with missing data treated as the alarm says. An expression outside of
     what ``_metric_math`` knows (``SEARCH``, anomaly detection) leaves the alarm in ``INSUFFICIENT_DATA`` and
     says so in its state's reason.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -27,7 +30,10 @@ from sms_local.emulator.patches._metric_data import series_of
 from sms_local.emulator.patches._metric_math import Series, UnsupportedExpressionError, Window, evaluate
 from sms_local.emulator.patches._pinned import PatchSettings, require
 
+logger = logging.getLogger(__name__)
+
 EVALUATION_SECONDS = 10.0
+UNCHECKED = "Unchecked"
 DEFAULT_PERIOD_SECONDS = 60
 
 SINGLE_METRIC_MEMBERS = (
@@ -53,15 +59,7 @@ def apply(_: PatchSettings) -> None:
     require(holds=hasattr(provisioners, record), what=f"provisioners.{record}")
     _keep_metrics_of_templates(provisioners)
     _keep_metrics_of_requests(cloudwatch)
-    evaluate_single_metric = cloudwatch._evaluate_alarm
-
-    def evaluate_alarm(alarm: dict[str, Any]) -> None:
-        if "Metrics" in alarm:
-            _evaluate_alarm(alarm)
-        else:
-            evaluate_single_metric(alarm)
-
-    cloudwatch._evaluate_alarm = evaluate_alarm
+    cloudwatch._evaluate_alarm = _evaluate_alarm
     threading.Thread(target=_evaluate_for_ever, name="metric-math-alarms", daemon=True).start()
 
 
@@ -121,14 +119,18 @@ def _evaluate_for_ever() -> None:
     while True:
         time.sleep(EVALUATION_SECONDS)
         for alarm in list(cloudwatch._alarms.values()):
-            if "Metrics" in alarm:
+            try:
                 _evaluate_alarm(alarm)
+            except Exception:
+                logger.exception("Alarm %s could not be evaluated", alarm.get("AlarmName"))
 
 
 def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     """Move the alarm to the state its metrics put it in, and carry out its actions."""
     state, reason = _state(alarm)
     if state == alarm["StateValue"]:
+        if reason.startswith(UNCHECKED):
+            alarm["StateReason"] = reason
         return
     from ministack.services import cloudwatch
 
@@ -142,9 +144,9 @@ def _evaluate_alarm(alarm: dict[str, Any]) -> None:
 def _state(alarm: Mapping[str, Any]) -> tuple[str, str]:
     count = int(alarm["EvaluationPeriods"])
     try:
-        periods, series = _returned_series(alarm["Metrics"], count)
+        periods, series = _returned_series(_queries(alarm), count)
     except UnsupportedExpressionError as error:
-        return "INSUFFICIENT_DATA", f"Unchecked: {error}"
+        return "INSUFFICIENT_DATA", f"{UNCHECKED}: {error}"
     treatment = alarm.get("TreatMissingData") or "missing"
     if not series and treatment == "ignore":
         return alarm["StateValue"], alarm["StateReason"]
@@ -158,6 +160,19 @@ def _state(alarm: Mapping[str, Any]) -> tuple[str, str]:
     values = ", ".join(f"{value:g}" for _, value in sorted(series.items()))
     reason = f"Threshold Crossed: datapoints [{values}] against the threshold ({alarm['Threshold']:g})."
     return ("ALARM" if sum(breaches) >= min(needed, known) else "OK"), reason
+
+
+def _queries(alarm: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return what an alarm is on as queries: its own, or one for its only metric."""
+    if alarm.get("Metrics"):
+        return list(alarm["Metrics"])
+    metric = {name: alarm.get(name) for name in ("Namespace", "MetricName", "Dimensions")}
+    statistic = {
+        "Metric": metric,
+        "Period": alarm["Period"],
+        "Stat": alarm.get("ExtendedStatistic") or alarm["Statistic"],
+    }
+    return [{"Id": "metric", "MetricStat": statistic, "ReturnData": True}]
 
 
 def _breaches(value: float, alarm: Mapping[str, Any]) -> bool:
