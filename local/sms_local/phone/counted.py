@@ -27,6 +27,9 @@ _OLDER_FRESH_SECONDS: Final = 30.0
 MOST_ROWS: Final = 3000
 _ROWS_A_PAGE: Final = 500
 
+#: The clock may have been further ahead before it was put back, and what was counted then still lies there.
+_AHEAD: Final = timedelta(days=400)
+
 #: Sums that one GetMetricStatistics may return (its API reference).
 _MOST_SUMS: Final = 1440
 _MINUTE: Final = 60
@@ -95,7 +98,7 @@ class MetricsReader:
     def _sums(self, now: datetime) -> Counts:
         real = datetime.now(UTC)
         begin = min(real, now) - LOOKS_BACK
-        end = max(real, now) + timedelta(days=1)
+        end = max(real, now) + _AHEAD
         begin = begin.replace(minute=0, second=0, microsecond=0)
         period = -(-int((end - begin).total_seconds()) // _MOST_SUMS)
         period = -(-period // _MINUTE) * _MINUTE
