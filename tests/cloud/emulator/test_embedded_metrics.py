@@ -106,6 +106,23 @@ def test_metrics_count_for_the_virtual_instant(metrics):
     assert newest_first["Values"] == [2, 1]
 
 
+def test_metrics_are_kept_for_more_than_a_year(metrics):
+    start = metrics.running.now()
+    metrics.log({"Sent": 1})
+    metrics.running.jump(timedelta(days=400))
+
+    found = metrics.cloudwatch.get_metric_statistics(
+        Namespace=metrics.namespace,
+        MetricName="Sent",
+        StartTime=start - timedelta(hours=1),
+        EndTime=start + timedelta(hours=1),
+        Period=3600,
+        Statistics=["Sum"],
+    )
+
+    assert [point["Sum"] for point in found["Datapoints"]] == [1]
+
+
 def test_what_is_stamped_with_another_instant_keeps_it(metrics):
     metrics.log({"Sent": 1}, age=40 * 86400)
 

@@ -8,6 +8,12 @@ from typing import Any, Final
 from sms_local.emulator.patches._metric_math import Series, UnsupportedExpressionError
 
 SEARCH_TERM: Final = re.compile(r"\s*\{([^}]*)\}\s*(.*)", re.DOTALL)
+LATE_POINTS: Final = 1_000
+"""So many in a row before a period, from the last one back, and no other point is of that period.
+
+Points are in the order of their arrival, which is nearly that of their instants.
+"""
+
 CONDITION: Final = re.compile(r'\s*([\w.-]+)\s*=\s*"([^"]*)"\s*(?:AND\b)?')
 
 
@@ -29,10 +35,15 @@ def series_of(statistic: Mapping[str, Any], period: int, periods: Sequence[int])
     dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(metric.get("Dimensions") or []))
     points = cloudwatch._metrics.get((metric["Namespace"], metric["MetricName"], dimensions)) or []
     by_period: dict[int, list[Any]] = defaultdict(list)
-    for point in list(points):
+    older = 0
+    # Alarms look at the last minutes of metrics that grow for days, every ten seconds.
+    for point in reversed(list(points)):
         start = int(point["Timestamp"] // period * period)
         if periods and periods[0] <= start <= periods[-1]:
             by_period[start].append(point)
+        older = older + 1 if periods and start < periods[0] else 0
+        if older > LATE_POINTS:
+            break
     values = {
         start: cloudwatch._stat_value(cloudwatch._calc_stats(found), statistic["Stat"], found)
         for start, found in by_period.items()

@@ -5,15 +5,16 @@ Reason
     for the one without dimensions would give the sum of all sets, a multiple of what happened.
 AWS
     A query has a metric or an expression over others. A metric is its name with exactly its dimensions.
-    Values come newest first unless ``ScanBy`` says otherwise.
+    Values come newest first unless ``ScanBy`` says otherwise. Values of an hour are kept for 455 days.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 MiniStack 1.5.33
     Answers ``InternalError`` for an expression; adds up all metrics of a name in a query without dimensions,
-    also in ``GetMetricStatistics``; always answers oldest first.
+    also in ``GetMetricStatistics``; always answers oldest first; forgets what is older than two weeks.
 Hook
     The branch for expressions in ``cloudwatch._get_metric_data`` evaluates them by ``_metric_math``. What it
-    does not know is still an ``InternalError`` of that query, with the reason.
+    does not know is still an ``InternalError`` of that query, with the reason. All values are kept as long
+    as those of an hour, in any detail.
 """
 
 import re
@@ -27,7 +28,7 @@ from sms_local.emulator.patches._metric_math import (
     Window,
     evaluate_each,
 )
-from sms_local.emulator.patches._pinned import PatchSettings, rewrite
+from sms_local.emulator.patches._pinned import PatchSettings, require, rewrite
 
 SEARCH: Final = re.compile(r"""\s*SEARCH\(\s*'([^']*)'.*\)\s*""", re.DOTALL)
 PROPERTY: Final = re.compile(r"\$\{PROP\('([\w.-]+)'\)\}")
@@ -40,12 +41,19 @@ DEFAULT_PERIOD_SECONDS: Final = 60
 MOST_PERIODS: Final = 100_800
 """What one answer holds at the most."""
 
+KEPT_SECONDS: Final = 455 * 86_400
+
 
 def apply(_: PatchSettings) -> None:
     """Answer expressions."""
     from ministack.services import cloudwatch
 
-    vars(cloudwatch).update(_expression_results=expression_results, _is_newest_first=is_newest_first)
+    require(holds=hasattr(cloudwatch, "TWO_WEEKS_SECONDS"), what="cloudwatch.TWO_WEEKS_SECONDS")
+    vars(cloudwatch).update(
+        _expression_results=expression_results,
+        _is_newest_first=is_newest_first,
+        TWO_WEEKS_SECONDS=KEPT_SECONDS,
+    )
     rewrite(
         cloudwatch,
         "_get_metric_data",
