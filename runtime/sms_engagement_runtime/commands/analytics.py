@@ -6,7 +6,7 @@
 import argparse
 from typing import Any
 
-from sms_engagement_runtime.commands.values import day, positive
+from sms_engagement_runtime.commands.values import day, moment, positive
 
 # Modules that need boto3 are imported when a command runs: ``--help`` needs none.
 
@@ -23,7 +23,53 @@ def add_analytics_commands(commands: Any, endpoint: argparse.ArgumentParser) -> 
     """
     dry = argparse.ArgumentParser(add_help=False, parents=[endpoint])
     dry.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+    _add_redrive(commands, dry)
+    _add_replay(commands, dry)
     _add_rebuild(commands, dry)
+    _add_import(commands, dry)
+
+
+def _add_redrive(commands: Any, dry: argparse.ArgumentParser) -> None:
+    redrive = commands.add_parser(
+        "redrive", parents=[dry], help="give consumers the batches that did not get through"
+    )
+    redrive.add_argument(
+        "--queue", metavar="NAME", nargs="+", required=True, help="dead-letter queues of the consumers"
+    )
+    redrive.add_argument(
+        "--function", metavar="NAME", help="give all of them to this one, instead of the one that failed"
+    )
+    redrive.add_argument(
+        "--archive-bucket", metavar="NAME", help="set records aside there that are too large for any function"
+    )
+    redrive.set_defaults(run=_redrive, place="queue, stream or function")
+
+
+def _add_replay(commands: Any, dry: argparse.ArgumentParser) -> None:
+    replay = commands.add_parser("replay", parents=[dry], help="give a consumer the stream from a time on")
+    replay.add_argument("--stream", metavar="NAME", required=True, help="where the events are")
+    replay.add_argument("--function", metavar="NAME", required=True, help="which is to get them")
+    replay.add_argument(
+        "--from", dest="since", metavar="TIME", type=moment, required=True, help="when the stream took them"
+    )
+    replay.add_argument("--to", dest="until", metavar="TIME", type=moment, help="now when left out")
+    replay.add_argument(
+        "--batch-size", metavar="N", type=positive, default=100, help="events of one call: 100"
+    )
+    replay.set_defaults(run=_replay, place="stream {stream}, or the function,")
+
+
+def _add_import(commands: Any, dry: argparse.ArgumentParser) -> None:
+    importing = commands.add_parser(
+        "import-events", parents=[dry], help="give ingest the records of an earlier system"
+    )
+    importing.add_argument("file", metavar="FILE", help="JSON lines, gzipped or not; or s3://bucket/key")
+    importing.add_argument("--queue-url", metavar="URL", required=True, help="of the ingest queue")
+    importing.add_argument("--rate", metavar="N", type=positive, default=200, help="lines a second: 200")
+    importing.add_argument(
+        "--from-line", metavar="N", type=positive, default=1, help="go on from this line, counted from 1"
+    )
+    importing.set_defaults(run=_import_events, place="file or queue")
 
 
 def _archive_options(dry: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -81,3 +127,21 @@ def _repair_counts(options: argparse.Namespace) -> int:
     from sms_engagement_runtime.commands.rebuild import repair_counts
 
     return repair_counts(options)
+
+
+def _redrive(options: argparse.Namespace) -> int:
+    from sms_engagement_runtime.commands.streaming import redrive
+
+    return redrive(options)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from sms_engagement_runtime.commands.streaming import replay
+
+    return replay(options)
+
+
+def _import_events(options: argparse.Namespace) -> int:
+    from sms_engagement_runtime.commands.importing import import_events
+
+    return import_events(options)

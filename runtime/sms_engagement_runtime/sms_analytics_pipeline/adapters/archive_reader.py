@@ -21,7 +21,11 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, service_call
+from sms_engagement_runtime.channel.adapters.aws_errors import (
+    ServiceCallError,
+    ServiceRefusedError,
+    service_call,
+)
 from sms_engagement_runtime.channel.domain.errors import PermanentError
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import ArchiveLine, event_from_line
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.s3_compaction import S3CompactionStore
@@ -223,7 +227,7 @@ class S3ArchiveReader:
         with ThreadPoolExecutor(_READERS) as readers:
             try:
                 for each in objects:
-                    waiting.append((each, readers.submit(self._fetch, each.key)))
+                    waiting.append((each, readers.submit(self._fetch, each)))
                     if len(waiting) > _READERS:
                         yield _next(waiting)
                 while waiting:
@@ -231,23 +235,36 @@ class S3ArchiveReader:
             finally:
                 readers.shutdown(cancel_futures=True)
 
-    def _fetch(self, key: str) -> IO[bytes]:
-        for left in reversed(range(_ATTEMPTS)):
-            # A file of its own is what is left of it when this process is gone: nothing.
-            content: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the reader closes it
-            try:
-                with service_call("s3:GetObject"):
-                    body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
-                    for chunk in body.iter_chunks(_CHUNK):
-                        content.write(chunk)
-            except ServiceCallError:
-                content.close()
-                if not left:
-                    raise
-                continue
-            content.seek(0)
-            return content
-        raise AssertionError
+    def _fetch(self, each: ArchivedObject) -> IO[bytes]:
+        return fetched_object(self._client, bucket=self._bucket, key=each.key)
+
+
+def fetched_object(client: S3Client, *, bucket: str, key: str) -> IO[bytes]:
+    """Fetch an object to memory, or to a file where it is large: what is left of it in the end is nothing.
+
+    Raises
+    ------
+    ServiceCallError
+        S3 did not answer, time and again.
+    """
+    for left in reversed(range(_ATTEMPTS)):
+        content: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the reader closes it
+        try:
+            with service_call("s3:GetObject"):
+                body = client.get_object(Bucket=bucket, Key=key)["Body"]
+                for chunk in body.iter_chunks(_CHUNK):
+                    content.write(chunk)
+        except ServiceRefusedError:
+            content.close()
+            raise
+        except ServiceCallError:
+            content.close()
+            if not left:
+                raise
+            continue
+        content.seek(0)
+        return content
+    raise AssertionError
 
 
 def _next(
