@@ -322,6 +322,16 @@ def test_a_running_journey_tells_its_texts_and_when_the_next_is_due(page: PageTe
     assert (text["done"], text["total"], text["isRunning"]) == (2, 2, False)
 
 
+def test_the_start_of_the_first_text_is_no_wait(page: PageTest) -> None:
+    arn = page.stepfunctions.begin("run-9", {}, begins=START, machine=WELCOME_MACHINE)
+    data = {"steps": {"step1": {"startsAt": START.isoformat(), "name": "run-9-1", "input": {}}}}
+    page.stepfunctions.enter(arn, "Wait", "Wait for step 1", data, enters=at(1))
+
+    [run] = page.state()["campaigns"]["runs"]
+
+    assert run["nextAt"] is None
+
+
 def test_a_journey_that_is_over_waits_for_nothing(page: PageTest) -> None:
     arn, _ = begin(page)
     page.stepfunctions.end(arn, {}, ends=at(days=1, minutes=5))
