@@ -16,7 +16,6 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import 
     packed,
     unpacked,
 )
-from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import full_event_id, shortened_event_id
 from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import COLUMNS
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
     LATEST_TIMESTAMP,
@@ -104,15 +103,6 @@ def line(event: CanonicalEvent) -> ArchiveLine:
 @given(st.lists(canonical_events(), max_size=5))
 def test_the_archive_gives_back_the_events_as_they_were_on_the_stream(events):
     assert list(unpacked(packed([line(event) for event in events]))) == events
-
-
-@given(canonical_events())
-def test_an_event_id_is_restored_whatever_its_form(event):
-    about = (event.message_id, event.event_type, event.record_status)
-
-    short, ending = shortened_event_id(event.event_id, *about)
-
-    assert full_event_id(short, ending, *about) == event.event_id
 
 
 @pytest.mark.parametrize(

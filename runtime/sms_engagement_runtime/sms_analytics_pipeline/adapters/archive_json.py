@@ -24,8 +24,8 @@ from typing import Annotated, Final
 import msgspec
 
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import (
+    event_id_ending,
     full_event_id,
-    shortened_event_id,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
     LATEST_TIMESTAMP,
@@ -88,9 +88,13 @@ def line_of_record(data: bytes) -> ArchiveLine:
     if event_id is None:
         msg = "the event has no id"
         raise msgspec.ValidationError(msg)
-    line.event_id, line.event_id_ending = shortened_event_id(
-        event_id, line.message_id, line.event_type, line.record_status
-    )
+    message_id = line.message_id
+    # What `full_event_id` takes back. Not a function beside it: every event comes by here.
+    if message_id and event_id.startswith(message_id):
+        line.event_id = None
+        ending = event_id[len(message_id) :]
+        if ending != event_id_ending(line.event_type, line.record_status):
+            line.event_id_ending = ending
     return line
 
 

@@ -72,23 +72,6 @@ def event_id_ending(event_type: str, record_status: str | None) -> str:
     return delivery_event_id("", event_type, record_status)
 
 
-def shortened_event_id(
-    event_id: str, message_id: str | None, event_type: str, record_status: str | None
-) -> tuple[str | None, str | None]:
-    """Return what a line says of an event's id: the id, or what it ends in, or neither.
-
-    The message id of thirty-odd random characters does not stand in a line twice.
-
-    Returns
-    -------
-    ``(event_id, event_id_ending)``: both None where `full_event_id` can tell.
-    """
-    if not message_id or not event_id.startswith(message_id):
-        return event_id, None
-    ending = event_id[len(message_id) :]
-    return None, None if ending == event_id_ending(event_type, record_status) else ending
-
-
 def full_event_id(
     event_id: str | None,
     ending: str | None,
@@ -96,7 +79,16 @@ def full_event_id(
     event_type: str,
     record_status: str | None,
 ) -> str:
-    """Return the id of a line's event, the reverse of `shortened_event_id`."""
+    """Return the id of a line's event.
+
+    Parameters
+    ----------
+    event_id
+        In the line only where the id does not begin with the message id, whose thirty-odd random characters
+        would stand there twice.
+    ending
+        What follows the message id, in the line only where it is not `event_id_ending`.
+    """
     if event_id is not None:
         return event_id
     if ending is None:
