@@ -61,6 +61,14 @@ def test_a_record_in_the_middle_that_cannot_be_read_stops_no_other(record, reaso
     assert batch.first_sequence_number.endswith("10")
 
 
+def test_base64_in_lines_is_read():
+    event = stream_batch([canonical(0)])
+    kinesis = event["Records"][0]["kinesis"]
+    kinesis["data"] = f"{kinesis['data'][:76]}\r\n{kinesis['data'][76:]}\n"
+
+    assert len(decode_batch(event, decode).events) == 1
+
+
 def test_the_longest_text_that_there_is_fits():
     batch = decode_batch(stream_batch([canonical(response_text="\U0001f389" * 1_600)]), decode)
 

@@ -101,7 +101,7 @@ def decode_batch[T: Readable](event: Mapping[str, Any], decode: Callable[[bytes]
     events: list[T] = []
     sequence_numbers: list[str] = []
     rejected: list[RejectedRecord] = []
-    from_base64 = binascii.a2b_base64
+    convert = msgspec.convert
     newest = 0.0
     for record in records:
         kinesis = record["kinesis"]
@@ -113,7 +113,12 @@ def decode_batch[T: Readable](event: Mapping[str, Any], decode: Callable[[bytes]
             rejected.append(RejectedRecord(kinesis["sequenceNumber"], SetAside.TOO_LARGE, data))
             continue
         try:
-            decoded = decode(from_base64(data))
+            try:
+                # More than twice as quick as `binascii`, and stricter: it takes no line breaks.
+                raw = convert(data, bytes)
+            except msgspec.ValidationError:
+                raw = binascii.a2b_base64(data)
+            decoded = decode(raw)
         except (ValueError, RecursionError) as error:
             rejected.append(RejectedRecord(kinesis["sequenceNumber"], _reason(data, error), data))
             continue
