@@ -276,6 +276,34 @@ def test_events_are_compacted_once_and_read_as_parquet(archive):
     assert rows == [["3", "303", "23"]]
 
 
+def test_events_are_unloaded_as_lines(archive):
+    target = f"s3://{archive.bucket}/export/"
+    query = "SELECT event_type, campaign_id, nullif(1, 1) AS nothing FROM events WHERE day = '21'"
+
+    archive.run(f"UNLOAD ({query}) TO '{target}' WITH (format = 'JSON', compression = 'GZIP')")
+
+    (written,) = archive.keys("export/")
+    body = archive.s3.get_object(Bucket=archive.bucket, Key=written)["Body"].read()
+    assert written.endswith(".gz")
+    assert json.loads(gzip.decompress(body)) == {
+        "event_type": "_SMS.SUCCESS",
+        "campaign_id": "campaign-0",
+        "nothing": None,
+    }
+
+
+def test_a_query_without_rows_unloads_nothing(archive):
+    target = f"s3://{archive.bucket}/nothing/"
+
+    done = archive.run(
+        f"UNLOAD (SELECT * FROM events WHERE year = '2030') TO '{target}' "
+        "WITH (format = 'PARQUET', compression = 'ZSTD')"
+    )
+
+    assert done["Status"]["State"] == "SUCCEEDED"
+    assert archive.keys("nothing/") == []
+
+
 def test_a_parquet_file_of_other_types_than_the_table_says_is_refused(archive):
     target = f"s3://{archive.bucket}/compacted/year=2027/month=01/day=01/"
     archive.run(
@@ -347,6 +375,21 @@ def test_the_current_time_is_the_virtual_one(archive):
     assert archive.value("date_format(now(), '%Y-%m-%d %H')") == "2027-03-01 12"
 
 
+def test_partitions_up_to_today_are_those_of_the_virtual_day(archive):
+    days = "year || month || day BETWEEN date_format(current_date - INTERVAL '2' DAY, '%Y%m%d') AND"
+
+    archive.running.begin_at(datetime(2026, 11, 22, 12, tzinfo=UTC))
+    ((until_the_first,),) = archive.rows(
+        f"SELECT count(*) FROM events WHERE {days} date_format(current_date - INTERVAL '1' DAY, '%Y%m%d')"
+    )
+    archive.running.begin_at(datetime(2026, 11, 23, 12, tzinfo=UTC))
+    ((until_the_second,),) = archive.rows(
+        f"SELECT count(*) FROM events WHERE {days} date_format(current_date - INTERVAL '1' DAY, '%Y%m%d')"
+    )
+
+    assert int(until_the_second) > int(until_the_first) == 1
+
+
 def test_the_result_is_a_file_with_all_values_quoted(archive):
     execution = archive.run("SELECT 1 AS a, 'x \"y\"' AS b, NULL AS c")
 
@@ -407,6 +450,7 @@ def test_a_query_reads_and_writes_with_the_permissions_of_its_caller(archive):
     bucket = f"arn:aws:s3:::{archive.bucket}"
     ask = {"Effect": "Allow", "Action": "athena:*", "Resource": "*"}
     catalog = {"Effect": "Allow", "Action": "glue:Get*", "Resource": "*"}
+    look = {"Effect": "Allow", "Action": "s3:GetBucketLocation", "Resource": bucket}
     write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"{bucket}/results/*"}
     read = {
         "Effect": "Allow",
@@ -415,16 +459,18 @@ def test_a_query_reads_and_writes_with_the_permissions_of_its_caller(archive):
     }
 
     def reason(*statements, query="SELECT count(*) FROM events"):
-        status = archive.ended(archive.start(query, athena=archive.as_user(*statements)))["Status"]
+        status = archive.ended(archive.start(query, athena=archive.as_user(ask, look, *statements)))["Status"]
         return status.get("StateChangeReason") or status["State"]
 
     target = f"s3://{archive.bucket}/mine/"
     unload = f"UNLOAD (SELECT 1 AS a) TO '{target}' WITH (format = 'PARQUET', compression = 'SNAPPY')"
-    assert "glue:GetTable" in reason(ask, read, write)
-    assert "s3:ListBucket" in reason(ask, catalog, write)
-    assert "s3:PutObject" in reason(ask, catalog, read)
-    assert "mine/" in reason(ask, catalog, read, write, query=unload)
-    assert reason(ask, catalog, read, write) == "SUCCEEDED"
+    assert "glue:GetTable" in reason(read, write)
+    assert "s3:ListBucket" in reason(catalog, write)
+    assert "s3:PutObject" in reason(catalog, read)
+    assert "mine/" in reason(catalog, read, write, query=unload)
+    assert reason(catalog, read, write) == "SUCCEEDED"
+    with pytest.raises(archive.athena.exceptions.ClientError, match="verify/create output bucket"):
+        archive.start("SELECT 1", athena=archive.as_user(ask, catalog, read, write))
 
 
 def test_saved_queries_of_a_template_are_listed_and_replaced(archive):

@@ -151,13 +151,15 @@ class Query:
         table.set("db", exp.to_identifier(name.database, quoted=True))
         table.set("this", exp.to_identifier(name.table, quoted=True))
 
-    def partition_filter(self, name: TableName, keys: set[str]) -> str | None:
+    def partition_filter(self, name: TableName, keys: set[str], now: float) -> str | None:
         """Return a condition in DuckDB's SQL that all partitions that are read fulfil; None for all.
 
         Parameters
         ----------
         keys
             Names of the columns by which the table is partitioned.
+        now
+            The virtual time, in epoch seconds.
         """
         exp = _module("sqlglot.expressions")
 
@@ -167,32 +169,36 @@ class Query:
             if not usable:
                 return None
             alternatives.append(exp.and_(*(_unqualified(each) for each in usable)))
-        return str(exp.or_(*alternatives).sql(dialect="duckdb"))
+        return _in_duckdb(exp.or_(*alternatives), now)
 
     def to_duckdb(self, now: float) -> str:
         """Return it in DuckDB's SQL, with the virtual time as the current one."""
-        exp = _module("sqlglot.expressions")
+        return _in_duckdb(self._tree, now)
 
-        at = datetime.fromtimestamp(now, UTC)
-        timestamp = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"
-        instants = {
-            "CurrentDate": exp.cast(exp.Literal.string(f"{at:%Y-%m-%d}"), "date"),
-            "CurrentTimestamp": exp.cast(exp.Literal.string(f"{timestamp}+00"), "timestamptz"),
-            "Localtimestamp": exp.cast(exp.Literal.string(timestamp), "timestamp"),
-        }
 
-        def translate(node: Any) -> Any:
-            if (instant := instants.get(type(node).__name__)) is not None:
-                return instant.copy()
-            called = node.sql_name() if isinstance(node, exp.Func) else ""
-            called = node.name.upper() if isinstance(node, exp.Anonymous) else called
-            if called in RENAMED:
-                arguments = node.expressions if isinstance(node, exp.Anonymous) else _arguments(node)
-                return exp.Anonymous(this=RENAMED[called], expressions=arguments)
-            return node
+def _in_duckdb(tree: Any, now: float) -> str:
+    """Return a query, or a part of one, in DuckDB's SQL, with the virtual time as the current one."""
+    exp = _module("sqlglot.expressions")
 
-        tree = self._tree.copy().transform(translate)
-        return str(_keep_dates(tree).sql(dialect="duckdb"))
+    at = datetime.fromtimestamp(now, UTC)
+    timestamp = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"
+    instants = {
+        "CurrentDate": exp.cast(exp.Literal.string(f"{at:%Y-%m-%d}"), "date"),
+        "CurrentTimestamp": exp.cast(exp.Literal.string(f"{timestamp}+00"), "timestamptz"),
+        "Localtimestamp": exp.cast(exp.Literal.string(timestamp), "timestamp"),
+    }
+
+    def translate(node: Any) -> Any:
+        if (instant := instants.get(type(node).__name__)) is not None:
+            return instant.copy()
+        called = node.sql_name() if isinstance(node, exp.Func) else ""
+        called = node.name.upper() if isinstance(node, exp.Anonymous) else called
+        if called in RENAMED:
+            arguments = node.expressions if isinstance(node, exp.Anonymous) else _arguments(node)
+            return exp.Anonymous(this=RENAMED[called], expressions=arguments)
+        return node
+
+    return str(_keep_dates(tree.copy().transform(translate)).sql(dialect="duckdb"))
 
 
 def _keep_dates(tree: Any) -> Any:

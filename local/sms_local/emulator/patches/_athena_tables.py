@@ -147,7 +147,7 @@ class Table:
     def wanted(self, query: Query, connection: Any, now: float) -> list[Partition]:
         """Return the partitions that a query reads."""
         partitions = self.partitions(now)
-        condition = query.partition_filter(self.name, {name for name, _ in self.keys})
+        condition = query.partition_filter(self.name, {name for name, _ in self.keys}, now)
         if condition is None or not self.keys or not partitions:
             return partitions
         rows = [[number, *each.values.values()] for number, each in enumerate(partitions)]
