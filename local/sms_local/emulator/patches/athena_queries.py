@@ -158,6 +158,11 @@ def _located(data: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     location = (own if is_enforced and name != "primary" else None) or asked or own
     if location:
         location = location.rstrip("/") + "/"
+        bucket = location.removeprefix("s3://").partition("/")[0]
+        try:
+            _require_permission("s3:GetBucketLocation", f"arn:aws:s3:::{bucket}")
+        except QueryError:
+            return _refused(f"Unable to verify/create output bucket {bucket}"), {}
     return None, {**data, "WorkGroup": name, "ResultConfiguration": {"OutputLocation": location}}
 
 
