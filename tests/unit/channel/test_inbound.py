@@ -1243,6 +1243,38 @@ def test_yes_confirms_what_is_pending_where_somebody_only_listens(channel, word)
     assert channel.receive("and the parking?", id="in-2").action is InboundAction.ROUTED
 
 
+def constructs_told(channel):
+    return [detail["construct"] for name, detail in channel.bus.events if name == "ReplyReceived"]
+
+
+def test_a_yes_is_for_whoever_asked_and_not_for_a_later_text_that_only_listens(channel):
+    channel.ask("appointments", "booking-1", asked=-60)
+    channel.ask("journeys", "run-1", asked=-30, asks=False)
+
+    channel.receive("YES")
+
+    assert constructs_told(channel) == ["appointments"]
+
+
+def test_other_words_are_for_the_latest_text(channel):
+    channel.ask("appointments", "booking-1", asked=-60)
+    channel.ask("journeys", "run-1", asked=-30, asks=False)
+
+    channel.receive("Nice!")
+
+    assert constructs_told(channel) == ["journeys"]
+
+
+def test_a_yes_after_an_answer_to_one_question_answers_no_other_of_the_same_construct(channel):
+    channel.ask("appointments", "booking-1", asked=-60)
+    channel.ask("appointments", "booking-2", asked=-30, asks=False)
+
+    channel.receive("ok")
+
+    (told,) = [detail for name, detail in channel.bus.events if name == "ReplyReceived"]
+    assert told["occasion"] == "booking-2"
+
+
 def test_where_nothing_is_pending_whoever_listens_gets_the_yes(channel):
     channel.ask(asks=False)
 

@@ -395,6 +395,8 @@ class InboundService:
         open_at = message.received_at if _asks_to_stop(message, keyword, self.mode) else self.clock.now()
         prompts = self._asked(message, sender, open_at)
         prompt = answered_prompt(prompts, previous, message.id)
+        if keyword is Keyword.CONFIRM and not contact.is_pending_at(message.received_at):
+            prompt = _asking_rather_than(prompt, prompts, previous, message.id)
         is_flagged = keyword in (Keyword.AMBIGUOUS_OPT_OUT, Keyword.AMBIGUOUS_WRONG_NUMBER)
         if is_flagged:
             self._flag(message, sender, keyword)
@@ -808,6 +810,19 @@ class InboundService:
                 f"{message.from_ or 'Nobody'} wrote {_quoted(message)}\nInbound message: {message.id}",
             )
         return InboundResult(action=InboundAction.IGNORED, keyword=keyword, reason=reason)
+
+
+def _asking_rather_than(
+    prompt: Prompt | None, prompts: Sequence[Prompt], previous: LedgerRow | None, inbound_id: str
+) -> Prompt | None:
+    """Give who asked something a yes, rather than another construct that only listens.
+
+    Who is asked about an appointment, and gets a promotion before they answer, still means the appointment.
+    """
+    if prompt is None or prompt.asks or prompt.answered_by == inbound_id:
+        return prompt
+    asking = [other for other in prompts if other.asks and other.construct != prompt.construct]
+    return answered_prompt(asking, previous, inbound_id) or prompt
 
 
 def _came_back(contact: Contact, message: InboundMessage) -> bool:
