@@ -117,9 +117,7 @@ def _rebuild(
     report |= {"from": str(days.first), "to": str(days.last)}
     table = _counts_table(options) if counting else None
     before = table.read(counting) if table and counting else None
-    reading = _both(days, counting) if options.responses_table or options.subscribers_table else counting
-    assert reading is not None
-    objects = archive.objects(reading, say)
+    objects = archive.objects(_reading(options, days, counting), say)
     outcome.objects = len(objects)
     with TemporaryDirectory(prefix="sms-engagement-") as folder:
         files = EventFiles(Path(folder), expected_bytes=sum(each.size for each in objects))
@@ -183,10 +181,13 @@ def _counting_days(options: argparse.Namespace, days: Days) -> Days | str | None
     return Days(days.first, closed)
 
 
-def _both(days: Days, counting: Days | None) -> Days:
+def _reading(options: argparse.Namespace, days: Days, counting: Days | None) -> Days:
+    """Return the days whose events are needed: for counts also those that may take back what was counted."""
     if counting is None:
         return days
     wide = counting.wider(COUNTS_REACH)
+    if not (options.responses_table or options.subscribers_table):
+        return wide
     return Days(min(days.first, wide.first), max(days.last, wide.last))
 
 

@@ -43,7 +43,7 @@ the other one had counted."""
 
 LONGEST_EVENT_ID: Final = 250
 LONGEST_KEY_TEXT: Final = 512
-"""What the response handler takes; it sets aside what is longer (``handlers.response_handler``)."""
+"""What the response handler takes; it sets aside what is longer (``adapters.answer_batches``)."""
 
 _SENT: Final = frozenset({EventType.SUCCESS, EventType.FAILURE, EventType.BUFFERED})
 
