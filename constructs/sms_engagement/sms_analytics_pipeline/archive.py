@@ -218,7 +218,16 @@ class EventArchive(Construct):
         """Allow asking the archive: the workgroup's queries, their results, and the objects they read."""
         if self._key is not None:
             self._key.grant_encrypt_decrypt(grantee)
-        grant = self._grant_athena(grantee, self.workgroup_name)
+        grant = self._grant_athena(
+            grantee,
+            self.workgroup_name,
+            "BatchGetNamedQuery",
+            "GetNamedQuery",
+            "GetQueryResults",
+            "GetWorkGroup",
+            "ListNamedQueries",
+            "ListQueryExecutions",
+        )
         return grant.combine(self._grant_reading(grantee)).combine(self._grant_results(grantee))
 
     def _build_bucket(self, lifecycle: ArchiveLifecycle, removal_policy: RemovalPolicy) -> s3.Bucket:
@@ -413,30 +422,31 @@ class EventArchive(Construct):
             conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
         )
 
-    def _grant_athena(self, grantee: iam.IGrantable, workgroup: str) -> iam.Grant:
+    def _grant_athena(self, grantee: iam.IGrantable, workgroup: str, *more: str) -> iam.Grant:
         stack = Stack.of(self)
-        catalogue = [
-            stack.format_arn(service="glue", resource="catalog"),
-            stack.format_arn(service="glue", resource="database", resource_name=self._name),
-            *(
-                stack.format_arn(service="glue", resource="table", resource_name=f"{self._name}/{table}")
-                for table in (RAW_TABLE, COMPACTED_TABLE)
-            ),
-        ]
         queries = grant_actions(
             grantee,
             [
-                "athena:GetNamedQuery",
-                "athena:GetQueryExecution",
-                "athena:GetQueryResults",
-                "athena:ListNamedQueries",
-                "athena:StartQueryExecution",
-                "athena:StopQueryExecution",
+                f"athena:{action}"
+                for action in ("GetQueryExecution", "StartQueryExecution", "StopQueryExecution", *more)
             ],
             [stack.format_arn(service="athena", resource="workgroup", resource_name=workgroup)],
         )
-        return queries.combine(
-            grant_actions(grantee, ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"], catalogue)
+        # Athena looks at the default database whichever is asked (Athena user guide, *Configure access to
+        # databases and tables in the AWS Glue Data Catalog*).
+        databases = [
+            stack.format_arn(service="glue", resource="database", resource_name=name)
+            for name in ("default", self._name)
+        ]
+        catalogue = stack.format_arn(service="glue", resource="catalog")
+        tables = [
+            stack.format_arn(service="glue", resource="table", resource_name=f"{self._name}/{table}")
+            for table in (RAW_TABLE, COMPACTED_TABLE)
+        ]
+        return queries.combine(grant_actions(grantee, ["glue:GetDatabase"], [catalogue, *databases])).combine(
+            grant_actions(
+                grantee, ["glue:GetPartitions", "glue:GetTable"], [catalogue, databases[1], *tables]
+            )
         )
 
     def _grant_reading(self, grantee: iam.IGrantable) -> iam.Grant:
