@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import aws_cdk as cdk
@@ -28,9 +29,12 @@ from sms_engagement import (
 )
 from sms_engagement.journeys.compiler import compile_journey
 from sms_engagement_runtime.journeys.adapters import dynamodb_subscribers
+from sms_engagement_runtime.journeys.domain import runs
+from sms_engagement_runtime.journeys.domain.reasons import JourneyReason
 from sms_engagement_runtime.journeys.domain.runs import StepRun
 from tests.infrastructure.synthesis import (
     ATTRIBUTES,
+    ROOT,
     Template,
     channel_in,
     nag_findings,
@@ -468,3 +472,30 @@ def test_a_journey_of_ones_own_is_a_declaration() -> None:
     compiled = json.loads(machines(template_of(stack))["JourneyStateMachine"]["DefinitionString"])
     assert len(compiled["States"]["Text everybody"]["Branches"]) == 2
     assert journey.state_machine_arn
+
+
+def test_the_example_of_the_documentation_is_right() -> None:
+    text = (ROOT / "docs" / "journeys.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    stack = new_stack()
+    analytics = SimpleNamespace(subscribers_table=subscribers(stack))
+    names = {
+        "self": stack,
+        "channel": imported(stack),
+        "analytics": analytics,
+        "ScheduleExpression": scheduler.ScheduleExpression,
+        "TimeZone": cdk.TimeZone,
+    }
+
+    exec(example, names)
+
+    assert {"WelcomeStateMachine", "PromotionalStateMachine", "WinBackStateMachine"} < machines(
+        template_of(stack)
+    ).keys()
+
+
+def test_the_documentation_tells_every_reason_and_every_word_of_the_input() -> None:
+    text = (ROOT / "docs" / "journeys.md").read_text(encoding="utf-8")
+
+    assert [reason for reason in JourneyReason if f"`{reason}`" not in text] == []
+    assert [word for word in runs.INPUT_KEYS if f"| `{word}` |" not in text] == []

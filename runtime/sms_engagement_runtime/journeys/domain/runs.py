@@ -16,7 +16,11 @@ from sms_engagement_runtime.journeys.domain.description import JourneyDefinition
 MAX_SUBSCRIBER_IDS: Final = 1_000
 """People that one start may name; more are a segment. Every step carries them along."""
 
-_KEYS: Final = frozenset({"segment", "subscriberIds", "values", "campaign", "occasion", "reason", "dryRun"})
+INPUT_KEYS: Final = frozenset(
+    {"segment", "subscriberIds", "values", "campaign", "occasion", "reason", "dryRun"}
+)
+"""What a start may say."""
+
 _CAMPAIGN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}")
 _MAX_EXECUTION_NAME_LENGTH: Final = 80
 """Step Functions, *StartExecution*."""
@@ -200,9 +204,10 @@ def _checked(given: object) -> Mapping[str, Any]:
         raise JourneyInputError(
             f"the input must be a JSON object, got {type(given).__name__}; start with {{}}"
         )
-    if unknown := given.keys() - _KEYS:
+    if unknown := given.keys() - INPUT_KEYS:
         raise JourneyInputError(
-            f"the input is {', '.join(sorted(_KEYS))}, got {', '.join(sorted(unknown))}; leave out the rest"
+            f"the input is {', '.join(sorted(INPUT_KEYS))}, got {', '.join(sorted(unknown))}; "
+            "leave out the rest"
         )
     for name in ("segment", "reason", "occasion"):
         if name in given and not isinstance(given[name], str):
