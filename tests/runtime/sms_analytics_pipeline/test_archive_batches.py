@@ -117,6 +117,16 @@ def test_a_put_that_fails_once_brings_the_whole_batch_again_and_loses_nothing(mo
     )
 
 
+def test_a_batch_of_many_days_is_written_and_fails_as_a_whole(module, s3):
+    batch = stream_batch([on_day(number, -number) for number in range(60)])
+
+    with failing("PutObject", times=1):
+        assert module.handler(batch, Context()) != DONE
+    assert module.handler(batch, Context()) == DONE
+
+    assert len(archived(s3)) == 60
+
+
 def test_records_that_cannot_be_read_are_kept_with_their_reason_and_stop_nothing(module, s3):
     batch = stream_batch([b"no JSON", canonical(1), canonical(2, price_millicents="581"), canonical(3), "a"])
 

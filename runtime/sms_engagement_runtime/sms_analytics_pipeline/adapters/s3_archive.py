@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sms_engagement_runtime.channel.adapters.aws_errors import service_call
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _SECONDS_PER_MINUTE: Final = 60
+_THREADS: Final = 32
 
 
 class RawObject(NamedTuple):
@@ -77,12 +79,20 @@ class S3EventArchive:
         ServiceCallError
             S3 did not answer. What was written is written again when the batch comes again.
         """
-        for each in objects:
-            with service_call("s3:PutObject"):
-                self._client.put_object(
-                    Bucket=self._bucket,
-                    Key=each.key,
-                    Body=each.body,
-                    # Not ContentEncoding: clients that honour it would take ".gz" off by themselves.
-                    ContentType="application/gzip",
-                )
+        if len(objects) == 1:
+            self._put(objects[0])
+            return
+        # Mostly a day and the one before. Events that are imported may be of a thousand days, and puts one
+        # after another would outlast the function.
+        with ThreadPoolExecutor(_THREADS) as threads:
+            list(threads.map(self._put, objects))
+
+    def _put(self, found: RawObject) -> None:
+        with service_call("s3:PutObject"):
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=found.key,
+                Body=found.body,
+                # Not ContentEncoding: clients that honour it would take ".gz" off by themselves.
+                ContentType="application/gzip",
+            )
