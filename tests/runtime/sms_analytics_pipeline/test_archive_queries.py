@@ -261,10 +261,10 @@ def test_a_text_counted_before_the_days_asked_for_is_not_counted_again(archive):
     assert ask(archive, "Delivery", first_day="20261121", last_day="20261121")[0]["delivered"] == 1
 
 
-def a_months_events(chance):
+def events_of_days(chance, *, texts=300, days=20):
     events = []
-    for number in range(400):
-        at = NOON_MS + chance.randrange(20 * DAY)
+    for number in range(texts):
+        at = NOON_MS + chance.randrange(days * DAY)
         about = {
             "campaign_id": chance.choice([None, "spring", "autumn"]),
             "country_code": chance.choice(["US", "CA", None]),
@@ -286,7 +286,7 @@ def a_months_events(chance):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_totals_are_those_that_the_consumers_counted_event_by_event(archive, seed):
-    events = a_months_events(random.Random(seed))
+    events = events_of_days(random.Random(seed))
     keep(archive, events)
 
     counted: dict[object, Counts] = defaultdict(Counts)
@@ -313,7 +313,7 @@ def test_totals_are_those_that_the_consumers_counted_event_by_event(archive, see
 
 
 def test_no_answer_changes_by_a_replay_a_compaction_or_the_end_of_the_raw_objects(archive):
-    events = a_months_events(random.Random(4))
+    events = events_of_days(random.Random(4), texts=80, days=3)
     keep(archive, events)
     before = all_of(archive)
 
