@@ -40,7 +40,15 @@ from typing import Any, Final, cast
 
 import phonenumbers
 
-from benchmarks.consumers import BATCH, CANONICAL, analytics_processor, archive_consumer, event_processor
+from benchmarks.consumers import (
+    BATCH,
+    CANONICAL,
+    analytics_processor,
+    analyze_sentiment,
+    archive_consumer,
+    event_processor,
+    response_handler,
+)
 from sms_engagement_runtime.channel.adapters.clock import SystemClock
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
@@ -88,12 +96,14 @@ __all__ = [
     "BATCH",
     "CANONICAL",
     "analytics_processor",
+    "analyze_sentiment",
     "archive_consumer",
     "broadcast",
     "classify",
     "event_processor",
     "generate_token",
     "reference",
+    "response_handler",
     "validate_review",
     "validate_token",
 ]

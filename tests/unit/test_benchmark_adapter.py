@@ -17,7 +17,7 @@ _SECRET = "s3cr3t-key-for-signing-tokens-0123456789"
 @pytest.fixture(scope="module")
 def baseline() -> Iterator[SimpleNamespace]:
     """The baseline's modules, which import one another by their bare names."""
-    path, names = list(sys.path), ("bench", "fakes", "gen")
+    path, names = list(sys.path), ("bench", "fakes", "gen", "seed_impl")
     sys.path.insert(0, str(_BASELINE))
     modules: dict[str, ModuleType] = {name: import_module(name) for name in names}
     yield SimpleNamespace(**modules)
@@ -116,3 +116,81 @@ def test_broadcast_without_time_left_sends_nothing_and_is_incomplete(baseline):
 
     assert result == {"sent": 0, "failed": 0, "complete": False}
     assert env.smsvoice.sent == []
+
+
+EVENTS = 3_000
+
+
+@pytest.fixture(scope="module")
+def consumed(baseline):
+    """The environments that baseline and product leave behind, of the same events."""
+
+    def consume(name, consumer=None):
+        events = baseline.gen.events(EVENTS)
+        environments = []
+        for side, made in ((baseline.seed_impl, events), (adapter, map(baseline.gen.canonical, events))):
+            env = baseline.fakes.Env()
+            size = baseline.bench.size(side, consumer or name)
+            for batch in baseline.gen.batches(list(made), size):
+                getattr(side, name)(batch, env)
+            environments.append(env)
+        return environments
+
+    return consume
+
+
+def test_answers_are_kept_as_the_baseline_does(baseline, consumed):
+    expected, env = consumed("response_handler")
+
+    assert baseline.bench.puts(env) == baseline.bench.puts(expected)
+    assert len(env.responses.puts) > EVENTS / 50
+    assert sum(int(row["total_responses"]["N"]) for row in env.subscribers.by.values()) == len(
+        env.responses.puts
+    )
+
+
+def test_metrics_are_the_baselines_without_a_call(baseline, consumed):
+    expected, env = consumed("analytics_processor", "analytics")
+
+    totals = baseline.bench.metric_totals(env)
+    assert totals == baseline.bench.metric_totals(expected)
+    assert totals[("MessagesDelivered",)] > EVENTS * 0.9
+    assert env.calls["cloudwatch.PutMetricData"] == 0
+    assert env.calls["log.line"] <= EVENTS / 100
+
+
+def test_archived_lines_are_the_baselines_in_fewer_objects(baseline, consumed):
+    expected, env = consumed("archive_consumer", "archive")
+
+    assert baseline.bench.lines(env) == baseline.bench.lines(expected)
+    assert env.calls["s3.PutObject"] <= EVENTS / 1000
+    assert sum(len(body) for _, body in env.s3.sent) <= 52 * EVENTS
+
+
+def test_event_processor_logs_a_line_a_batch_and_calls_nobody(consumed):
+    _, env = consumed("event_processor")
+
+    assert env.calls == {"log.line": EVENTS / 100}
+
+
+def test_an_answer_that_comes_again_is_kept_once(baseline):
+    env = baseline.fakes.Env()
+    events = [baseline.gen.canonical(event) for event in baseline.gen.events(EVENTS)]
+    (batch,) = baseline.gen.batches(events, EVENTS)
+
+    for _ in range(2):
+        adapter.response_handler(batch, env)
+
+    assert baseline.bench.puts(env) == sorted(
+        (event["phone_number"], event["response_text"])
+        for event in events
+        if event["event_type"] == "_SMS.RECEIVED"
+    )
+
+
+def test_sentiment_is_told_in_the_words_of_the_contract():
+    assert [adapter.analyze_sentiment(text) for text in ("Love it!", "not interested", "")] == [
+        "positive",
+        "negative",
+        "neutral",
+    ]
