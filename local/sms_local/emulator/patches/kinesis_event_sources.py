@@ -491,7 +491,9 @@ class _Work:
         from ministack.services import lambda_svc
 
         mapping = self.reading.mapping
-        is_there = lambda_svc._esms.get(mapping["UUID"]) is mapping
+        # Whoever moves the clock asks, too, in another thread than the batch's.
+        with _scope(self.reading.account, self.reading.region):
+            is_there = lambda_svc._esms.get(mapping["UUID"]) is mapping
         return is_there and not self.reading.is_over and _is_enabled(mapping)
 
     def _pause(self, attempts: int) -> None:
