@@ -47,9 +47,10 @@ class Due:
     at
         Virtual time in epoch seconds.
     what
-        ``wait``, ``retry``, ``timeout``, ``schedule``, ``queue`` or ``expiry``.
+        ``wait``, ``retry``, ``timeout``, ``schedule``, ``queue``, ``stream`` or ``expiry``.
     name
-        Which one, for a person: a state machine and its state, a schedule, a queue, a table.
+        Which one, for a person: a state machine and its state, a schedule, a queue, a stream and its reader,
+        a table.
     """
 
     at: float

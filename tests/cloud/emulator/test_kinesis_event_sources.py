@@ -472,6 +472,21 @@ def test_a_consumer_with_a_throughput_of_its_own_reads_the_stream(timed, consume
     timed.client("cloudformation").delete_stack(StackName=stack["StackName"])
 
 
+def test_a_mapping_goes_on_where_it_was_after_a_restart(start, tmp_path, eventually):
+    with start(persist=True) as first:
+        stream = Stream(first)
+        consumer = Consumer(first, tmp_path / "consumer", stream)
+        stream.put("a")
+        eventually(consumer.names)
+        first.clock("?quiet_within=20")
+    with start(persist=True) as second:
+        kinesis = second.client("kinesis")
+        kinesis.put_record(StreamName=stream.name, Data=b"b", PartitionKey="key")
+        eventually(lambda: "b" in consumer.names())
+
+    assert consumer.names() == ["a", "b"]
+
+
 def iterator_ages(running, function):
     metrics = running.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/Lambda",
