@@ -2,17 +2,19 @@
 
 import json
 import random
-from datetime import date
+from datetime import date, timedelta
+from unittest.mock import patch
 
 import pytest
 from moto import mock_aws
 
+from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts import DynamoCounts
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts
 from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import total
 from tests.support.aws_faults import failing
 from tests.support.handlers import Context, fresh_handler
-from tests.support.kinesis_events import SHARD, canonical, stream_batch
+from tests.support.kinesis_events import NOON_MS, SHARD, canonical, stream_batch
 from tests.support.review_tables import aws_client
 
 PACKAGE = "sms_engagement_runtime.sms_analytics_pipeline.handlers"
@@ -133,6 +135,9 @@ def test_whatever_comes_again_in_whatever_pieces_the_sums_are_the_same(analytics
     """A batch is counted, its answer is lost, and it comes again in halves, any number of times."""
     chance = random.Random(seed)
     events = some_events(chance.randint(2, 60))
+    for event in events:
+        # Of three days, in any order.
+        event["event_timestamp"] -= chance.choice([0, 0, 0, 1, 2]) * 86_400_000
     if chance.random() < 0.5:
         for place in chance.sample(range(len(events)), k=len(events) // 4):
             events[place] = b"no JSON"
@@ -157,7 +162,7 @@ def test_whatever_comes_again_in_whatever_pieces_the_sums_are_the_same(analytics
         opt_outs=sum(event["event_type"] == "_SMS.OPTOUT" for event in readable),
     )
     expected.cost_millicents = (expected.delivered + expected.failed) * 581
-    assert counted(analytics) == expected
+    assert counted(analytics, DAY - timedelta(days=2), DAY) == expected
     metrics = emitted(capsys)
     assert metrics.get(("MessagesDelivered",), 0) == expected.delivered
     assert metrics.get(("MessagesFailed",), 0) == expected.failed
@@ -227,6 +232,71 @@ def test_receipts_three_days_late_belong_to_their_own_day(analytics):
     assert counted(analytics).delivered == 1
     assert counted(analytics, date(2026, 11, 18), date(2026, 11, 18)).delivered == 1
     assert counted(analytics, date(2026, 11, 18), DAY).delivered == 2
+
+
+@pytest.mark.parametrize("age_days", [5, 30, 500])
+def test_an_old_event_hides_nothing_of_those_that_come_with_it(analytics, capsys, age_days):
+    noon = canonical(0)["event_timestamp"]
+    old = canonical(1, event_timestamp=noon - age_days * 86_400_000)
+    analytics.handler(stream_batch([old, *some_events(24)]), Context())
+
+    assert counted(analytics).delivered == 16
+    long_ago = DAY - timedelta(days=age_days)
+    assert counted(analytics, long_ago, long_ago).delivered == 1
+    assert emitted(capsys)[("MessagesDelivered",)] == 17
+    rows = aws_client("dynamodb").scan(TableName=TABLE)["Items"]
+    # Of today as well as of long ago: kept from when it came.
+    assert {int(row["expiresAt"]["N"]) // 86_400 for row in rows} == {NOON_MS // 86_400_000 + 400}
+
+
+def test_where_one_day_is_written_and_the_next_is_not_the_metrics_have_both_in_the_end(analytics, capsys):
+    noon = canonical(0)["event_timestamp"]
+    batch = stream_batch([canonical(0), canonical(1, event_timestamp=noon - 86_400_000)])
+    real, calls = DynamoCounts.put, []
+
+    def put_once(self, *arguments, **named):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise ServiceCallError("dynamodb:PutItem: ThrottlingException")
+        return real(self, *arguments, **named)
+
+    with patch.object(DynamoCounts, "put", put_once):
+        assert analytics.handler(batch, Context())["batchItemFailures"]
+    assert analytics.handler(batch, Context()) == DONE
+
+    assert counted(analytics, DAY - timedelta(days=1), DAY).delivered == 2
+    assert emitted(capsys)[("MessagesDelivered",)] == 2
+
+
+def test_what_is_taken_off_another_day_is_taken_off_there(analytics):
+    noon = canonical(0)["event_timestamp"]
+    yesterday = noon - 86_400_000
+    failed = canonical(0, event_type="_SMS.FAILURE", event_timestamp=yesterday)
+    delivered = canonical(1, counted_as="_SMS.FAILURE", counted_at=yesterday, counted_price_millicents=581)
+    batch = [failed, canonical(2, event_type="_SMS.BUFFERED"), delivered]
+    analytics.handler(stream_batch(batch), Context())
+    analytics.handler(stream_batch(batch[:2]), Context())
+    analytics.handler(stream_batch(batch[2:], first=2), Context())
+
+    assert counted(analytics) == Counts(delivered=1, cost_millicents=581)
+    assert counted(analytics, DAY - timedelta(days=1), DAY - timedelta(days=1)) == Counts()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"event_timestamp": 10**15 * 9},
+        {"event_timestamp": -1},
+        {"counted_as": "_SMS.FAILURE", "counted_at": 10**17},
+        {"price_millicents": -5},
+        {"price_millicents": 10**30},
+    ],
+)
+def test_figures_that_cannot_be_are_set_aside(analytics, wrong):
+    assert analytics.handler(stream_batch([canonical(1, **wrong), canonical(2)]), Context()) == DONE
+
+    assert counted(analytics).delivered == 1
+    assert [record["reason"] for record in quarantined()] == ["UNKNOWN_SHAPE"]
 
 
 def test_thousands_of_long_campaign_names_fit_into_an_item(analytics):

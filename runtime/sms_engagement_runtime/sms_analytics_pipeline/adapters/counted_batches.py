@@ -1,7 +1,7 @@
 """A batch of the stream as analytics reads, counts and tells of it."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -9,10 +9,22 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts impo
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.embedded_metrics import metric_line
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import Batch, decode_batch
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group, count
+from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
+    LATEST_TIMESTAMP,
+    MILLICENTS_PER_USD,
+)
 from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import difference, metric_sets
+
+_MILLISECONDS_PER_DAY: Final = 86_400_000
+_HOURS_PER_DAY: Final = 24
 
 Outcome = Annotated[str, msgspec.Meta(pattern=r"^_SMS\.(SUCCESS|FAILURE)$")]
 """What a message can have been counted as."""
+
+
+Timestamp = Annotated[int, msgspec.Meta(ge=0, le=LATEST_TIMESTAMP)]
+Price = Annotated[int, msgspec.Meta(ge=0, le=1_000_000 * MILLICENTS_PER_USD)]
+"""Up to a million dollars: what is more is no price of a text, and its sums would fit nowhere."""
 
 
 class CountedEvent(msgspec.Struct, gc=False):
@@ -21,14 +33,14 @@ class CountedEvent(msgspec.Struct, gc=False):
     event_type: str
     event_id: str
     subscriber_id: str
-    event_timestamp: int
+    event_timestamp: Timestamp
     campaign_id: str | None = None
     journey_id: str | None = None
     country_code: str | None = None
-    price_millicents: int | None = None
+    price_millicents: Price | None = None
     counted_as: Outcome | None = None
-    counted_at: int | None = None
-    counted_price_millicents: int | None = None
+    counted_at: Timestamp | None = None
+    counted_price_millicents: Price | None = None
     schema_version: int = 1
 
 
@@ -40,23 +52,35 @@ def read(event: Mapping[str, Any]) -> Batch[CountedEvent]:
     return decode_batch(event, _decode)
 
 
-def record(batch: Batch[CountedEvent], counts: DynamoCounts) -> dict[Group, Counts]:
-    """Count a batch and write it; return what it adds to what had been counted.
+def record(batch: Batch[CountedEvent], counts: DynamoCounts) -> Iterator[dict[Group, Counts]]:
+    """Count a batch and write it, day by day; give what each day's item adds to what had been counted.
 
-    An event that stands twice in the batch is counted once. The item is named after the first event that can
-    be read, which is the same however often the batch comes, and whichever of its halves has it.
+    An event that stands twice in the batch is counted once. The item of a day is named after the first event
+    that tells of the day: whichever half of the batch that comes again has it writes over the item, and the
+    other half has one of its own. So it is written even where nothing is to be counted.
 
     Raises
     ------
     ServiceCallError
-        The table did not answer. The batch shall come again.
+        The table did not answer. What was given is written; the batch shall come again.
     """
-    if not batch.events:
-        return {}
     groups = count({event.event_id: event for event in batch.events}.values())
-    first_ms = batch.events[0].event_timestamp
-    before = counts.put(batch.shard_id, batch.sequence_numbers[0], first_ms, groups)
-    return difference(groups, before) if before else groups
+    days: dict[int, tuple[str, dict[Group, Counts]]] = {}
+    for event, number in zip(batch.events, batch.sequence_numbers, strict=True):
+        day = event.event_timestamp // _MILLISECONDS_PER_DAY
+        if day not in days:
+            days[day] = (number, {})
+        if event.counted_at is not None and (before := event.counted_at // _MILLISECONDS_PER_DAY) not in days:
+            # It takes something off what was counted then.
+            days[before] = (number, {})
+    for group, counted in groups.items():
+        days[group.hour // _HOURS_PER_DAY][1][group] = counted
+    arrived_ms = int(batch.newest_arrival * 1000)
+    for day, (number, of_day) in days.items():
+        written = counts.put(
+            batch.shard_id, number, day * _MILLISECONDS_PER_DAY, of_day, arrived_ms=arrived_ms
+        )
+        yield difference(of_day, written) if written else of_day
 
 
 def lines(added: Mapping[Group, Counts], *, by_campaign: bool, at_ms: int) -> Iterator[str]:

@@ -1,18 +1,17 @@
-"""Counts in DynamoDB: one item a batch of the stream, which the batch overwrites when it comes again.
+"""Counts in DynamoDB: one item a batch of the stream and day, which the batch overwrites when it comes again.
 
 ======================  ==================================================================================
 attribute               content
 ======================  ==================================================================================
-``day`` (key)           ``2026-11-21``: UTC day of the first event of the batch
-``batch`` (sort key)    ``<shard id>#<sequence number of its first event>``
+``day`` (key)           ``2026-11-21``: UTC day of what is counted
+``batch`` (sort key)    ``<shard id>#<sequence number>`` of the first event in the batch that is of this day
 ``groups``              zlib of a JSON array of ``[hour, campaign, journey, country, delivered, failed,
                         responses, opt-outs, millicents]``; ``hour`` is hours since 1970, UTC
 ``expiresAt``           epoch seconds
 ``schemaVersion``       1
 ======================  ==================================================================================
 
-Sums are made on reading. An event may be counted in an item of a later day than its own, since receipts come
-up to 72 hours late and later in a replay; the hour inside is the event's own.
+Sums are made on reading: those of a day are the sums of its items.
 """
 
 from __future__ import annotations
@@ -25,11 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from sms_engagement_runtime.channel.adapters.aws_errors import service_call
-from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import (
-    MILLISECONDS_PER_HOUR,
-    Counts,
-    Group,
-)
+from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,12 +32,7 @@ if TYPE_CHECKING:
 type Item = dict[str, Any]
 """A row in DynamoDB's notation."""
 
-LATEST_RECEIPT: Final = timedelta(days=4)
-"""An event comes at most so long after what it tells of: carriers' receipts take 72 hours (AWS, *Event
-types*), and a day for what waits on the way."""
-
 _SCHEMA_VERSION: Final = "1"
-_HOURS_PER_DAY: Final = 24
 _MOST_BYTES: Final = 380_000
 """Short of the 400 KB of an item."""
 
@@ -62,33 +52,44 @@ class DynamoCounts:
         self._retention = retention
 
     def put(
-        self, shard_id: str, first_sequence_number: str, first_event_ms: int, groups: Mapping[Group, Counts]
+        self,
+        shard_id: str,
+        sequence_number: str,
+        day_ms: int,
+        groups: Mapping[Group, Counts],
+        *,
+        arrived_ms: int = 0,
     ) -> dict[Group, Counts]:
-        """Write the counts of a batch; return what it had counted before, empty for a batch that is new.
+        """Write what a batch counts of a day; return what it had counted before, nothing where it is new.
+
+        Parameters
+        ----------
+        sequence_number
+            Of the first event that is of this day.
+        day_ms
+            Any instant of the day, epoch milliseconds.
+        arrived_ms
+            When the stream took the batch: what tells of days long ago is kept as long as anything else.
 
         Raises
         ------
         ServiceCallError
             The table did not answer. The batch shall come again.
         """
-        item = to_item(shard_id, first_sequence_number, first_event_ms, groups, self._retention)
+        item = to_item(shard_id, sequence_number, day_ms, groups, self._retention, arrived_ms=arrived_ms)
         with service_call("dynamodb:PutItem"):
             answer = self._client.put_item(TableName=self._table, Item=item, ReturnValues="ALL_OLD")
         old = answer.get("Attributes")
         return from_item(old) if old else {}
 
     def read(self, first: date, last: date) -> dict[Group, Counts]:
-        """Add up what was counted for the hours of some days, both included."""
+        """Add up what was counted for some days, both included."""
         sums: dict[Group, Counts] = {}
-        first_hour = _hour_of(first)
-        end_hour = _hour_of(last) + _HOURS_PER_DAY
-        # The first event of a batch may be a day older than the others.
-        day = first - timedelta(days=1)
-        while day <= last + LATEST_RECEIPT:
+        day = first
+        while day <= last:
             for item in self._items(day):
                 for group, counts in from_item(item).items():
-                    if first_hour <= group.hour < end_hour:
-                        sums.setdefault(group, Counts()).add(counts)
+                    sums.setdefault(group, Counts()).add(counts)
             day += timedelta(days=1)
         return {group: counts for group, counts in sums.items() if counts}
 
@@ -112,18 +113,20 @@ class DynamoCounts:
 
 def to_item(
     shard_id: str,
-    first_sequence_number: str,
-    first_event_ms: int,
+    sequence_number: str,
+    day_ms: int,
     groups: Mapping[Group, Counts],
     retention: timedelta,
+    *,
+    arrived_ms: int = 0,
 ) -> Item:
-    """Return a batch's item."""
-    at = datetime.fromtimestamp(first_event_ms / 1000, UTC)
+    """Return the item of a batch and a day; see :meth:`DynamoCounts.put`."""
+    kept_until = max(day_ms, arrived_ms) // 1000 + int(retention.total_seconds())
     return {
-        "day": {"S": at.date().isoformat()},
-        "batch": {"S": f"{shard_id}#{first_sequence_number}"},
+        "day": {"S": datetime.fromtimestamp(day_ms / 1000, UTC).date().isoformat()},
+        "batch": {"S": f"{shard_id}#{sequence_number}"},
         "groups": {"B": _packed(groups)},
-        "expiresAt": {"N": str(int((at + retention).timestamp()))},
+        "expiresAt": {"N": str(kept_until)},
         "schemaVersion": {"N": _SCHEMA_VERSION},
     }
 
@@ -151,8 +154,3 @@ def _compressed(groups: Mapping[Group, Counts]) -> bytes:
         for group, counts in groups.items()
     ]
     return zlib.compress(_encode(rows), 1)
-
-
-def _hour_of(day: date) -> int:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return int(midnight.timestamp() * 1000) // MILLISECONDS_PER_HOUR

@@ -18,7 +18,6 @@ from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, to_item
 from sms_engagement_runtime.channel.domain.errors import PermanentError
 from sms_engagement_runtime.channel.domain.sentiment import SentimentAnalyser
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts import (
-    LATEST_RECEIPT,
     from_item,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts import (
@@ -306,11 +305,10 @@ class CountsRebuild:
         by_batches: dict[Group, Counts] = {}
         added: dict[Group, Counts] = {}
         items: dict[tuple[str, str], Item] = {}
-        # As `DynamoCounts.read` does.
-        for day in Days(days.first - timedelta(days=1), days.last + LATEST_RECEIPT):
+        for day in days:
             for item in self._items(day):
                 is_ours = item["batch"]["S"].startswith(f"{CORRECTION}#")
-                if is_ours and day in days:
+                if is_ours:
                     items[item["day"]["S"], item["batch"]["S"]] = item
                 sums = added if is_ours else by_batches
                 for group, counts in from_item(item).items():

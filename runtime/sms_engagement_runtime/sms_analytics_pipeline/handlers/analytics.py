@@ -1,8 +1,9 @@
 """Analytics: what passes over the stream, counted once, into the counts table and CloudWatch.
 
-The item of the batch is written first and gives back what it held: a batch that comes again, whole or in
-halves, adds nothing to the table, and to CloudWatch only the difference. A process that ends between the two
-leaves the metrics behind the table by that batch: the table, and the archive, are what is exact.
+The items of the batch, one a day, are written first and give back what they held: a batch that comes again,
+whole or in halves, adds nothing to the table, and to CloudWatch only the difference. A process that ends
+between the two leaves the metrics behind the table by that batch: the table, and the archive, are what is
+exact.
 """
 
 from __future__ import annotations
@@ -60,11 +61,12 @@ def handler(event: dict[str, Any], _: LambdaContext) -> StreamResponse:
     batch = counted_batches.read(event)
     try:
         _quarantine.keep(batch.shard_id, batch.rejected)
-        added = counted_batches.record(batch, _counts)
+        for added in counted_batches.record(batch, _counts):
+            # At once: the next day's item may not be written, and this one adds nothing when the batch comes
+            # again. Metrics live on the real time: CloudWatch takes none of last spring.
+            now_ms = int(time.time() * 1000)
+            write_lines(counted_batches.lines(added, by_campaign=_settings.metrics_by_campaign, at_ms=now_ms))
     except TransientError as error:
         logger.warning("batch not counted", reason=str(error))
         return failed_from(batch.first_sequence_number)
-    # Metrics live on the real time: CloudWatch takes none of last spring.
-    now_ms = int(time.time() * 1000)
-    write_lines(counted_batches.lines(added, by_campaign=_settings.metrics_by_campaign, at_ms=now_ms))
     return ALL_DONE
