@@ -16,21 +16,40 @@ PYTHON_RUNTIME = lambda_.Runtime.PYTHON_3_13
 _LAYER_FOLDER = Path(__file__).parent / "runtime_layer"
 
 
-def runtime_code() -> lambda_.Code:
-    """Return our Lambda code as an asset.
+_SHARED = "channel"
+"""What every capability imports; none imports another one."""
+
+
+def runtime_code(handler: str) -> lambda_.Code:
+    """Return our Lambda code as an asset: what a handler's capability needs, and no other capability.
 
     The asset's root is the *parent* of the installed package, so that handlers keep their import path. The
     ignore list keeps one folder of it: the hash is the same from source, editable and wheel installs.
+
+    Parameters
+    ----------
+    handler
+        Module below the runtime package, as ``channel.handlers.router``.
     """
     spec = find_spec(RUNTIME_PACKAGE)
     if spec is None or spec.origin is None:
         msg = f"{RUNTIME_PACKAGE} is not installed; install the wheel `sms-engagement`, or `pip install -e .`"
         raise ModuleNotFoundError(msg, name=RUNTIME_PACKAGE)
     package = Path(spec.origin).parent
+    kept = sorted({_SHARED, handler.partition(".")[0]})
     return lambda_.Code.from_asset(
         str(package.parent),
         ignore_mode=IgnoreMode.GIT,
-        exclude=["/*", f"!/{package.name}", "__pycache__", "*.pyc", ".*", "py.typed"],
+        exclude=[
+            "/*",
+            f"!/{package.name}",
+            f"/{package.name}/*/",
+            *(f"!/{package.name}/{name}/" for name in kept),
+            "__pycache__",
+            "*.pyc",
+            ".*",
+            "py.typed",
+        ],
     )
 
 

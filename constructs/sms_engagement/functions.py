@@ -118,7 +118,7 @@ class RuntimeFunction(lambda_.Function):
         super().__init__(
             scope,
             id,
-            code=runtime_code(),
+            code=runtime_code(handler),
             handler=f"{RUNTIME_PACKAGE}.{handler}.handler",
             runtime=PYTHON_RUNTIME,
             architecture=options.architecture,
