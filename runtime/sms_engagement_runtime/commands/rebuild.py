@@ -28,6 +28,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_reader impor
 )
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.athena import AthenaQueries, athena_client
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.notice_archive import NoticeArchive
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.rebuild_store import (
     CountedHours,
     CountsChangedError,
@@ -43,6 +44,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import (
     Group,
     count,
 )
+from sms_engagement_runtime.sms_analytics_pipeline.domain.events import EventType
 from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import (
     COUNTS_REACH,
     Days,
@@ -50,10 +52,12 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import (
     distinct,
     histories,
     hours_of,
+    is_counted,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import SubscriberChangedError
 
 _WRITERS: Final = 16
+_EVENT_TYPES: Final = frozenset(EventType)
 _LONGEST_QUERY_SECONDS: Final = 1_800.0
 """Athena ends a statement after half an hour (*Service quotas*)."""
 
@@ -64,6 +68,7 @@ class _Outcome:
 
     objects: int = 0
     lines: int = 0
+    notices: int = 0
     events: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
     responses: RowTally = field(default_factory=RowTally)
@@ -124,6 +129,8 @@ def _rebuild(
         _take_in(archive, objects, files, outcome)
         # A table that is compared with half of the archive would be made as wrong as that.
         if not outcome.unreadable:
+            if options.subscribers_table:
+                _take_in_notices(options, days, files, outcome)
             _work_through(options, files, days, counting, outcome, write=write)
     _tell(report, options, outcome)
     if outcome.unreadable:
@@ -196,6 +203,7 @@ def _counts_table(options: argparse.Namespace) -> CountsRebuild:
         clients.dynamodb_client(options.endpoint_url),
         table=options.counts_table,
         retention=timedelta(days=options.counts_retention_days),
+        now=int(SystemClock().now().timestamp()),
     )
 
 
@@ -210,6 +218,13 @@ def _take_in(
                 outcome.unreadable.append(unreadable)
             progress.advance(each.size)
     outcome.lines = files.lines
+
+
+def _take_in_notices(options: argparse.Namespace, days: Days, files: EventFiles, outcome: _Outcome) -> None:
+    notices = NoticeArchive(clients.s3_client(options.endpoint_url), bucket=options.archive_bucket)
+    for notice in notices.of(days):
+        files.add_notice(notice)
+        outcome.notices += 1
 
 
 def _work_through(
@@ -235,11 +250,12 @@ def _work_through(
         )
         for portion in files:
             events = list(distinct(portion))
-            outcome.events += len(events)
+            outcome.events += sum(1 for event in events if event.event_type in _EVENT_TYPES)
             if counting is not None:
                 hours = hours_of(counting)
+                counted = [event for event in events if is_counted(event)]
                 # They are only read.
-                for group, counts in count(cast("list[Countable]", events)).items():
+                for group, counts in count(cast("list[Countable]", counted)).items():
                     if group.hour in hours:
                         outcome.archived.setdefault(group, Counts()).add(counts)
             people: list[History] = []
@@ -256,6 +272,7 @@ def _tell(report: dict[str, object], options: argparse.Namespace, outcome: _Outc
     report["archive"] = {
         "objects": outcome.objects,
         "lines": outcome.lines,
+        "notices": outcome.notices,
         "events": outcome.events,
         "unreadable": as_report(outcome.unreadable),
     }

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -16,14 +17,17 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters import rebuild_store
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.answer_batches import AnswerEvent
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import line_of_record, packed
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_reader import ArchivedObject, EventFiles
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.counted_batches import CountedEvent
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts import DynamoCounts
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.notice_archive import NoticeArchive
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import partition, raw_key
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import CanonicalEvent
 from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happening
-from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import is_kept_answer
+from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import is_counted, is_kept_answer
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import Fact, record
+from sms_engagement_runtime.sms_analytics_pipeline.domain.subscription_notices import Notice
 from tests.support.aws_faults import failing
 from tests.support.kinesis_events import NOON_MS, canonical
 from tests.support.pipeline_drive import BUCKET, COUNTS, create_counts, rows
@@ -34,6 +38,7 @@ NOON = datetime.fromtimestamp(NOON_MS / 1000, UTC)
 TODAY = NOON.date()
 DAY_MS = 86_400_000
 MUCH_LATER = NOON + timedelta(days=10)
+PRICES = (-1, 0, 581, 10**11, 10**11 + 1)
 HOUR = NOON_MS // 3_600_000
 
 
@@ -140,7 +145,28 @@ def test_what_was_written_by_hand_stays(client, capsys):
     assert (kept.total_messages_sent, kept.total_responses) == (57, 1)
 
 
-def test_questions_to_confirm_that_the_bus_told_of_stay(client, capsys):
+def test_questions_to_confirm_that_were_kept_make_the_same_row(client, capsys):
+    """The bus tells of them, and no text does."""
+    people = ["v1:a", "v1:b/ü %41"]
+    notices = NoticeArchive(aws_client("s3"), bucket=BUCKET)
+    for person in people:
+        fact = Fact(happening=Happening.ASKED_TO_CONFIRM, at=NOON_MS - DAY_MS, id="e")
+        notices.keep(Notice(subscriber_id=person, fact=fact))
+        notices.keep(Notice(subscriber_id=person, fact=fact))
+    put("notices/year=2026/month=11/day=20/else", b"")
+    archive(answer(1, subscriber_id="v1:a", response_text="YES"))
+
+    # The day of the question has nothing else.
+    status, report, _ = run(capsys)
+
+    assert (status, report["archive"]["notices"], report["archive"]["events"]) == (0, 2, 1)
+    assert [subscriber(client, person).subscription_status for person in people] == ["ACTIVE", "PENDING"]
+    asked = Fact(happening=Happening.ASKED_TO_CONFIRM, at=NOON_MS - DAY_MS, id="e")
+    row = record(None, [asked], subscriber_id=people[1], phone_number=None)
+    assert subscriber(client, people[1]) == replace(row, version=1)
+
+
+def test_questions_to_confirm_that_only_the_row_knows_of_stay(client, capsys):
     asked = Fact(happening=Happening.ASKED_TO_CONFIRM, at=NOON_MS - 5, id="e")
     row = record(None, [asked], subscriber_id="v1:a", phone_number=None)
     DynamoSubscribers(client, SUBSCRIBERS).put(row, expected_version=0)
@@ -330,6 +356,24 @@ def test_what_the_response_handler_sets_aside_is_no_answer(name, length):
     assert is_kept_answer(CanonicalEvent(**event)) is is_kept
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((price, cents) for price in ("price_millicents", "counted_price_millicents") for cents in PRICES),
+        *(("counted_as", word) for word in ("_SMS.SUCCESS", "_SMS.FAILURE", "_SMS.OPTOUT", "")),
+    ],
+)
+def test_what_analytics_sets_aside_is_not_counted(name, value):
+    event = {**canonical(1), name: value}
+    try:
+        msgspec.json.decode(json.dumps(event), type=CountedEvent)
+        counts = True
+    except msgspec.ValidationError:
+        counts = False
+
+    assert is_counted(CanonicalEvent(**event)) is counts
+
+
 class Athena:
     """Writes what the compacted files have, as the statement asks for it."""
 
@@ -465,18 +509,18 @@ def test_an_event_of_another_day_that_takes_back_what_was_counted_is_read_too(cl
     assert counted(client) == {}
 
 
-def test_counts_of_hours_that_lie_in_items_of_other_days_are_left_alone(client, capsys):
-    """The first event of a batch gives the day; what else is in it may be of the days before."""
+def test_what_is_added_to_a_day_goes_when_the_day_goes(client, capsys, now):
     archive(canonical(1))
-    archive(canonical(2, event_timestamp=NOON_MS - DAY_MS))
-    yesterday = group(HOUR - 24)
-    counts = {each: Counts(delivered=1, cost_millicents=581) for each in (group(), yesterday)}
-    table(client).put("shardId-000000000000", "1", NOON_MS, counts)
+    repair(capsys, "--write")
+    (row,) = rows(client, COUNTS)
+    assert int(row["expiresAt"]["N"]) == int(datetime(2026, 11, 21, tzinfo=UTC).timestamp()) + 400 * 86_400
 
-    _, report, _ = repair(capsys, "--write", "--from", str(TODAY), "--to", str(TODAY))
+    client.delete_item(TableName=COUNTS, Key={name: row[name] for name in ("day", "batch")})
+    now.at = NOON + timedelta(days=500)
+    repair(capsys, "--write")
 
-    assert report["counts"]["days"] == {}
-    assert counted(client) == counts
+    (row,) = rows(client, COUNTS)
+    assert int(row["expiresAt"]["N"]) == int(now.at.timestamp()) + 400 * 86_400
 
 
 def test_counts_are_the_archives_whatever_days_are_repaired_in_whatever_order(client, capsys):

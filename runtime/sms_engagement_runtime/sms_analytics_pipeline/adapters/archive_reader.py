@@ -28,6 +28,7 @@ from sms_engagement_runtime.channel.adapters.aws_errors import (
 )
 from sms_engagement_runtime.channel.domain.errors import PermanentError
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import ArchiveLine, event_from_line
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.notice_archive import PREFIX as NOTICES_PREFIX
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.s3_compaction import S3CompactionStore
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import (
     RAW_PREFIX,
@@ -42,6 +43,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
     SetAside,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import Days, export_statement
+from sms_engagement_runtime.sms_analytics_pipeline.domain.subscription_notices import Notice
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -66,6 +68,7 @@ _IN_MEMORY: Final = 4 * 1024 * 1024
 _CHUNK: Final = 1024 * 1024
 _ATTEMPTS: Final = 4
 
+_encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(ArchiveLine).decode
 
 
@@ -134,7 +137,7 @@ class S3ArchiveReader:
 
     def days(self) -> Days | None:
         """Return the first and the last day that the archive has something of; None for an empty one."""
-        days = {*self._days(RAW_PREFIX), *self._days(COMPACTED_PREFIX)}
+        days = {*self._days(RAW_PREFIX), *self._days(COMPACTED_PREFIX), *self._days(NOTICES_PREFIX)}
         return Days(min(days), max(days)) if days else None
 
     def objects(self, days: Days, tell: Callable[[str], object] = lambda _: None) -> list[ArchivedObject]:
@@ -308,6 +311,18 @@ class EventFiles:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Unreadable(source.key, number, SetAside.UNKNOWN_SHAPE)
         return None
+
+    def add_notice(self, notice: Notice) -> None:
+        """Take in what the bus told, in the shape of a line whose type is the happening."""
+        fact = notice.fact
+        line = ArchiveLine(
+            event_type=fact.happening,
+            event_id=fact.id,
+            event_timestamp=fact.at,
+            arrival_timestamp=fact.at,
+            subscriber_id=notice.subscriber_id,
+        )
+        self._keep(notice.subscriber_id, _encode(line))
 
     def _keep(self, subscriber_id: str, line: bytes) -> None:
         number = zlib.crc32(subscriber_id.encode("utf-8", "surrogatepass")) % len(self._buffers)

@@ -286,15 +286,18 @@ class CountsRebuild:
     ----------
     retention
         How long counts are kept, as in the analytics function.
+    now
+        Epoch seconds.
     """
 
-    def __init__(self, client: DynamoDBClient, *, table: str, retention: timedelta) -> None:
+    def __init__(self, client: DynamoDBClient, *, table: str, retention: timedelta, now: int) -> None:
         self._client = client
         self._table = table
         self._retention = retention
+        self._now = now
 
     def read(self, days: Days) -> CountedHours:
-        """Read what is counted for the hours of some days, wherever a reader looks for it.
+        """Read what is counted of some days.
 
         Raises
         ------
@@ -380,14 +383,20 @@ class CountsRebuild:
         """Write what a day is to have besides its batches' items; whether anything had to be."""
         midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
         ordered = sorted(groups.items(), key=lambda entry: tuple(str(part) for part in entry[0]))
+        # It goes when the batches' items of the day go; that of a day whose time is over stays as long anew.
+        is_over = midnight // 1000 + self._retention.total_seconds() <= self._now
+        arrived_ms = self._now * 1000 if is_over else 0
         items = [
-            counts_item(CORRECTION, f"{number:03}", midnight, dict(portion), self._retention)
+            counts_item(
+                CORRECTION, f"{number:03}", midnight, dict(portion), self._retention, arrived_ms=arrived_ms
+            )
             for number, portion in enumerate(_portions(ordered))
         ]
         keys = {item["batch"]["S"] for item in items}
         changed = False
         for item in items:
-            if there.get((item["day"]["S"], item["batch"]["S"])) != item:
+            old = there.get((item["day"]["S"], item["batch"]["S"]))
+            if old is None or old["groups"] != item["groups"]:
                 with service_call("dynamodb:PutItem"):
                     self._client.put_item(TableName=self._table, Item=item)
                 changed = True

@@ -8,12 +8,12 @@ those which the pipeline wrote:
 *Subscribers*: what the archive says is joined to the row that is there. Facts join as they do in the pipeline
 (``subscribers.record``); counters are the larger of two. So a rebuild adds what is missing, takes nothing
 back, may be repeated, and does no harm to a row that is being written by others. What the archive does not
-know stays: attributes, a status that was given by hand, questions to confirm, which the bus tells.
+know stays: attributes, a status that was given by hand.
 
-*Counts*: an item of the table is under the day of the first event of its batch, and what it counts may be of
-other hours. So no item is made anew. What the table says of the hours of some days is compared with what the
-archive says of the same hours, and the difference is written as an item of its own: once the two agree, it is
-what the batches' items lack, in an empty table everything.
+*Counts*: an item of the table is what one batch counted of a day, and nobody knows any more which batches
+there were. So no item is made anew. What the table says of the hours of some days is compared with what the
+archive says of them, and what the batches' items lack, or have too much, is an item of its own: in an empty
+table everything.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,13 @@ from typing import Final
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import MILLISECONDS_PER_DAY, day_of
 from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import CLOSED_AFTER, COLUMNS
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group
-from sms_engagement_runtime.sms_analytics_pipeline.domain.events import CanonicalEvent, EventType
+from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
+    MILLICENTS_PER_USD,
+    OUTCOMES,
+    CanonicalEvent,
+    EventType,
+)
+from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happening
 from sms_engagement_runtime.sms_analytics_pipeline.domain.responses import response_key
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import (
     Fact,
@@ -44,6 +50,9 @@ the other one had counted."""
 LONGEST_EVENT_ID: Final = 250
 LONGEST_KEY_TEXT: Final = 512
 """What the response handler takes; it sets aside what is longer (``adapters.answer_batches``)."""
+
+MOST_MILLICENTS: Final = 1_000_000 * MILLICENTS_PER_USD
+"""What analytics takes for a price; it sets aside what is more (``adapters.counted_batches``)."""
 
 _SENT: Final = frozenset({EventType.SUCCESS, EventType.FAILURE, EventType.BUFFERED})
 
@@ -93,7 +102,11 @@ class History:
     answers: dict[str, CanonicalEvent] = field(default_factory=dict)
 
     def take(self, event: CanonicalEvent) -> None:
-        """Add one event."""
+        """Add one event, or one notice."""
+        if event.event_type in Happening.__members__:
+            happening = Happening(event.event_type)
+            self.facts.append(Fact(happening=happening, at=event.event_timestamp, id=event.event_id))
+            return
         if event.event_type == EventType.RECEIVED:
             if not is_kept_answer(event):
                 return
@@ -133,6 +146,14 @@ def is_kept_answer(event: CanonicalEvent) -> bool:
         0 < len(event.event_id) <= LONGEST_EVENT_ID
         and 0 < len(event.subscriber_id) <= LONGEST_KEY_TEXT
         and all(text is None or len(text) <= LONGEST_KEY_TEXT for text in short)
+    )
+
+
+def is_counted(event: CanonicalEvent) -> bool:
+    """Whether analytics counts this event, or sets it aside for a figure that cannot be."""
+    prices = (event.price_millicents, event.counted_price_millicents)
+    return all(price is None or 0 <= price <= MOST_MILLICENTS for price in prices) and (
+        event.counted_as is None or event.counted_as in OUTCOMES
     )
 
 
