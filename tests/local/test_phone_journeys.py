@@ -284,10 +284,9 @@ def begin(page: PageTest) -> tuple[str, list[StartedStep]]:
             for number, step in enumerate(steps, start=1)
         },
     }
-    for number in (1, 2):
-        page.stepfunctions.enter(arn, "Wait", f"Wait for step {number}", data, enters=at(1))
-    page.stepfunctions.leave(arn, "Wait", "Wait for step 1", data, leaves=at(2))
-    page.stepfunctions.enter(arn, "Task", "Text at step 1", data, enters=at(2))
+    page.stepfunctions.enter(arn, "Task", "Check input", {"segment": "demo"}, enters=at(1))
+    page.stepfunctions.leave(arn, "Task", "Check input", data, leaves=at(2))
+    page.stepfunctions.enter(arn, "Parallel", "Text everybody", data, enters=at(2))
     return arn, steps
 
 
@@ -322,10 +321,20 @@ def test_a_running_journey_tells_its_texts_and_when_the_next_is_due(page: PageTe
     assert (text["done"], text["total"], text["isRunning"]) == (2, 2, False)
 
 
+def test_once_the_last_text_has_begun_none_is_waited_for(page: PageTest) -> None:
+    _, steps = begin(page)
+    for number, step in enumerate(steps):
+        begin_step(page, step, seconds=number)
+
+    [run] = page.state()["campaigns"]["runs"]
+
+    assert run["nextAt"] is None
+
+
 def test_the_start_of_the_first_text_is_no_wait(page: PageTest) -> None:
     arn = page.stepfunctions.begin("run-9", {}, begins=START, machine=WELCOME_MACHINE)
-    data = {"steps": {"step1": {"startsAt": START.isoformat(), "name": "run-9-1", "input": {}}}}
-    page.stepfunctions.enter(arn, "Wait", "Wait for step 1", data, enters=at(1))
+    data = {"steps": {"step1": {"startsAt": at(2).isoformat(), "name": "run-9-1", "input": {}}}}
+    page.stepfunctions.enter(arn, "Parallel", "Text everybody", data, enters=at(1))
 
     [run] = page.state()["campaigns"]["runs"]
 

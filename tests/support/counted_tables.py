@@ -65,13 +65,14 @@ def group(at: datetime, campaign: str | None = "c1", country: str | None = "US")
     return Group(hour_of(at), campaign, "welcome" if campaign else None, country)
 
 
-def put_counts(
-    client: Any, groups: Mapping[Group, Counts], *, batch: str = "1", first: datetime | None = None
-) -> None:
-    """Write a batch as the analytics consumer does; its first event is the earliest, or of `first`."""
-    hour = hour_of(first) if first else min(one.hour for one in groups)
-    counts = DynamoCounts(client, table=COUNTS, retention=timedelta(days=400))
-    counts.put("shard-0", batch, hour * MILLISECONDS_PER_HOUR, groups)
+def put_counts(client: Any, groups: Mapping[Group, Counts], *, batch: str = "1") -> None:
+    """Write what a batch counts, day by day, as the analytics consumer does."""
+    days: dict[int, dict[Group, Counts]] = {}
+    for one, counts in groups.items():
+        days.setdefault(one.hour // 24, {})[one] = counts
+    table = DynamoCounts(client, table=COUNTS, retention=timedelta(days=400))
+    for day, counted in days.items():
+        table.put("shard-0", f"{batch}-{day}", day * 24 * MILLISECONDS_PER_HOUR, counted)
 
 
 def put_subscriber(client: Any, subscriber_id: str, status: str = "NEW", **further: Any) -> None:

@@ -1,9 +1,9 @@
 """Journeys seen from outside: starting one, and how far it is."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sms_local.people import PEOPLE, Person
@@ -28,8 +28,8 @@ _MOST_RUNS: Final = 3
 
 _TITLES: Final = {WELCOME: "Welcome series", PROMOTIONAL: "Promotion"}
 
-#: Beginning of the names of the states that wait for a step.
-_WAIT: Final = "Wait for step "
+#: What begins within so long of the start is not waited for.
+_AT_ONCE: Final = timedelta(minutes=1)
 
 _CODE_CHARACTERS: Final = 20
 
@@ -173,25 +173,26 @@ def titles(runs: Iterable[Execution], moments: Iterable[Moment], journeys: Journ
     return told
 
 
-def next_start(run: Execution) -> datetime | None:
-    """Return when the next text of a run is due, by the waits that it is in; None where it is in none."""
+def next_start(run: Execution, moments: Iterable[Moment]) -> datetime | None:
+    """Return when the next text of a run is due, one that has not begun; None where it waits for none.
+
+    By what the state machine was told of its steps (``journeys.domain.runs.start``): what happens within its
+    branches is not in every history.
+    """
     if not run.is_running:
         return None
-    left = {event.state for event in run.events if event.kind == "left"}
-    starts = [
-        _start(event.data, event.state.removeprefix(_WAIT))
-        for event in run.events
-        if event.kind == "entered" and event.state.startswith(_WAIT) and event.state not in left
-    ]
+    begun = {moment.execution.name for moment in moments}
+    steps = next((event.data["steps"] for event in reversed(run.events) if "steps" in event.data), None)
     # The first text is not waited for: its time is that of the start.
-    return min((at for at in starts if at is not None and at > run.started_at), default=None)
+    earliest = run.started_at + _AT_ONCE
+    starts = (_start(step, begun) for step in (steps.values() if isinstance(steps, dict) else ()))
+    return min((at for at in starts if at is not None and at > earliest), default=None)
 
 
-def _start(data: Mapping[str, Any], number: str) -> datetime | None:
-    """Return when a step starts, from what the state machine hands on (``journeys.compiler``)."""
-    steps = data.get("steps")
-    step = steps.get(f"step{number}") if isinstance(steps, dict) else None
-    at = step.get("startsAt") if isinstance(step, dict) else None
+def _start(step: object, begun: Collection[str]) -> datetime | None:
+    if not isinstance(step, dict) or step.get("name") in begun:
+        return None
+    at = step.get("startsAt")
     return datetime.fromisoformat(at).astimezone(UTC) if isinstance(at, str) else None
 
 
@@ -265,7 +266,7 @@ def describe_campaigns(
 
 def _describe_run(run: Execution, journeys: Journeys, progress: Progress) -> dict[str, Any]:
     moments = sorted((one for one in progress.moments if one.run_id == run.name), key=lambda one: one.number)
-    begins = next_start(run)
+    begins = next_start(run, moments)
     return {
         "id": run.name,
         "title": title(journeys.name_of(run)),

@@ -338,7 +338,7 @@ class CloudState:
                 entry = by_id.get(appointment_of(execution))
                 steps += steps_of_follow_up(execution, entry, answer_wait=self._seen.answer_wait)
             elif journeys is not None and execution in journey_runs:
-                begins = next_start(execution)
+                begins = next_start(execution, self._seen.moments)
                 steps += steps_of_journey(execution, journeys, begins=begins)
             elif execution in runs or execution.arn in moments:
                 files = self._seen.files.get(execution.arn, RunFiles())
