@@ -88,6 +88,9 @@ def _archive_options(dry: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="the raw objects of all these days are still there (they go 30 days after compaction)",
     )
     archive.add_argument(
+        "--restored", action="store_true", help="files in Deep Archive are restored, and the table reads them"
+    )
+    archive.add_argument(
         "--counts-retention-days",
         metavar="N",
         type=positive,

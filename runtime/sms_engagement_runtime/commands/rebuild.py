@@ -166,6 +166,7 @@ def _archive(options: argparse.Namespace) -> S3ArchiveReader:
         bucket=options.archive_bucket,
         compacted=compacted,
         is_raw_whole=options.raw_only,
+        is_restored=options.restored,
     )
 
 

@@ -449,9 +449,10 @@ def test_a_day_in_deep_archive_is_refused(client, capsys):
 
     with patch.object(rebuilding_command, "athena_client", Athena):
         status, _, err = run(capsys, *ATHENA)
+        assert status == 1
+        assert "compacted files of 2026-11-21 are in Deep Archive" in err
 
-    assert status == 1
-    assert "compacted files of 2026-11-21 are in Deep Archive" in err
+        assert run(capsys, *ATHENA, "--restored")[0] == 0
 
 
 def test_counts_are_repaired_by_what_they_lack_and_what_they_have_too_much(client, capsys):

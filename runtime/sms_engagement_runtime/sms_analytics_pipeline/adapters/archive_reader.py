@@ -119,6 +119,8 @@ class S3ArchiveReader:
     is_raw_whole
         Whether the raw objects of all days are known to be there still, so that compacted files tell nothing
         new.
+    is_restored
+        Whether files in Deep Archive were restored, and the table reads restored ones.
     """
 
     def __init__(
@@ -128,11 +130,13 @@ class S3ArchiveReader:
         bucket: str,
         compacted: CompactedDays | None = None,
         is_raw_whole: bool = False,
+        is_restored: bool = False,
     ) -> None:
         self._client = client
         self._bucket = bucket
         self._compacted = compacted
         self._is_raw_whole = is_raw_whole
+        self._is_restored = is_restored
         self._compactions = S3CompactionStore(client, bucket=bucket)
 
     def days(self) -> Days | None:
@@ -172,9 +176,9 @@ class S3ArchiveReader:
 
     def _is_compacted(self, day: date) -> bool:
         files = self._compactions.compacted_files(day)
-        if not all(file.is_readable for file in files):
+        if not self._is_restored and not all(file.is_readable for file in files):
             # A query would pass them over without a word.
-            msg = f"compacted files of {day} are in Deep Archive; restore them first (s3:RestoreObject)"
+            msg = f"compacted files of {day} are in Deep Archive; restore them, and say so with --restored"
             raise DayNotReadableError(msg)
         return bool(files)
 
