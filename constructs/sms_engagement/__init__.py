@@ -44,16 +44,23 @@ from sms_engagement.journeys import (
     welcome_series,
 )
 from sms_engagement.review_collector import BroadcastSchedule, ReviewCollector
-from sms_engagement.sms_analytics_pipeline import ConsumerBatch, SmsAnalyticsPipeline
+from sms_engagement.sms_analytics_pipeline import (
+    ArchiveLifecycle,
+    ConsumerBatch,
+    EventArchive,
+    SmsAnalyticsPipeline,
+)
 
 __all__ = [
     "AppointmentFollowUp",
+    "ArchiveLifecycle",
     "Branch",
     "Broadcast",
     "BroadcastSchedule",
     "Budget",
     "Confirmed",
     "ConsumerBatch",
+    "EventArchive",
     "Exit",
     "FrequencyCap",
     "FunctionOptions",

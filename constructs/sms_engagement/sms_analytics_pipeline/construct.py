@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from aws_cdk import Annotations, Duration, RemovalPolicy
+from aws_cdk import Annotations, Duration, RemovalPolicy, Size
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_sns as sns
@@ -26,7 +27,7 @@ from sms_engagement.metrics import business_metric
 from sms_engagement.queues import dead_letter_queue
 from sms_engagement.sms_analytics_pipeline import metrics as pipeline_metrics
 from sms_engagement.sms_analytics_pipeline.alarms import pipeline_alarms
-from sms_engagement.sms_analytics_pipeline.archive import EventArchive
+from sms_engagement.sms_analytics_pipeline.archive import ArchiveLifecycle, EventArchive
 from sms_engagement.sms_analytics_pipeline.consumers import ConsumerBatch, read_stream
 from sms_engagement.sms_analytics_pipeline.dashboard import pipeline_dashboard
 from sms_engagement.tables import on_demand_table
@@ -66,8 +67,10 @@ class SmsAnalyticsPipeline(Construct):
         For a load that is known and steady: so many shards, 2 and more. Left out, the stream scales and is
         billed by use.
     enhanced_fan_out
-        Each consumer gets two megabytes a second of each shard for itself, at a price. For other readers of
-        the stream: without it, all of them share five reads a second of a shard.
+        Each consumer gets two megabytes a second of each shard for itself, at a price. Without it, all
+        readers of a shard share two megabytes and five reads a second (AWS, *Quotas and limits*), and the
+        four consumers keep up with half a megabyte a second, some thousand events: more than the fastest
+        number sends. For more, or for readers of your own, switch it on.
     event_batch, reply_batch, analytics_batch, archive_batch
         What one call of each consumer is given: 100 records or 5 s; 2,000 or 5 s for the counts; 10,000 or
         5 min for the archive, whose objects are better large.
@@ -77,11 +80,15 @@ class SmsAnalyticsPipeline(Construct):
     minimum_volume
         Texts an hour below which the rates of the alarms say nothing.
     event_bridge_events
-        Take delivery events from the account's default event bus, too. They come without phone number and
-        context and are best-effort (AWS, *Monitoring with EventBridge*): for texts that others send without
-        this channel's configuration set.
+        Take delivery events from the account's default event bus, too, as a second way beside the event
+        topic. They come without phone number and context and are best-effort (AWS, *Monitoring with
+        EventBridge*): one of a message that the topic tells of only later waits for that, and one of a
+        message that was never sent through this channel is set aside, since nobody knows whose it is.
     notify_patterns
         Name to words or phrases: an answer that has one of them is told of on `response_topic`.
+    scan_limit, archive_lifecycle, compaction_hour
+        Of the archive: see `EventArchive`. What people wrote is kept for ever unless `archive_lifecycle` says
+        when it is deleted.
     encryption_key
         Customer managed key of stream, tables and archive; the channel's when left out, and keys that AWS
         manages where it has none.
@@ -140,6 +147,10 @@ class SmsAnalyticsPipeline(Construct):
         minimum_volume: int = pipeline_metrics.MINIMUM_VOLUME,
         event_bridge_events: bool = False,
         notify_patterns: Mapping[str, Sequence[str]] | None = None,
+        scan_limit: Size | None = None,
+        archive_lifecycle: ArchiveLifecycle | None = None,
+        compaction_hour: int = 3,
+        encryption_key: kms.IKey | None = None,
         dashboard: bool = True,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
@@ -160,7 +171,7 @@ class SmsAnalyticsPipeline(Construct):
         self.channel = channel
         self.minimum_volume = minimum_volume
         self.function_options = function_options or channel.function_options
-        self._key = channel.encryption_key
+        self._key = encryption_key or channel.encryption_key
         self._removal_policy = removal_policy
         self._fan_out = enhanced_fan_out
         self.dead_letter_queues: dict[str, sqs.IQueue] = {}
@@ -175,7 +186,11 @@ class SmsAnalyticsPipeline(Construct):
             encryption_key=self._key,
             function_options=self.function_options,
             removal_policy=removal_policy,
+            scan_limit=scan_limit,
+            lifecycle=archive_lifecycle,
+            compaction_hour=compaction_hour,
         )
+        self.dead_letter_queues["CompactionDeadLetters"] = self.archive.dead_letter_queue
         self._build_ingest(channel.event_topic, channel.inbound_topic)
         if event_bridge_events:
             self._take_event_bridge_events()
@@ -186,7 +201,7 @@ class SmsAnalyticsPipeline(Construct):
         self._build_subscription_events()
         self.alarms = pipeline_alarms(self, alarm_topic)
         self.dashboard = pipeline_dashboard(self) if dashboard else None
-        if provisioned_shards == 1:
+        if provisioned_shards == 1 and not enhanced_fan_out:
             Annotations.of(self).add_warning_v2(
                 "sms-engagement:one-shard",
                 "one shard takes a thousand events a second and stops taking any beyond that; "
@@ -243,8 +258,21 @@ class SmsAnalyticsPipeline(Construct):
 
     def grant_read_subscribers(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow reading subscribers and looking them up by segment."""
-        arn = self.subscribers_table.table_arn
-        return grant_actions(grantee, ["dynamodb:GetItem", "dynamodb:Query"], [arn, f"{arn}/index/*"])
+        return self._grant_reading(grantee, self.subscribers_table, "GetItem", "BatchGetItem", "Query")
+
+    def grant_read_responses(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow reading answers, by subscriber and by campaign."""
+        return self._grant_reading(grantee, self.responses_table, "GetItem", "Query")
+
+    def grant_read_counts(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow reading the counts, by day."""
+        return self._grant_reading(grantee, self.counts_table, "Query")
+
+    def _grant_reading(self, grantee: iam.IGrantable, table: dynamodb.TableV2, *actions: str) -> iam.Grant:
+        if self._key:
+            self._key.grant_decrypt(grantee)
+        arns = [table.table_arn, f"{table.table_arn}/index/*"]
+        return grant_actions(grantee, [f"dynamodb:{action}" for action in actions], arns)
 
     def grant_put_events(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow putting canonical events onto the stream."""
@@ -273,7 +301,15 @@ class SmsAnalyticsPipeline(Construct):
         )
         self._add_index(self.responses_table, CAMPAIGN_INDEX, "campaign_id", "response_key")
         self.subscribers_table = self._table("Subscribers", partition_key="subscriber_id")
-        self._add_index(self.subscribers_table, SEGMENT_INDEX, "segment", "subscription_status")
+        # Not all of a row: every text changes its counters, and all of a segment with one status are one key
+        # of the index, which takes a thousand writes a second.
+        self._add_index(
+            self.subscribers_table,
+            SEGMENT_INDEX,
+            "segment",
+            "subscription_status",
+            only=["phone_number", "opt_in_timestamp", "opt_out_timestamp", "attributes"],
+        )
         self.counts_table = self._table("Counts", partition_key="day", sort_key="batch")
         self.register_table = self._table("Register", partition_key="messageId")
 
@@ -295,12 +331,22 @@ class SmsAnalyticsPipeline(Construct):
             time_to_live_attribute=time_to_live_attribute,
         )
 
-    def _add_index(self, table: dynamodb.TableV2, name: str, partition_key: str, sort_key: str) -> None:
+    def _add_index(
+        self,
+        table: dynamodb.TableV2,
+        name: str,
+        partition_key: str,
+        sort_key: str,
+        *,
+        only: Sequence[str] | None = None,
+    ) -> None:
         string = dynamodb.AttributeType.STRING
         table.add_global_secondary_index(
             index_name=name,
             partition_key=dynamodb.Attribute(name=partition_key, type=string),
             sort_key=dynamodb.Attribute(name=sort_key, type=string),
+            projection_type=dynamodb.ProjectionType.INCLUDE if only else dynamodb.ProjectionType.ALL,
+            non_key_attributes=list(only) if only else None,
         )
 
     def _build_ingest(self, event_topic: sns.ITopic, inbound_topic: sns.ITopic) -> None:

@@ -44,7 +44,7 @@ FIELDS_OF_THE_CONTRACT = [
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 instants = st.integers(0, LATEST_TIMESTAMP)
-numbers = st.integers(-(2**63) + 1, 2**63 - 1)
+prices = st.integers(0, 100_000_000_000)
 kinds = st.sampled_from([kind.value for kind in EventType])
 
 
@@ -64,7 +64,7 @@ def canonical_events(draw):
         )
         | texts
     )
-    optional_text, optional_number = st.none() | texts, st.none() | numbers
+    optional_text, optional_number = st.none() | texts, st.none() | prices
     return CanonicalEvent(
         event_type=kind,
         event_id=event_id,
@@ -79,11 +79,11 @@ def canonical_events(draw):
         message_type=draw(optional_text),
         country_code=draw(optional_text),
         price_millicents=draw(optional_number),
-        parts=draw(optional_number),
+        parts=draw(st.none() | st.integers(0, 1_000)),
         response_text=draw(optional_text),
         keyword=draw(optional_text),
         origination=draw(optional_text),
-        counted_as=draw(st.none() | kinds),
+        counted_as=draw(st.none() | st.sampled_from(["_SMS.SUCCESS", "_SMS.FAILURE"])),
         counted_at=draw(st.none() | instants),
         counted_price_millicents=draw(optional_number),
         schema_version=1,

@@ -225,9 +225,11 @@ def test_a_wrong_mark_of_how_a_message_was_counted_is_set_aside(analytics):
     assert [record["reason"] for record in quarantined()] == ["UNKNOWN_SHAPE"]
 
 
-def test_receipts_three_days_late_belong_to_their_own_day(analytics):
+def test_receipts_three_days_late_belong_to_their_own_day(analytics, capsys):
     late = canonical(1, event_timestamp=canonical(0)["event_timestamp"] - 3 * 86_400_000)
     analytics.handler(stream_batch([canonical(0), late]), Context())
+
+    assert emitted(capsys)[("MessagesDelivered",)] == 2
 
     assert counted(analytics).delivered == 1
     assert counted(analytics, date(2026, 11, 18), date(2026, 11, 18)).delivered == 1
@@ -243,7 +245,8 @@ def test_an_old_event_hides_nothing_of_those_that_come_with_it(analytics, capsys
     assert counted(analytics).delivered == 16
     long_ago = DAY - timedelta(days=age_days)
     assert counted(analytics, long_ago, long_ago).delivered == 1
-    assert emitted(capsys)[("MessagesDelivered",)] == 17
+    # What is no news is in the table, and no metric of today.
+    assert emitted(capsys)[("MessagesDelivered",)] == 16
     rows = aws_client("dynamodb").scan(TableName=TABLE)["Items"]
     # Of today as well as of long ago: kept from when it came.
     assert {int(row["expiresAt"]["N"]) // 86_400 for row in rows} == {NOON_MS // 86_400_000 + 400}
@@ -290,6 +293,9 @@ def test_what_is_taken_off_another_day_is_taken_off_there(analytics):
         {"counted_as": "_SMS.FAILURE", "counted_at": 10**17},
         {"price_millicents": -5},
         {"price_millicents": 10**30},
+        {"arrival_timestamp": 10**30},
+        {"parts": 10**30},
+        {"schema_version": -1},
     ],
 )
 def test_figures_that_cannot_be_are_set_aside(analytics, wrong):
@@ -297,6 +303,24 @@ def test_figures_that_cannot_be_are_set_aside(analytics, wrong):
 
     assert counted(analytics).delivered == 1
     assert [record["reason"] for record in quarantined()] == ["UNKNOWN_SHAPE"]
+
+
+@pytest.mark.parametrize("campaign", ["Frühling", ":spring", "   ", "spring\n2027", "x" * 300])
+def test_a_campaign_that_no_dimension_can_hold_is_counted_as_another(aws, capsys, campaign):
+    environment = {
+        "COUNTS_TABLE": TABLE,
+        "ARCHIVE_BUCKET": BUCKET,
+        "COUNTS_RETENTION_SECONDS": "34560000",
+        "METRICS_BY_CAMPAIGN": "true",
+    }
+    with fresh_handler(f"{PACKAGE}.analytics", environment) as module:
+        module.handler(stream_batch([canonical(1, campaign_id=campaign), canonical(2)]), Context())
+
+        groups = module._counts.read(DAY, DAY)
+    metrics = emitted(capsys)
+    assert metrics[("CampaignMessagesDelivered", "(other)")] == 1
+    assert metrics[("CampaignMessagesDelivered", "spring")] == 1
+    assert {group.campaign_id for group in groups} == {campaign, "spring"}
 
 
 def test_thousands_of_long_campaign_names_fit_into_an_item(analytics):

@@ -19,25 +19,25 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.event_fields import (
+    Outcome,
+    Parts,
+    Price,
+    SchemaVersion,
+    Timestamp,
+)
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import (
     event_id_ending,
     full_event_id,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
-    LATEST_TIMESTAMP,
     SCHEMA_VERSION,
     CanonicalEvent,
 )
-
-_LARGEST: Final = 2**63 - 1
-"""Of Athena's ``bigint``: one number that it cannot read makes the whole object unreadable."""
-
-Timestamp = Annotated[int, msgspec.Meta(ge=0, le=LATEST_TIMESTAMP)]
-Number = Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
 
 
 class ArchiveLine(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -53,19 +53,19 @@ class ArchiveLine(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     record_status: str | None = None
     message_type: str | None = None
     country_code: str | None = None
-    price_millicents: Number | None = None
+    price_millicents: Price | None = None
     response_text: str | None = None
     archived_at: Timestamp | None = None
     event_id: str | None = None
     event_id_ending: str | None = None
     arrival_timestamp: Timestamp
-    parts: Number | None = None
+    parts: Parts | None = None
     keyword: str | None = None
     origination: str | None = None
-    counted_as: str | None = None
+    counted_as: Outcome | None = None
     counted_at: Timestamp | None = None
-    counted_price_millicents: Number | None = None
-    schema_version: int = SCHEMA_VERSION
+    counted_price_millicents: Price | None = None
+    schema_version: SchemaVersion = SCHEMA_VERSION
 
 
 _decode: Final = msgspec.json.Decoder(ArchiveLine).decode

@@ -1,30 +1,27 @@
 """A batch of the stream as analytics reads, counts and tells of it."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts import DynamoCounts
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.embedded_metrics import metric_line
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.event_fields import (
+    Outcome,
+    Parts,
+    Price,
+    SchemaVersion,
+    Timestamp,
+)
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import Batch, decode_batch
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group, count
-from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
-    LATEST_TIMESTAMP,
-    MILLICENTS_PER_USD,
-)
 from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import difference, metric_sets
 
 _MILLISECONDS_PER_DAY: Final = 86_400_000
 _HOURS_PER_DAY: Final = 24
-
-Outcome = Annotated[str, msgspec.Meta(pattern=r"^_SMS\.(SUCCESS|FAILURE)$")]
-"""What a message can have been counted as."""
-
-
-Timestamp = Annotated[int, msgspec.Meta(ge=0, le=LATEST_TIMESTAMP)]
-Price = Annotated[int, msgspec.Meta(ge=0, le=1_000_000 * MILLICENTS_PER_USD)]
-"""Up to a million dollars: what is more is no price of a text, and its sums would fit nowhere."""
+_SECONDS_PER_HOUR: Final = 3_600
+_NEWS_HOURS: Final = 4 * _HOURS_PER_DAY
 
 
 class CountedEvent(msgspec.Struct, gc=False):
@@ -34,6 +31,8 @@ class CountedEvent(msgspec.Struct, gc=False):
     event_id: str
     subscriber_id: str
     event_timestamp: Timestamp
+    # Not counted: but what the archive sets aside is not counted either.
+    arrival_timestamp: Timestamp
     campaign_id: str | None = None
     journey_id: str | None = None
     country_code: str | None = None
@@ -41,7 +40,8 @@ class CountedEvent(msgspec.Struct, gc=False):
     counted_as: Outcome | None = None
     counted_at: Timestamp | None = None
     counted_price_millicents: Price | None = None
-    schema_version: int = 1
+    parts: Parts | None = None
+    schema_version: SchemaVersion = 1
 
 
 _decode = msgspec.json.Decoder(CountedEvent).decode
@@ -83,6 +83,19 @@ def record(batch: Batch[CountedEvent], counts: DynamoCounts) -> Iterator[dict[Gr
         yield difference(of_day, written) if written else of_day
 
 
-def lines(added: Mapping[Group, Counts], *, by_campaign: bool, at_ms: int) -> Iterator[str]:
-    """Return the log lines from which CloudWatch makes metrics of what a batch added."""
+def lines(
+    added: Mapping[Group, Counts], *, by_campaign: bool, at_ms: int, arrived: float | None = None
+) -> Iterator[str]:
+    """Return the log lines from which CloudWatch makes metrics of what a batch added.
+
+    Parameters
+    ----------
+    arrived
+        When the stream took the batch, epoch seconds. What is more than four days older is no news: carriers'
+        receipts take three. CloudWatch would take a year of imported events for those of today, and alarm.
+        Everything is told of when left out.
+    """
+    if arrived is not None:
+        oldest = int(arrived) // _SECONDS_PER_HOUR - _NEWS_HOURS
+        added = {group: counts for group, counts in added.items() if group.hour >= oldest}
     return (metric_line(each, at_ms=at_ms) for each in metric_sets(added, by_campaign=by_campaign))

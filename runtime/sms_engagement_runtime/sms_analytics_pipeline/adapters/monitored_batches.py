@@ -6,6 +6,13 @@ from typing import Any
 import msgspec
 
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.embedded_metrics import metric_line
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.event_fields import (
+    Outcome,
+    Parts,
+    Price,
+    SchemaVersion,
+    Timestamp,
+)
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import Batch, decode_batch
 from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import MetricSet
 from sms_engagement_runtime.sms_analytics_pipeline.domain.monitoring import summarise
@@ -17,10 +24,15 @@ class MonitoredEvent(msgspec.Struct, gc=False):
     event_type: str
     event_id: str
     subscriber_id: str
-    event_timestamp: int
-    arrival_timestamp: int
+    event_timestamp: Timestamp
+    arrival_timestamp: Timestamp
     record_status: str | None = None
-    schema_version: int = 1
+    price_millicents: Price | None = None
+    parts: Parts | None = None
+    counted_as: Outcome | None = None
+    counted_at: Timestamp | None = None
+    counted_price_millicents: Price | None = None
+    schema_version: SchemaVersion = 1
 
 
 _decode = msgspec.json.Decoder(MonitoredEvent).decode

@@ -4,6 +4,7 @@ Counts only. Rates are made of their sums by metric math, where a batch of three
 an average of rates would not. Names and namespace are fixed.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -15,8 +16,10 @@ NAMESPACE: Final = "SMS/Marketing"
 CAMPAIGN: Final = "CampaignId"
 COUNTRY: Final = "Country"
 
-_LONGEST_DIMENSION_VALUE: Final = 255
-"""Characters (CloudWatch, *Embedded metric format: specification*, allows 1,024; alarms and consoles 255)."""
+OTHER: Final = "(other)"
+
+_DIMENSION_VALUE: Final = re.compile(r"(?!:)(?=.*[!-~])[ -~]{1,255}")
+"""What CloudWatch takes: ASCII with something to see, no colon in front (API reference, *Dimension*)."""
 
 
 class MetricSet(NamedTuple):
@@ -98,7 +101,8 @@ def _by(keyed: Iterable[tuple[str | None, Counts]]) -> list[tuple[str, Counts]]:
     sums: dict[str, Counts] = {}
     for key, counts in keyed:
         if key:
-            sums.setdefault(key[:_LONGEST_DIMENSION_VALUE], Counts()).add(counts)
+            value = key if _DIMENSION_VALUE.fullmatch(key) else OTHER
+            sums.setdefault(value, Counts()).add(counts)
     return sorted(sums.items())
 
 

@@ -64,8 +64,13 @@ def handler(event: dict[str, Any], _: LambdaContext) -> StreamResponse:
         for added in counted_batches.record(batch, _counts):
             # At once: the next day's item may not be written, and this one adds nothing when the batch comes
             # again. Metrics live on the real time: CloudWatch takes none of last spring.
-            now_ms = int(time.time() * 1000)
-            write_lines(counted_batches.lines(added, by_campaign=_settings.metrics_by_campaign, at_ms=now_ms))
+            lines = counted_batches.lines(
+                added,
+                by_campaign=_settings.metrics_by_campaign,
+                at_ms=int(time.time() * 1000),
+                arrived=batch.newest_arrival,
+            )
+            write_lines(lines)
     except TransientError as error:
         logger.warning("batch not counted", reason=str(error))
         return failed_from(batch.first_sequence_number)
