@@ -15,6 +15,7 @@ from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumber
 from sms_engagement_runtime.sms_analytics_pipeline.domain import ingesting
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group, count
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import SetAside
+from sms_engagement_runtime.sms_analytics_pipeline.domain.ingesting import KNOWN_WITHIN_MS
 from sms_engagement_runtime.sms_analytics_pipeline.domain.ports import Attribution
 from sms_engagement_runtime.sms_analytics_pipeline.domain.reading import read
 from sms_engagement_runtime.sms_analytics_pipeline.domain.register import LEASE_MS
@@ -344,12 +345,23 @@ def test_an_event_of_eventbridge_finds_in_the_register_whose_it_is():
     system = IngestSystem()
     system.service.ingest(system.arrivals(PAYLOADS[0]))
 
-    system.service.ingest(system.arrivals(bus_event(PAYLOADS[2]), bus_event(PAYLOADS[5])))
+    system.service.ingest(system.arrivals(bus_event(PAYLOADS[2])))
 
     assert {(event.phone_number, event.campaign_id) for event in system.stream.events} == {
         ("+12025550101", "run-1")
     }
-    assert list(system.quarantine.kept) == [(SetAside.NO_SUBSCRIBER, "n-1")]
+
+
+def test_an_event_of_eventbridge_waits_for_the_one_that_names_the_phone_and_then_no_longer():
+    system = IngestSystem()
+
+    report = system.service.ingest(system.arrivals(bus_event(PAYLOADS[5])))
+    assert (report.failed, list(system.quarantine.kept)) == ({"r-0"}, [])
+    system.clock.advance(milliseconds=KNOWN_WITHIN_MS)
+    report = system.service.ingest(system.arrivals(bus_event(PAYLOADS[5])))
+
+    assert not report.failed
+    assert list(system.quarantine.kept) == [(SetAside.NO_SUBSCRIBER, "n-0")]
 
 
 @pytest.mark.parametrize("phone", ["72345", "AcmeCorp", "", None, 17])

@@ -36,7 +36,7 @@ PUTTING: Final = Config(
 )
 """For ``PutRecords``: one attempt, never repeated by the client."""
 
-CLOCK_SKEW_MS: Final = 60_000
+CLOCK_SKEW_MS: Final = 10_000
 """By how much our clock and the stream's may differ."""
 
 _PAUSES_SECONDS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)

@@ -31,7 +31,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.ports import (
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.reading import Draft, read
 from sms_engagement_runtime.sms_analytics_pipeline.domain.register import (
-    LEASE_MS,
+    PUT_WITHIN_MS,
     RegisterRow,
     Verdict,
     take,
@@ -46,6 +46,12 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import (
 MOST_MESSAGES: Final = 90
 """Messages of one subscriber in one transaction, which takes a hundred rows (AWS, *TransactWriteItems*): as
 many as may be, since two transactions of one subscriber are in each other's way."""
+
+_TELL_OF_TEXTS: Final = frozenset({EventType.SUCCESS, EventType.FAILURE, EventType.BUFFERED})
+
+KNOWN_WITHIN_MS: Final = 15 * 60_000
+"""How long an event that names nobody waits for one that does. It comes again each time that its queue gives
+it out, some six minutes apart."""
 
 _ATTEMPTS: Final = 6
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -289,13 +295,21 @@ class IngestService:
         for item in sorted(items, key=lambda item: item.person is None):
             person = item.person or people.get(item.draft.message_id)
             attribution = attributions.get(item.draft.message_id)
-            if person is None:
+            if person is None and self._may_be_known_soon(item):
+                report.fail([item.arrival.record], "NotKnownYet")
+            elif person is None:
                 aside[item.arrival.name] = (item.arrival, SetAside.NO_SUBSCRIBER)
             elif isinstance(attribution, TransientError):
                 report.fail([item.arrival.record], type(attribution).__name__)
             else:
                 ready.append(_Ready(item.arrival.record, _event(item.draft, person, attribution)))
         return ready
+
+    def _may_be_known_soon(self, item: _Item) -> bool:
+        """Whether another event, which names the phone, may still come: EventBridge may be quicker."""
+        draft = item.draft
+        names_nobody = draft.phone is None and draft.event_type in _TELL_OF_TEXTS
+        return names_nobody and self._now() - item.arrival.received_at_ms < KNOWN_WITHIN_MS
 
     def _attributions(
         self, items: Sequence[_Item], rows: Mapping[str, RegisterRow]
@@ -532,7 +546,10 @@ def _put(record_id: str, event: CanonicalEvent, row: RegisterRow, before: Regist
         None
         if former is None
         else Sought(
-            event.event_id, event.subscriber_id, since=former.claimed_at, until=former.leased_at + LEASE_MS
+            event.event_id,
+            event.subscriber_id,
+            since=former.claimed_at,
+            until=former.leased_at + PUT_WITHIN_MS,
         )
     )
     message_id = event.message_id or ""

@@ -26,6 +26,9 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
 LEASE_MS: Final = 120_000
 """How long a claim is left alone: longer than the function that made it may run, its last call included."""
 
+PUT_WITHIN_MS: Final = 65_000
+"""When what was claimed has been put, or never will be by whoever claimed it: their function has ended."""
+
 KEPT_FOR_MS: Final = 90 * 24 * 3_600_000
 """How long a row lives after its last change. Events of a message come within days of it: the service gives
 up waiting for its carrier after 72 hours (AWS, *Event types for configuration sets*)."""
