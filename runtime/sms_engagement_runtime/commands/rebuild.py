@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, cast
 
 from sms_engagement_runtime.channel.adapters import clients
+from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
 from sms_engagement_runtime.channel.adapters.clock import SystemClock
 from sms_engagement_runtime.channel.domain.errors import PermanentError
 from sms_engagement_runtime.channel.domain.sentiment import analyse
@@ -100,6 +101,10 @@ def _run(options: argparse.Namespace, report: dict[str, object], *, write: bool)
         _tell(report, options, outcome)
         end(report | {"interrupted": True}, is_done=False)
         return fail("interrupted; what is written is right, and running it again does the rest")
+    except ServiceCallError:
+        _tell(report, options, outcome)
+        end(report, is_done=False)
+        raise
     except PermanentError as error:
         return fail(str(error))
     except SubscriberChangedError:

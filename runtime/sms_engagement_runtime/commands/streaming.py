@@ -97,16 +97,18 @@ def redrive(options: argparse.Namespace) -> ExitStatus:
     redriver = _Redriver(options, queue_client(options.endpoint_url))
     queues = {name: _Redriven() for name in options.queue}
     report: dict[str, object] = {"command": "redrive", "dry_run": options.dry_run}
-    interrupted = False
+    problem = None
     try:
         for name, redriven in queues.items():
             redriver.work_off(name, redriven)
     except KeyboardInterrupt:
-        interrupted = True
-        report["interrupted"] = True
+        problem = "interrupted; run it again, which does the rest"
+    except ServiceCallError as error:
+        problem = f"a queue could not be used: {error}"
     report["queues"] = {name: redriven.as_report() for name, redriven in queues.items()}
-    is_done = not interrupted and not any(each.still_failing or each.foreign for each in queues.values())
-    return end(report, is_done=is_done)
+    is_done = not any(each.still_failing or each.foreign for each in queues.values())
+    status = end(report, is_done=is_done)
+    return status if problem is None else fail(problem)
 
 
 def queue_client(endpoint_url: str | None) -> SQSClient:
@@ -145,7 +147,6 @@ class _Redriver:
             with Progress(f"redriving {queue}", int(attributes["ApproximateNumberOfMessages"])) as progress:
                 for message in self._messages(url, kept):
                     redriven.messages += 1
-                    kept[message["MessageId"]] = message["ReceiptHandle"]
                     if self._is_done(message, redriven) and not self._dry:
                         with service_call("sqs:DeleteMessage"):
                             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
@@ -173,6 +174,7 @@ class _Redriver:
             new = [message for message in messages if message["MessageId"] not in kept]
             if not new:
                 return
+            kept.update((message["MessageId"], message["ReceiptHandle"]) for message in new)
             yield from new
 
     def _is_done(self, message: MessageTypeDef, redriven: _Redriven) -> bool:
@@ -258,7 +260,7 @@ def replay(options: argparse.Namespace) -> ExitStatus:
     arn = reader.arn(options.stream)
     shards = reader.shards(arn, options.since)
     replayed = _Replayed()
-    interrupted = False
+    problem = None
     try:
         with Progress("replaying shards", len(shards)) as progress:
             for shard in shards:
@@ -270,7 +272,9 @@ def replay(options: argparse.Namespace) -> ExitStatus:
                 replayed.shards += 1
                 progress.advance()
     except KeyboardInterrupt:
-        interrupted = True
+        problem = "interrupted; run it again: what was given is known"
+    except ServiceCallError as error:
+        problem = f"stream or function could not be used: {error}"
     report: dict[str, object] = {
         "command": "replay",
         "dry_run": options.dry_run,
@@ -282,11 +286,10 @@ def replay(options: argparse.Namespace) -> ExitStatus:
         "records_given": replayed.given,
         "batches": replayed.batches,
     }
-    if interrupted:
-        report["interrupted"] = True
     if replayed.stopped is not None:
         report["stopped"] = replayed.stopped
-    return end(report, is_done=not interrupted and replayed.stopped is None)
+    status = end(report, is_done=replayed.stopped is None)
+    return status if problem is None else fail(problem)
 
 
 def _give_page(
@@ -318,14 +321,18 @@ def _give_page(
 
 
 def _give_patiently(batch: list[LambdaRecord], consumer: StreamConsumer) -> list[NotTaken]:
-    not_taken: list[NotTaken] = []
-    for attempt in range(_ATTEMPTS):
-        if attempt:
-            time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-        not_taken = consumer.give(batch)
-        if not not_taken:
-            break
-    return not_taken
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            not_taken = consumer.give(batch)
+        except ServiceCallError:
+            # Throttled, most likely.
+            if not left:
+                raise
+        else:
+            if not (not_taken and left):
+                return not_taken
+        time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (_ATTEMPTS - 1 - left))
+    raise AssertionError
 
 
 def _may_be_answer(record: LambdaRecord) -> bool:

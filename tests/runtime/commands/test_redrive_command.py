@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sms_engagement_runtime.commands import main as command
 from sms_engagement_runtime.commands import streaming
@@ -350,6 +351,43 @@ def test_a_replay_that_meets_a_fault_says_where_to_go_on(system, functions, caps
     assert report["stopped"]["reason"] == "FUNCTION_ERROR"
     assert report["shards_done"] == 0
     assert len(functions.batches) == 3
+
+
+def test_a_replay_that_lambda_throttles_waits_and_then_says_how_far_it_came(system, functions, capsys):
+    real, calls = functions.invoke, []
+
+    def invoke(**request):
+        calls.append(1)
+        if len(calls) in (1, 2) or len(calls) > 3:
+            raise ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke")
+        return real(**request)
+
+    with patch.object(functions, "invoke", invoke):
+        status, report, err = replay(capsys, system, "--batch-size", "3")
+
+    assert (status, report["batches"], report["records_given"]) == (1, 1, 3)
+    assert "could not be used: lambda:Invoke: TooManyRequestsException" in err
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
+def test_a_redrive_that_is_ended_leaves_what_is_not_done_where_it_can_be_seen(functions, queue, shard, fault):
+    send(queue, *[on_failure_document(shard[number : number + 2], "archive") for number in (0, 2, 4)])
+    real, calls = functions.invoke, []
+
+    def invoke(**request):
+        calls.append(1)
+        if len(calls) == 2:
+            raise fault
+        return real(**request)
+
+    with patch.object(functions, "invoke", invoke):
+        try:
+            assert command.main(["redrive", "--queue", QUEUE]) == 1
+        except RuntimeError:
+            assert fault is RuntimeError
+
+    assert len(calls) == 2
+    assert left(queue) == 2
 
 
 def test_times_are_read_as_utc(capsys):

@@ -28,12 +28,12 @@ from sms_engagement_runtime.channel.adapters.aws_errors import (
 )
 from sms_engagement_runtime.channel.domain.errors import PermanentError
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import ArchiveLine, event_from_line
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.day_folders import days_below
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.notice_archive import PREFIX as NOTICES_PREFIX
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.s3_compaction import S3CompactionStore
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import (
     RAW_PREFIX,
     RAW_SUFFIX,
-    day_of_partition,
     partition,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import COMPACTED_PREFIX
@@ -162,7 +162,9 @@ class S3ArchiveReader:
         """
         raw: list[ArchivedObject] = []
         to_export: list[date] = []
-        for day in sorted({*self._days(RAW_PREFIX), *self._days(COMPACTED_PREFIX)} & set(days)):
+        for day in sorted({*self._days(RAW_PREFIX), *self._days(COMPACTED_PREFIX)}):
+            if day not in days:
+                continue
             raw += self._list(f"{RAW_PREFIX}{partition(day)}", RAW_SUFFIX)
             if not self._is_raw_whole and self._is_compacted(day):
                 to_export.append(day)
@@ -198,21 +200,7 @@ class S3ArchiveReader:
             yield from self._list(prefix, "")
 
     def _days(self, prefix: str) -> Iterator[date]:
-        """Walk down ``year=/month=/day=/`` and list no object."""
-        for year in self._below(prefix):
-            for month in self._below(year):
-                for place in self._below(month):
-                    day = day_of_partition(place.split("/"))
-                    if day is not None:
-                        yield day
-
-    def _below(self, prefix: str) -> Iterator[str]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=prefix, Delimiter="/"
-        )
-        with service_call("s3:ListObjectsV2"):
-            for page in pages:
-                yield from (each["Prefix"] for each in page.get("CommonPrefixes", []))
+        return days_below(self._client, bucket=self._bucket, prefix=prefix)
 
     def _list(self, prefix: str, suffix: str) -> Iterator[ArchivedObject]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
 from sms_engagement_runtime.channel.adapters.aws_errors import service_call
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.day_folders import days_below
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import (
     MILLISECONDS_PER_DAY,
     day_of,
@@ -55,7 +56,9 @@ class NoticeArchive:
         ServiceCallError
             S3 did not answer.
         """
-        for day in days:
+        for day in days_below(self._client, bucket=self._bucket, prefix=PREFIX):
+            if day not in days:
+                continue
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=f"{PREFIX}{partition(day)}"
             )
