@@ -38,11 +38,12 @@ _DUE = {
     "timeout": ("A time limit ran out", "time limit", "time limits"),
     "expiry": ("Rows expired", "expiry", "expiries"),
     "queue": ("A message became visible", "delayed message", "delayed messages"),
+    "stream": ("A consumer read the stream", "batch of the stream", "batches of the stream"),
     "carrier": ("The carrier went on", "event of the carrier", "events of the carrier"),
 }
 
-#: The carrier's events are told as deliveries, and queues only carry what is told where it arrives.
-_TOLD_ELSEWHERE = frozenset({"carrier", "queue"})
+#: The carrier's events are told as deliveries; queues and streams only carry what is told where it arrives.
+_TOLD_ELSEWHERE = frozenset({"carrier", "queue", "stream"})
 
 _PHYSICAL_NAME = re.compile(r"[\w-]*-([A-Za-z][A-Za-z0-9]*?)[0-9A-F]{8}-[0-9A-Za-z]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")

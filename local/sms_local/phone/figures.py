@@ -315,8 +315,16 @@ _COLUMNS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 
 
+_OF_ONE: Final = "subscriber_id"
+
+
 def totals_of(columns: Sequence[str], rows: Iterable[Sequence[str | None]]) -> dict[str, int]:
-    """Return the totals that a result holds: the sums of those of its columns that are known by name."""
+    """Return the totals that a result holds: the sums of those of its columns that are known by name.
+
+    What is told of single subscribers is no total of all.
+    """
+    if _OF_ONE in columns:
+        return {}
     found: dict[str, tuple[int, int]] = {}
     for key, names in _COLUMNS.items():
         for position, column in enumerate(columns):
