@@ -53,7 +53,6 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import (
     distinct,
     histories,
     hours_of,
-    is_counted,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import SubscriberChangedError
 
@@ -259,9 +258,8 @@ def _work_through(
             outcome.events += sum(1 for event in events if event.event_type in _EVENT_TYPES)
             if counting is not None:
                 hours = hours_of(counting)
-                counted = [event for event in events if is_counted(event)]
                 # They are only read.
-                for group, counts in count(cast("list[Countable]", counted)).items():
+                for group, counts in count(cast("list[Countable]", events)).items():
                     if group.hour in hours:
                         outcome.archived.setdefault(group, Counts()).add(counts)
             people: list[History] = []

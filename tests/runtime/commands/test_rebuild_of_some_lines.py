@@ -1,12 +1,16 @@
 """``rebuild`` and ``repair counts`` over an archive of a few lines: what stays, and what is refused."""
 
+import gzip
 import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from unittest.mock import patch
 
+import duckdb
 import msgspec
 import pytest
 
@@ -17,15 +21,15 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters import rebuild_store
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.answer_batches import AnswerEvent
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import line_of_record, packed
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_reader import ArchivedObject, EventFiles
-from sms_engagement_runtime.sms_analytics_pipeline.adapters.counted_batches import CountedEvent
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts import DynamoCounts
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.notice_archive import NoticeArchive
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import partition, raw_key
+from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import COLUMNS
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import CanonicalEvent
 from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happening
-from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import is_counted, is_kept_answer
+from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import is_kept_answer
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import Fact, record
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscription_notices import Notice
 from tests.support.aws_faults import failing
@@ -38,7 +42,6 @@ NOON = datetime.fromtimestamp(NOON_MS / 1000, UTC)
 TODAY = NOON.date()
 DAY_MS = 86_400_000
 MUCH_LATER = NOON + timedelta(days=10)
-PRICES = (-1, 0, 581, 10**11, 10**11 + 1)
 HOUR = NOON_MS // 3_600_000
 
 
@@ -356,24 +359,6 @@ def test_what_the_response_handler_sets_aside_is_no_answer(name, length):
     assert is_kept_answer(CanonicalEvent(**event)) is is_kept
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *((price, cents) for price in ("price_millicents", "counted_price_millicents") for cents in PRICES),
-        *(("counted_as", word) for word in ("_SMS.SUCCESS", "_SMS.FAILURE", "_SMS.OPTOUT", "")),
-    ],
-)
-def test_what_analytics_sets_aside_is_not_counted(name, value):
-    event = {**canonical(1), name: value}
-    try:
-        msgspec.json.decode(json.dumps(event), type=CountedEvent)
-        counts = True
-    except msgspec.ValidationError:
-        counts = False
-
-    assert is_counted(CanonicalEvent(**event)) is counts
-
-
 class Athena:
     """Writes what the compacted files have, as the statement asks for it."""
 
@@ -415,6 +400,47 @@ def test_a_compacted_day_is_read_through_athena_with_what_is_raw(client, capsys)
     assert (report["archive"]["lines"], report["archive"]["events"]) == (4, 3)
     assert [row["message_id"]["S"] for row in rows(client, RESPONSES)] == ["answer-1", "answer-2", "answer-3"]
     assert "WHERE year = 2026 AND month = 11 AND day IN (21)" in athena.statements[0]
+
+
+class DuckAthena(Athena):
+    """Runs the statement over a Parquet file, with all that the file does not know as null."""
+
+    def start_query_execution(self, *, QueryString, **_):  # noqa: N803
+        connection = duckdb.connect()
+        types = {"string": "VARCHAR", "bigint": "BIGINT"}
+        columns = ", ".join(f"{name} {types[kind]}" for name, kind in COLUMNS)
+        days = "year INTEGER, month INTEGER, day INTEGER"
+        connection.execute(f"CREATE TABLE compacted_events ({columns}, {days})")
+        for event in self.events:
+            row = {**event, "year": 2026, "month": 11, "day": 21}
+            del row["schema_version"]
+            names, marks = ", ".join(row), ", ".join("?" * len(row))
+            connection.execute(f"INSERT INTO compacted_events ({names}) VALUES ({marks})", [*row.values()])
+        query = QueryString[QueryString.index("(") + 1 : QueryString.index(")\nTO")]
+        query = query.replace('"archive".', "")
+        prefix = QueryString.split(f"TO 's3://{BUCKET}/")[1].split("'")[0]
+        with TemporaryDirectory() as folder:
+            connection.execute(f"COPY ({query}) TO '{folder}/out' (FORMAT JSON)")
+            put(f"{prefix}part_0.gz", gzip.compress(Path(folder, "out").read_bytes()))
+        return {"QueryExecutionId": "q-1"}
+
+
+def test_what_athena_writes_of_a_compacted_day_makes_the_same_rows(client, capsys):
+    events = [answer(1, campaign_id=None), canonical(2), canonical(3, price_millicents=None, parts=None)]
+    archive(*events)
+    tables = ["responses", "subscribers", "counts"]
+    run(capsys, tables=tables)
+    expected = [rows(client, name) for name in (RESPONSES, SUBSCRIBERS, COUNTS)]
+    aws_client("s3").delete_object(Bucket=BUCKET, Key=raw_key(TODAY, "shardId-000000000000", "0"))
+    put(f"compacted/{partition(TODAY)}run-0.parquet", b"PAR1")
+
+    with patch.object(rebuilding_command, "athena_client", lambda: DuckAthena(*events)):
+        status, report, _ = run(capsys, *ATHENA, tables=tables)
+
+    assert (status, report["archive"]["events"]) == (0, 3)
+    assert report["responses"] == {"same": 1, "missing": 0, "different": 0, "written": 0}
+    assert report["subscribers"] == {"same": 3, "missing": 0, "different": 0, "written": 0}
+    assert [rows(client, name) for name in (RESPONSES, SUBSCRIBERS, COUNTS)] == expected
 
 
 def test_months_are_asked_for_one_by_one(client, capsys):

@@ -26,12 +26,7 @@ from typing import Final
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import MILLISECONDS_PER_DAY, day_of
 from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import CLOSED_AFTER, COLUMNS
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group
-from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
-    MILLICENTS_PER_USD,
-    OUTCOMES,
-    CanonicalEvent,
-    EventType,
-)
+from sms_engagement_runtime.sms_analytics_pipeline.domain.events import CanonicalEvent, EventType
 from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happening
 from sms_engagement_runtime.sms_analytics_pipeline.domain.responses import response_key
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import (
@@ -50,9 +45,6 @@ the other one had counted."""
 LONGEST_EVENT_ID: Final = 250
 LONGEST_KEY_TEXT: Final = 512
 """What the response handler takes; it sets aside what is longer (``adapters.answer_batches``)."""
-
-MOST_MILLICENTS: Final = 1_000_000 * MILLICENTS_PER_USD
-"""What analytics takes for a price; it sets aside what is more (``adapters.counted_batches``)."""
 
 _SENT: Final = frozenset({EventType.SUCCESS, EventType.FAILURE, EventType.BUFFERED})
 
@@ -146,14 +138,6 @@ def is_kept_answer(event: CanonicalEvent) -> bool:
         0 < len(event.event_id) <= LONGEST_EVENT_ID
         and 0 < len(event.subscriber_id) <= LONGEST_KEY_TEXT
         and all(text is None or len(text) <= LONGEST_KEY_TEXT for text in short)
-    )
-
-
-def is_counted(event: CanonicalEvent) -> bool:
-    """Whether analytics counts this event, or sets it aside for a figure that cannot be."""
-    prices = (event.price_millicents, event.counted_price_millicents)
-    return all(price is None or 0 <= price <= MOST_MILLICENTS for price in prices) and (
-        event.counted_as is None or event.counted_as in OUTCOMES
     )
 
 
