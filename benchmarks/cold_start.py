@@ -1,6 +1,7 @@
 """Cold starts: each Lambda function in fresh processes, against a process that makes the same AWS clients.
 
-``python benchmarks/cold_start.py [--runs 11]`` prints one line a function. The review form, which a person
+``python benchmarks/cold_start.py [--runs 11]`` prints one line a function; ``--write`` puts them into
+``docs/performance.md``. The review form, which a person
 waits for, runs up to its first answer, the secret read over HTTP from a server of this process; it is
 compared with ``import boto3; boto3.client("dynamodb")``. All other functions run up to where Lambda would
 call them; they are compared with a process that imports boto3 and makes the clients that the function was
@@ -31,9 +32,15 @@ from threading import Thread
 from time import perf_counter
 from typing import Final
 
-from sms_engagement_runtime.review_collector.domain.tokens import REFERENCE_LENGTH, mint
+if __package__ in {None, ""}:  # run as a script
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-RUNTIME: Final = Path(__file__).resolve().parents[1] / "runtime"
+from sms_engagement_runtime.review_collector.domain.tokens import REFERENCE_LENGTH, mint
+from tools.appointment_tables import table, write_block
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+RUNTIME: Final = ROOT / "runtime"
+PAGE: Final = ROOT / "docs" / "performance.md"
 PACKAGE: Final = "sms_engagement_runtime"
 FORM: Final = f"{PACKAGE}.review_collector.handlers.form"
 
@@ -276,18 +283,67 @@ def _run_python(source: str, environment: Mapping[str, str]) -> str:
     return finished.stdout.splitlines()[-1]
 
 
-def _report(case: Case, product: Sequence[Spent], baseline: Sequence[Spent]) -> str:
-    cpu = median(one.cpu for one in product), median(one.cpu for one in baseline)
-    ratio = cpu[0] / cpu[1]
-    wall = median(one.wall for one in product) / median(one.wall for one in baseline)
-    whole = median(one.whole for one in product) / median(one.whole for one in baseline)
-    verdict = "reached" if ratio <= case.goal else "NOT REACHED"
-    counts = {service: case.clients.count(service) for service in dict.fromkeys(case.clients)}
-    clients = ", ".join(service if n == 1 else f"{n} {service}" for service, n in counts.items())
-    return (
-        f"{case.name:<38} {cpu[0] * 1000:7.0f} {cpu[1] * 1000:9.0f} {ratio:6.2f} "
-        f"{case.goal:6.2f}  {verdict:<12} {wall:5.2f} {whole:5.2f}  {clients}"
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Medians of a comparison: milliseconds of CPU time of both sides, and the three ratios."""
+
+    case: Case
+    product: float
+    baseline: float
+    wall: float
+    whole: float
+
+    @property
+    def ratio(self) -> float:
+        """Of CPU time."""
+        return self.product / self.baseline
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the goal is, to the hundredth that is printed."""
+        return round(self.ratio, 2) <= self.case.goal
+
+    def clients(self) -> str:
+        """Name the clients of both sides."""
+        counts = {service: self.case.clients.count(service) for service in dict.fromkeys(self.case.clients)}
+        return ", ".join(service if n == 1 else f"{n} {service}" for service, n in counts.items())
+
+
+def result_of(case: Case, product: Sequence[Spent], baseline: Sequence[Spent]) -> Result:
+    """Take the medians."""
+    return Result(
+        case,
+        median(one.cpu for one in product) * 1000,
+        median(one.cpu for one in baseline) * 1000,
+        median(one.wall for one in product) / median(one.wall for one in baseline),
+        median(one.whole for one in product) / median(one.whole for one in baseline),
     )
+
+
+def _line(result: Result) -> str:
+    verdict = "reached" if result.is_reached else "NOT REACHED"
+    return (
+        f"{result.case.name:<42} {result.product:7.0f} {result.baseline:9.0f} {result.ratio:6.2f} "
+        f"{result.case.goal:6.2f}  {verdict:<12} {result.wall:5.2f} {result.whole:5.2f}  {result.clients()}"
+    )
+
+
+def page(results: Sequence[Result]) -> str:
+    """Write the table of the page."""
+    rows = [
+        [
+            result.case.name.replace("_", " ").replace(".", ", "),
+            f"{result.product:.0f}",
+            f"{result.baseline:.0f}",
+            f"{result.ratio:.2f}" if result.is_reached else f"**{result.ratio:.2f}**",
+            f"{result.case.goal:.2f}",
+            f"{result.wall:.2f}",
+            result.clients(),
+        ]
+        for result in results
+    ]
+    heads = ["function", "product", "same clients alone", "ratio", "goal", "wall", "clients of both"]
+    return f"{table(heads, rows)}\n"
 
 
 def main() -> None:
@@ -297,22 +353,28 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=11, help="measured runs of each process (7 or more)")
     parser.add_argument("--only", default="", help="functions whose name holds this")
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
     arguments = parser.parse_args()
+    if arguments.write and arguments.only:
+        parser.error("--write is for all functions: leave --only out")
     compileall.compile_dir(RUNTIME, quiet=1)
     with secrets_server() as endpoint:
         others = [handler_case(module) for module in handler_modules() if module != FORM]
         cases = [case for case in (form_case(endpoint), *others) if arguments.only in case.name]
         spent = measure(cases, arguments.runs)
+    results = [result_of(case, *spent[case.name]) for case in cases]
+    if arguments.write:
+        write_block("cold starts", page(results), PAGE)
     print(
         f"cold start, medians of {arguments.runs} runs: CPU time from the first line of the process on, ms;"
     )
     print("then the ratios of wall time, from the first line on and of the whole process")
     print(
-        f"{'function':<38} {'product':>7} {'baseline':>9} {'ratio':>6} {'goal':>6}  {'':<12} "
+        f"{'function':<42} {'product':>7} {'baseline':>9} {'ratio':>6} {'goal':>6}  {'':<12} "
         f"{'wall':>5} {'whole':>5}  clients of both"
     )
-    for case in cases:
-        print(_report(case, *spent[case.name]))
+    for result in results:
+        print(_line(result))
 
 
 if __name__ == "__main__":

@@ -86,9 +86,9 @@ def analytics_processor(event: Mapping[str, Any], env: Any) -> dict[str, Any]:
     """Count a batch into its item and into metrics."""
     counts = DynamoCounts(cast("Any", _Table(env.messages)), table="counts", retention=_RETENTION)
     batch = counted_batches.read(event)
-    added = counted_batches.record(batch, counts)
-    for line in counted_batches.lines(added, by_campaign=False, at_ms=int(time.time() * 1000)):
-        env.log.write(line)
+    for added in counted_batches.record(batch, counts):
+        for line in counted_batches.lines(added, by_campaign=False, at_ms=int(time.time() * 1000)):
+            env.log.write(line)
     return {"processed": len(batch.events)}
 
 

@@ -14,7 +14,8 @@ these are read back and compared with it:
 - the lines of the archive, each as the event that it was, and under the day of that event;
 - the quarantine of each consumer.
 
-It prints one JSON line and ends with 1 where something differs, or memory grows from a fifth of the way on.
+It prints one JSON line and ends with 1 where something differs, or memory grows from a fifth of the way on;
+``--write`` puts the figures into ``docs/performance.md``.
 Ingest, which lets each event onto the stream once, is not part of it; nor are machines of AWS.
 """
 
@@ -57,6 +58,10 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts impo
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import RejectedRecord
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.record_quarantine import RecordQuarantine
 from sms_engagement_runtime.sms_analytics_pipeline.domain.responses import Kept
+from tools.appointment_tables import table, write_block
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = ROOT / "docs" / "performance.md"
 
 type Event = Mapping[str, Any]
 type Batch = Mapping[str, Any]
@@ -285,14 +290,14 @@ class Bucket:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.puts = 0
+        self.puts: Counter[str] = Counter()
 
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
         """Write an object."""
         path = self._folder / Key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(Body)
-        self.puts += 1
+        self.puts[Key.split("/")[0]] += 1
         return {}
 
     def objects(self, prefix: str) -> Iterator[tuple[str, bytes]]:
@@ -434,7 +439,7 @@ class Figures:
     seconds: float
     deliveries: Mapping[str, int]
     log_lines_per_1000: Mapping[str, float]
-    puts_per_1000: float
+    archive_puts_per_1000: float
     archive_bytes_per_event: float
     memory_mb: tuple[float, float]
     differences: list[str]
@@ -489,7 +494,7 @@ def run(events: int, *, seed: int, folder: Path, chunk: int = _CHUNK) -> Figures
             name: round(lines / consumers.delivered[name] * 1000, 2)
             for name, lines in consumers.lines.items()
         },
-        puts_per_1000=round(bucket.puts / events * 1000, 2),
+        archive_puts_per_1000=round(bucket.puts["events"] / consumers.delivered["archive"] * 1000, 2),
         archive_bytes_per_event=round(archive / expected.events, 1),
         memory_mb=grown,
         differences=differences,
@@ -594,16 +599,44 @@ def _set_aside(bucket: Bucket, consumer: str) -> int:
     return len(seen)
 
 
+def page(figures: Figures) -> str:
+    """Write the figures as a table."""
+    given = figures.deliveries
+    rows = [
+        ["events of the generator", f"{figures.events:,}"],
+        ["records given to the event processor, again ones included", f"{given['event_processor']:,}"],
+        ["to the response handler", f"{given['response_handler']:,}"],
+        ["to analytics", f"{given['analytics']:,}"],
+        ["to the archive", f"{given['archive']:,}"],
+        ["answers kept, and found there when they came again", _two(given, *_OUTCOMES)],
+        ["peak memory at a fifth and at the end", " MB, ".join(map(str, figures.memory_mb)) + " MB"],
+        ["bytes of an archived event", f"{figures.archive_bytes_per_event}"],
+        ["time", f"{figures.seconds:.0f} s"],
+        ["what differs from the generator's totals", "; ".join(figures.misses()) or "nothing"],
+    ]
+    return f"{table(['what', 'figure'], rows)}\n"
+
+
+_OUTCOMES: Final = ("answers kept", "answers that came again")
+
+
+def _two(given: Mapping[str, int], first: str, second: str) -> str:
+    return f"{given[first]:,} and {given[second]:,}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print one JSON line, and return 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description="Send events through the consumers and add everything up.")
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=20240115)
     parser.add_argument("--chunk", type=int, default=_CHUNK, help="events in memory at once")
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
         figures = run(options.events, seed=options.seed, folder=Path(folder), chunk=options.chunk)
     misses = figures.misses()
+    if options.write:
+        write_block("million", page(figures), PAGE)
     print(
         json.dumps(
             {
@@ -611,7 +644,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "seconds": figures.seconds,
                 "deliveries": figures.deliveries,
                 "log_lines_per_1000": figures.log_lines_per_1000,
-                "puts_per_1000": figures.puts_per_1000,
+                "archive_puts_per_1000": figures.archive_puts_per_1000,
                 "archive_bytes_per_event": figures.archive_bytes_per_event,
                 "memory_mb": {"at a fifth": figures.memory_mb[0], "at the end": figures.memory_mb[1]},
                 "misses": misses,

@@ -81,7 +81,7 @@ def test_memory_that_grows_is_a_miss():
         seconds=1,
         deliveries={},
         log_lines_per_1000={},
-        puts_per_1000=1,
+        archive_puts_per_1000=1,
         archive_bytes_per_event=1,
         memory_mb=(100.0, 120.0),
         differences=[],
