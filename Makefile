@@ -60,6 +60,8 @@ bench: $(STAMPS)/cloud ## Measure against the sequential baseline (minutes; docs
 	$(RUN) python benchmarks/sequential_baseline/bench.py --adapter benchmarks.adapter --repeat 21 --paths token,review,keyword
 	$(RUN) python benchmarks/sequential_baseline/bench.py --adapter benchmarks.adapter --repeat 3 --paths broadcast.cpu
 	$(RUN) python benchmarks/sequential_baseline/bench.py --adapter benchmarks.adapter --repeat 1 --paths broadcast.wall --customers 20000
+	$(RUN) python benchmarks/consumer_table.py
+	$(RUN) python benchmarks/million_events.py
 	$(RUN) python benchmarks/simulation.py
 	$(RUN) python benchmarks/cold_start.py
 	$(RUN) python benchmarks/sizes.py
