@@ -406,22 +406,24 @@ class DuckAthena(Athena):
     """Runs the statement over a Parquet file, with all that the file does not know as null."""
 
     def start_query_execution(self, *, QueryString, **_):  # noqa: N803
-        connection = duckdb.connect()
-        types = {"string": "VARCHAR", "bigint": "BIGINT"}
-        columns = ", ".join(f"{name} {types[kind]}" for name, kind in COLUMNS)
-        days = "year INTEGER, month INTEGER, day INTEGER"
-        connection.execute(f"CREATE TABLE compacted_events ({columns}, {days})")
-        for event in self.events:
-            row = {**event, "year": 2026, "month": 11, "day": 21}
-            del row["schema_version"]
-            names, marks = ", ".join(row), ", ".join("?" * len(row))
-            connection.execute(f"INSERT INTO compacted_events ({names}) VALUES ({marks})", [*row.values()])
-        query = QueryString[QueryString.index("(") + 1 : QueryString.index(")\nTO")]
-        query = query.replace('"archive".', "")
-        prefix = QueryString.split(f"TO 's3://{BUCKET}/")[1].split("'")[0]
-        with TemporaryDirectory() as folder:
-            connection.execute(f"COPY ({query}) TO '{folder}/out' (FORMAT JSON)")
-            put(f"{prefix}part_0.gz", gzip.compress(Path(folder, "out").read_bytes()))
+        with duckdb.connect() as connection:
+            types = {"string": "VARCHAR", "bigint": "BIGINT"}
+            columns = ", ".join(f"{name} {types[kind]}" for name, kind in COLUMNS)
+            days = "year INTEGER, month INTEGER, day INTEGER"
+            connection.execute(f"CREATE TABLE compacted_events ({columns}, {days})")
+            for event in self.events:
+                row = {**event, "year": 2026, "month": 11, "day": 21}
+                del row["schema_version"]
+                names, marks = ", ".join(row), ", ".join("?" * len(row))
+                connection.execute(
+                    f"INSERT INTO compacted_events ({names}) VALUES ({marks})", [*row.values()]
+                )
+            query = QueryString[QueryString.index("(") + 1 : QueryString.index(")\nTO")]
+            query = query.replace('"archive".', "")
+            prefix = QueryString.split(f"TO 's3://{BUCKET}/")[1].split("'")[0]
+            with TemporaryDirectory() as folder:
+                connection.execute(f"COPY ({query}) TO '{folder}/out' (FORMAT JSON)")
+                put(f"{prefix}part_0.gz", gzip.compress(Path(folder, "out").read_bytes()))
         return {"QueryExecutionId": "q-1"}
 
 
