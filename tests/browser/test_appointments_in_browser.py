@@ -286,14 +286,16 @@ def test_tabs_are_gone_through_by_arrow_keys(cloud: Cloud, open_window: Any) -> 
     page = open_page(cloud, open_window)
     reviews = page.get_by_role("tab", name="Review requests")
     appointments = page.get_by_role("tab", name="Appointments")
+    campaigns = page.get_by_role("tab", name="Campaigns")
     reviews.focus()
 
     for key, chosen in (
         ("ArrowRight", appointments),
+        ("ArrowRight", campaigns),
         ("ArrowRight", reviews),
-        ("ArrowLeft", appointments),
+        ("ArrowLeft", campaigns),
         ("Home", reviews),
-        ("End", appointments),
+        ("End", campaigns),
     ):
         page.keyboard.press(key)
         expect(chosen).to_be_focused()

@@ -102,6 +102,9 @@ def test_the_numbers_are_the_same_everywhere(
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     page.evaluate("window.scrollTo(0, 0)")
     take_picture(page, f"dashboard-{label}")
+    elsewhere(page).scroll_into_view_if_needed()
+    page.evaluate("window.scrollTo(0, document.querySelector('#same').offsetTop - 90)")
+    take_picture(page, f"dashboard-{label}-the-same-numbers")
 
 
 def test_charts_and_tables_say_what_the_counts_say(told: Cloud, open_window: Any) -> None:
