@@ -102,6 +102,68 @@ def test_a_text_of_several_parts_is_not_lengthened_by_another():
     assert body_of("a" * 272) == "a" * 272 + " Demo Store: Reply STOP to opt out"
 
 
+WELCOME = "Welcome! Reply YES to confirm or STOP to unsubscribe."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        WELCOME,
+        "Please reply YES to confirm your subscription, or STOP to unsubscribe.",
+        "Sale today. Reply stop to opt out",
+        "Sale today. Text 'STOP' to opt-out.",
+        "Sale today. Txt STOP 2 end",
+        "Sale today. STOP=end",
+        "To unsubscribe, reply STOP.",
+        "¡Hola! Responde SI para confirmar o STOP para darte de baja.",
+        "Para darte de baja, responde STOP",
+        "Bonjour ! Répondez STOP pour vous désinscrire.",
+        "Bonjour ! STOP pour ne plus recevoir nos messages.",
+        "Hallo! Antworten Sie STOP zum Abmelden.",
+        "Hallo! Mit STOP, um sich abzumelden.",
+        "Olá! Responda SIM para confirmar ou STOP para sair.",
+    ],
+)
+def test_a_text_that_tells_how_to_opt_out_itself_gets_who_speaks_alone(body):
+    assert body_of(body) == f"{plain(body).body} Demo Store"
+    assert body_of(body, sender_name=None) == plain(body).body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Our new shop is at the bus stop.",
+        "The BUS STOP in front of our shop has moved.",
+        "A stop to leave your old phones is behind the shop.",
+        "One stop to end all your worries!",
+        "We never STOP.",
+        "Don't stop believing!",
+        "Reply STOP to cancel your appointment.",
+        "You can opt out of the tour. The bus will STOP there.",
+        "Nonstop to unsubscribed beaches",
+    ],
+)
+def test_a_text_that_holds_the_word_by_accident_is_introduced_in_full(body):
+    assert body_of(body) == f"{plain(body).body} Demo Store: Reply STOP to opt out"
+
+
+def test_a_text_that_says_all_of_it_stays_as_it_is():
+    body = "DEMO STORE: reply STOP to unsubscribe."
+
+    assert body_of(body) == body
+
+
+def test_where_who_speaks_does_not_fit_the_name_gives_way_and_then_who_speaks():
+    long, short = "Maria " + "x" * 120, "x" * 120
+    how = " STOP to opt out"
+
+    assert body_of(long + how, shorter_body=short + how) == f"{long}{how} Demo Store"
+    long, short = "Maria " + "x" * 129, "x" * 129
+    assert body_of(long + how, shorter_body=short + how) == f"{short}{how} Demo Store"
+    long, short = "Maria " + "x" * 138, "x" * 138
+    assert body_of(long + how, shorter_body=short + how) == long + how
+
+
 def test_typography_of_the_sender_costs_nothing():
     assert body_of("Hello", sender_name="Joe’s “Diner”") == 'Hello Joe\'s "Diner": Reply STOP to opt out'
 
