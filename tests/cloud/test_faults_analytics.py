@@ -321,8 +321,7 @@ def test_batches_that_fail_for_too_long_are_brought_back_from_the_dead_letter_qu
     cloud.advance(WINDOW)
     before = (archived_of(cloud, campaign), counted_of(cloud, campaign), answers_of(cloud, campaign))
     went_on = counted_of(cloud, "meanwhile")
-    arguments = ["--endpoint-url", cloud.places.aws_endpoint, "redrive", "--queue", *given_up]
-    status = main([*arguments[2:], *arguments[:2]])
+    status = main(["redrive", "--queue", *given_up, "--endpoint-url", cloud.places.aws_endpoint])
 
     assert sorted(given_up.values()) == [2, 6, 6]
     assert before == ([], Counts(), [])
