@@ -35,5 +35,15 @@ class AnalyticsStack(Stack):
             "AthenaWorkgroupName": self.analytics.archive.workgroup_name,
             "AthenaDatabaseName": self.analytics.archive.database_name,
             "ResponseTopicArn": self.analytics.response_topic.topic_arn,
+            # For `sms-engagement import-events` and `redrive`.
+            "IngestQueueUrl": self.analytics.ingest_queues["Events"].queue_url,
+            **{
+                f"{name}FailuresQueueName": self.analytics.dead_letter_queues[f"{name}Failures"].queue_name
+                for name in self.analytics.consumers
+            },
+            **{
+                f"{name}FunctionName": function.function_name
+                for name, function in self.analytics.consumers.items()
+            },
         }.items():
             CfnOutput(self, name, value=value)

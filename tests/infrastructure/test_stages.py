@@ -47,6 +47,12 @@ ANALYTICS_OUTPUTS = {
     "ResponsesTableName",
     "StreamName",
     "SubscribersTableName",
+    "IngestQueueUrl",
+    *(
+        f"{consumer}{what}"
+        for consumer in ("Analytics", "Archiver", "EventProcessor", "ResponseHandler")
+        for what in ("FailuresQueueName", "FunctionName")
+    ),
 }
 JOURNEYS_OUTPUTS = {
     "EnrolmentsTableName",

@@ -113,6 +113,8 @@ class SmsAnalyticsPipeline(Construct):
         Bucket, catalogue, Athena workgroup and saved queries.
     ingest, event_processor, response_handler, analytics, archiver, subscription_events
         The functions. ``consumers`` are the four that read the stream, by name, ``batches`` what they read.
+    ingest_queues
+        Between the topics and ingest, by name: ``Events``, ``Inbound``, ``EventBridge``.
     dead_letter_queues
         What could not be processed, by name; 14 days.
     response_topic
@@ -177,6 +179,7 @@ class SmsAnalyticsPipeline(Construct):
         self.dead_letter_queues: dict[str, sqs.IQueue] = {}
         self.consumers: dict[str, RuntimeFunction] = {}
         self.batches: dict[str, ConsumerBatch] = {}
+        self.ingest_queues: dict[str, sqs.Queue] = {}
 
         self._build_stream(stream_retention, provisioned_shards)
         self._build_tables()
@@ -368,7 +371,7 @@ class SmsAnalyticsPipeline(Construct):
         )
         self._dead_letters("IngestDeadLetters", of="ingest")
         for name, topic in (("Events", event_topic), ("Inbound", inbound_topic)):
-            queue = self._queue(f"Ingest{name}")
+            queue = self.ingest_queues[name] = self._queue(f"Ingest{name}")
             topic.add_subscription(
                 subscriptions.SqsSubscription(queue, dead_letter_queue=self._ingest_dead_letters)
             )
@@ -414,7 +417,7 @@ class SmsAnalyticsPipeline(Construct):
         )
 
     def _take_event_bridge_events(self) -> None:
-        queue = self._queue("IngestEventBridge")
+        queue = self.ingest_queues["EventBridge"] = self._queue("IngestEventBridge")
         self._feed_ingest(queue)
         events.Rule(
             self,
@@ -498,8 +501,16 @@ class SmsAnalyticsPipeline(Construct):
             "SubscriptionEvents",
             handler="subscription_events",
             description="Notes who was asked to confirm a subscription",
-            environment={"SUBSCRIBERS_TABLE": self.subscribers_table.table_name},
+            environment={
+                "SUBSCRIBERS_TABLE": self.subscribers_table.table_name,
+                "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
+            },
             timeout=Duration.seconds(30),
+        )
+        notices = self.archive.bucket.arn_for_objects("notices/*")
+        grant_actions(self.subscription_events, ["s3:PutObject"], [notices])
+        acknowledge_wildcard(
+            self.subscription_events.execution_role, notices, "objects are named by day and subscriber"
         )
         self._grant_table(self.subscription_events, self.subscribers_table, "BatchGetItem", "UpdateItem")
         dead_letters = self._dead_letters("SubscriptionEventsDeadLetters", of="subscription events")

@@ -1,8 +1,12 @@
+from datetime import date
+
 import pytest
 
 from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.notice_archive import NoticeArchive
 from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happening, SubscriptionStatus
+from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import Days
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import (
     Fact,
     SubscriberChangedError,
@@ -15,21 +19,25 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.subscription_notices i
 )
 from tests.support.aws_faults import failing
 from tests.support.handlers import Context, fresh_handler
+from tests.support.review_tables import aws_client
 from tests.support.subscriber_tables import SUBSCRIBERS, subscriber_tables
 
 AT = 1_795_280_400_000
+BUCKET = "archive-bucket"
+DAY = date(2026, 11, 21)
 
 
 @pytest.fixture
 def client():
     with subscriber_tables() as client:
+        aws_client("s3").create_bucket(Bucket=BUCKET)
         yield client
 
 
 @pytest.fixture(scope="module")
 def module():
     name = "sms_engagement_runtime.sms_analytics_pipeline.handlers.subscription_events"
-    with fresh_handler(name, {"SUBSCRIBERS_TABLE": SUBSCRIBERS}) as module:
+    with fresh_handler(name, {"SUBSCRIBERS_TABLE": SUBSCRIBERS, "ARCHIVE_BUCKET": BUCKET}) as module:
         yield module
 
 
@@ -50,6 +58,26 @@ def put(client, *facts):
     row = stored(client)
     row = record(row, facts, subscriber_id="v1:a", phone_number="+12025550101")
     DynamoSubscribers(client, SUBSCRIBERS).put(row, expected_version=row.version)
+
+
+def test_who_was_asked_is_kept_for_a_rebuild_before_the_row_is_written(module, client):
+    with failing("UpdateItem"), pytest.raises(ServiceCallError):
+        module.handler(asked(), Context())
+
+    (notice,) = NoticeArchive(aws_client("s3"), bucket=BUCKET).of(Days(DAY, DAY))
+    assert (notice.subscriber_id, notice.fact.happening, notice.fact.at) == (
+        "v1:a",
+        Happening.ASKED_TO_CONFIRM,
+        AT,
+    )
+    assert stored(client) is None
+
+
+def test_where_it_cannot_be_kept_it_comes_again(module, client):
+    with failing("PutObject", "SlowDown"), pytest.raises(ServiceCallError):
+        module.handler(asked(), Context())
+
+    assert stored(client) is None
 
 
 def test_who_was_asked_is_pending(module, client):

@@ -17,6 +17,7 @@ from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.observability import instrumented, logger, metrics
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.notice_archive import NoticeArchive
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscription_notices import (
     SubscriptionRecorder,
     read_notice,
@@ -28,9 +29,11 @@ class SubscriptionSettings:
     """Environment of this function."""
 
     subscribers_table: str
+    archive_bucket: str
 
 
 _settings = settings.load(SubscriptionSettings)
+_archive = NoticeArchive(clients.s3_client(), bucket=_settings.archive_bucket)
 _recorder = SubscriptionRecorder(
     subscribers=DynamoSubscribers(clients.dynamodb_client(), _settings.subscribers_table),
     sleep=time.sleep,
@@ -56,7 +59,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str | No
     Raises
     ------
     TransientError
-        The table did not answer. Lambda calls again, and then the event goes to the dead-letter queue.
+        The bucket or the table did not answer. Lambda calls again, and then the event goes to the
+        dead-letter queue.
     """
     event_id, event_type = str(event.get("id") or context.aws_request_id), event.get("detail-type")
     notice = read_notice(event_type, event.get("detail"), event_id)
@@ -64,6 +68,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str | No
         logger.error("Event cannot be carried out", event_id=event_id, event_type=event_type)
         metrics.add_metric(name="MalformedEvents", unit=MetricUnit.Count, value=1)
         return {"status": None}
+    # First: a table that is made anew from the archive has to know it, too.
+    _archive.keep(notice)
     status = _recorder.record(notice)
     logger.info("Subscription event recorded", event_id=event_id, event_type=event_type, status=status)
     return {"status": status.value}
