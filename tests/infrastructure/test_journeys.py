@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +31,7 @@ from sms_engagement import (
 from sms_engagement.journeys.compiler import compile_journey
 from sms_engagement_runtime.journeys.adapters import dynamodb_subscribers
 from sms_engagement_runtime.journeys.domain import runs
+from sms_engagement_runtime.journeys.domain.description import MAX_STEPS
 from sms_engagement_runtime.journeys.domain.reasons import JourneyReason
 from sms_engagement_runtime.journeys.domain.runs import StepRun
 from tests.infrastructure.synthesis import (
@@ -282,11 +284,11 @@ def started(*, dry_run: bool = False) -> dict[str, Any]:
         f"step{number}": {
             "name": f"run-{number}",
             "startsAt": f"2026-11-2{number}T17:00:00Z",
-            "input": {"reason": "", "dryRun": dry_run, "about": {}},
+            "input": {"reason": "", "dryRun": dry_run, "about": {"run": "run", "number": number, "step": {}}},
         }
         for number in ((1,) if dry_run else (1, 2))
     }
-    return {"Payload": {"dryRun": dry_run, "steps": steps}}
+    return {"Payload": {"dryRun": dry_run, "journey": {"name": "welcome"}, "steps": steps}}
 
 
 def walked(*answers: Any, dry_run: bool = False, statuses: tuple[str, ...] = ()) -> Walk:
@@ -312,6 +314,11 @@ def test_each_moment_is_one_run_of_the_engine() -> None:
     assert (checks[1]["Payload"]["runId"], checks[1]["Payload"]["input"]) == ("run", {"segment": "vip"})
     assert [call[1]["Name"] for call in (first, second)] == ["run-1", "run-2"]
     assert first[0].endswith("startExecution.sync:2")
+    assert first[1]["Input"] == {
+        "reason": "",
+        "dryRun": False,
+        "about": {"journey": {"name": "welcome"}, "run": "run", "number": 1, "step": {}},
+    }
     assert run.waits == ["2026-11-21T17:00:00Z", "2026-11-22T17:00:00Z"]
     assert run.states[-1] == "Done"
 
@@ -337,7 +344,7 @@ def test_a_run_that_is_there_already_is_waited_for() -> None:
 
     looks = [parameters for resource, parameters in run.calls if resource.endswith("describeExecution")]
     assert looks == [{"ExecutionArn": "${EngineExecutions}:run-1"}] * 3
-    assert run.waits.count(300) == 2
+    assert run.waits.count(21_600) == 2
     assert run.states[-1] == "Done"
 
 
@@ -348,6 +355,92 @@ def test_input_that_is_refused_is_what_the_execution_fails_with() -> None:
     run = walk(WELCOME, {"$": EXECUTION}, refuse)
 
     assert (run.is_failed, run.error) == (True, "JourneyInputError")
+
+
+def test_a_branch_that_waits_for_a_month_leaves_the_others_their_share_of_the_history() -> None:
+    # 25,000 events an execution (Step Functions, quotas). A look is a Wait, a Task and a Choice: entered,
+    # left, and for the Task scheduled, started and succeeded.
+    pauses = {
+        name: state["Seconds"]
+        for branch in WELCOME["States"]["Text everybody"]["Branches"]
+        for name, state in branch["States"].items()
+        if state["Type"] == "Wait" and "Seconds" in state
+    }
+
+    assert len(pauses) == 2
+    for seconds in pauses.values():
+        assert 30 * 86_400 / seconds * 9 * MAX_STEPS < 25_000
+
+
+def long_journey(*, texts: int, locales: int, length: int) -> JourneyDefinition:
+    words = dict.fromkeys(("en", "es", "fr", "de", "pt", "it")[:locales], "x" * length)
+    steps: list[Any] = []
+    for number in range(texts):
+        steps += [Send(f"text-{number}", words), Wait(cdk.Duration.days(1))]
+    return JourneyDefinition(name="long", steps=steps, values={"promo": None})
+
+
+def test_the_longest_journey_with_the_longest_start_fits_into_a_state() -> None:
+    journey = long_journey(texts=20, locales=6, length=600)
+    compile_journey(journey)
+    longest = "\N{WATER BUFFALO}" * runs.MAX_TEXT_LENGTH
+    given = {
+        "subscriberIds": ["a" * 96 + f"{number:04}" for number in range(runs.MAX_SUBSCRIBER_IDS)],
+        "segment": longest,
+        "reason": longest,
+        "occasion": longest,
+        "values": {"promo": "x" * 40},
+        "campaign": "c" * 30,
+    }
+    event = {"runId": "r" * 80, "journey": journey.to_json(), "input": given}
+
+    steps = runs.start(event, now=datetime(2026, 11, 21, tzinfo=UTC), max_parts=4)
+    abouts = [{**step.engine_input, "about": dict(step.engine_input["about"])} for step in steps]
+    for about in abouts:
+        del about["about"]["journey"]
+
+    assert len(json.dumps([journey.to_json(), abouts], ensure_ascii=False).encode()) < 262_144
+
+
+def test_a_journey_that_outgrows_a_state_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"its texts take \d+ bytes, at most \d+ fit into a state"):
+        compile_journey(long_journey(texts=20, locales=6, length=1_000))
+
+
+@pytest.mark.parametrize(
+    ("expires_after", "longest"), [(None, 74), (cdk.Duration.days(3), 85), (cdk.Duration.days(30), 58)]
+)
+def test_a_journey_that_outlives_what_its_first_moment_wrote_is_refused(
+    expires_after: cdk.Duration | None, longest: int
+) -> None:
+    def definition(days: int) -> JourneyDefinition:
+        return JourneyDefinition(
+            name="slow", steps=(Send("first", "One"), Wait(cdk.Duration.days(days)), Send("second", "Two"))
+        )
+
+    stack = new_stack()
+    channel = imported(stack)
+    engine = JourneyEngine(
+        stack, "Engine", channel=channel, subscribers=subscribers(stack), expires_after=expires_after
+    )
+
+    with pytest.raises(ValueError, match=f"come to {longest + 1} days, at most {longest} are allowed"):
+        journey_in(stack, definition(longest + 1), channel=channel, engine=engine)
+    journey_in(stack, definition(longest), channel=channel, engine=engine)
+    # What it needs at its end is as old as the journey, and the bucket forgets by age.
+    (bucket,) = resources_of(template_of(stack), "AWS::S3::Bucket").values()
+    lifetimes = [
+        rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"] if "Prefix" not in rule
+    ]
+    expiry = 14 if expires_after is None else expires_after.to_days()
+    assert all(longest + expiry < days for days in lifetimes)
+
+
+def test_a_journey_that_makes_its_engine_may_last_as_long_as_with_its_default() -> None:
+    steps = (Send("first", "One"), Wait(cdk.Duration.days(75)), Send("second", "Two"))
+
+    with pytest.raises(ValueError, match="come to 75 days, at most 74 are allowed"):
+        journey_in(new_stack(), JourneyDefinition(name="slow", steps=steps))
 
 
 def test_every_task_has_a_time_limit_retries_with_jitter_and_a_way_out() -> None:
@@ -375,13 +468,15 @@ def test_what_the_machine_holds_is_what_the_functions_read() -> None:
         "journey": held,
         "run": "run",
         "number": 2,
-        "startedAt": "2026-11-21T17:00:00+00:00",
-        "occasion": "once",
-        "first": "run-1",
-        "previous": "run-1",
-        "values": {},
-        "segment": None,
-        "subscriberIds": None,
+        "step": {
+            "startedAt": "2026-11-21T17:00:00+00:00",
+            "occasion": "once",
+            "first": "run_welcome-1",
+            "previous": "run_welcome-1",
+            "values": {},
+            "segment": None,
+            "subscriberIds": None,
+        },
     }
     assert StepRun.from_json(about).to_json()["journey"] == welcome_series().to_json()
 
@@ -403,6 +498,7 @@ def journey_in(stack: cdk.Stack, definition: JourneyDefinition | None = None, **
     [
         ({"subscribers": None}, "needs the table of subscribers, or an engine"),
         ({"segment_trigger": ""}, "segment_trigger must be the name of a segment"),
+        ({"segment_trigger": "v" * 193}, "segment_trigger has 193 characters, at most 192 are allowed"),
         (
             {"definition": promotional(promo=None), "segment_trigger": "vip"},
             "starts by itself, and promo has no default",

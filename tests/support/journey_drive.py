@@ -85,7 +85,15 @@ def journey_cloud() -> Iterator[Any]:
                         {"AttributeName": "segment", "KeyType": "HASH"},
                         {"AttributeName": "subscription_status", "KeyType": "RANGE"},
                     ],
-                    "Projection": {"ProjectionType": "ALL"},
+                    "Projection": {
+                        "ProjectionType": "INCLUDE",
+                        "NonKeyAttributes": [
+                            "phone_number",
+                            "opt_in_timestamp",
+                            "opt_out_timestamp",
+                            "attributes",
+                        ],
+                    },
                 }
             ],
         )
@@ -198,7 +206,11 @@ class JourneyDrive:
         event = {
             "runId": step["name"],
             "startedAt": self.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "input": step["input"],
+            # As the state machine puts it together.
+            "input": {
+                **step["input"],
+                "about": {**step["input"]["about"], "journey": started["journey"]},
+            },
         }
         taken = self.call("audience", event, **context)
         while taken["more"]:

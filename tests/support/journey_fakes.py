@@ -47,19 +47,19 @@ NEWCOMER = Subscriber(
 
 
 class FakeEnrolments:
-    """Rows by run and person."""
+    """Rows by journey, run and person."""
 
     TABLE = "enrolments"
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], Enrolment] = {}
+        self.rows: dict[tuple[str, str, str], Enrolment] = {}
 
     def get(self, run_id: str, subscriber_id: str, *, journey: str) -> Enrolment:
         unknown = Enrolment(run_id=run_id, subscriber_id=subscriber_id, journey=journey)
-        return self.rows.get((run_id, subscriber_id), unknown)
+        return self.rows.get((journey, run_id, subscriber_id), unknown)
 
     def save(self, enrolment: Enrolment) -> Enrolment:
-        key = (enrolment.run_id, enrolment.subscriber_id)
+        key = (enrolment.journey, enrolment.run_id, enrolment.subscriber_id)
         stored = self.rows.get(key)
         if (stored.version if stored else 0) != enrolment.version:
             raise EnrolmentChangedError
@@ -67,12 +67,13 @@ class FakeEnrolments:
         return self.rows[key]
 
     def guard(self, enrolment: Enrolment) -> Guard:
-        key = f"{enrolment.run_id}#{enrolment.subscriber_id}"
+        key = f"{enrolment.journey}/{enrolment.run_id}#{enrolment.subscriber_id}"
         return Guard(table=self.TABLE, key=("enrolment_id", key), version=enrolment.version)
 
     def holds(self, guard: Guard) -> bool:
-        run_id, _, person = guard.key[1].partition("#")
-        row = self.rows.get((run_id, person))
+        run, _, person = guard.key[1].partition("#")
+        journey, _, run_id = run.partition("/")
+        row = self.rows.get((journey, run_id, person))
         return row is not None and row.version == guard.version
 
 

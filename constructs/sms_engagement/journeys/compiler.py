@@ -10,13 +10,34 @@ The moments run beside one another. One that fails leaves the others to their en
 import json
 from typing import Any, Final
 
-from sms_engagement_runtime.journeys.domain.description import JourneyDefinition
+from sms_engagement_runtime.journeys.domain.description import MAX_VALUE_LENGTH, JourneyDefinition
+from sms_engagement_runtime.journeys.domain.runs import (
+    MAX_ID_LENGTH,
+    MAX_SUBSCRIBER_IDS,
+    MAX_TEXT_LENGTH,
+)
 
 _ENGINE_TIMEOUT_SECONDS: Final = 5_184_000
 """That of the engine's own state machine: sixty days."""
 
 _YEAR_SECONDS: Final = 31_536_000
 """The longest that an execution lives (Step Functions, quotas)."""
+
+_LOOKS_EVERY_SECONDS: Final = 21_600
+"""How often a branch looks whether a run that it did not start itself is over. A look is some nine events, an
+execution has 25,000 (Step Functions, quotas), and a run lives for a month at the most: all branches together
+stay below it. Nothing waits for what it finds but the end of the journey."""
+
+_MAX_STATE_BYTES: Final = 262_144
+"""Input or output of a state, in UTF-8 (Step Functions, quotas)."""
+
+_BYTES_A_CHARACTER: Final = 4
+"""The most in UTF-8."""
+
+_IDS_BYTES: Final = (MAX_ID_LENGTH + len('"", ')) * MAX_SUBSCRIBER_IDS
+
+_MOMENT_BYTES: Final = 1_000 + 3 * _BYTES_A_CHARACTER * MAX_TEXT_LENGTH
+"""What a moment adds to the state beside the values: names and times, and segment, occasion and reason."""
 
 _EXISTS: Final = "StepFunctions.ExecutionAlreadyExistsException"
 
@@ -38,13 +59,15 @@ def compile_journey(definition: JourneyDefinition) -> str:
     Raises
     ------
     ValueError
-        A text holds ``${``, which CloudFormation would take for one of them.
+        A text holds ``${``, which CloudFormation would take for one of them, or the texts together are more
+        than a state may hold.
     """
     described = definition.to_json()
     if "${" in json.dumps(described, ensure_ascii=False):
         raise ValueError(
             f"journey {definition.name}: a text must not hold ${{; placeholders are written {{{{name}}}}"
         )
+    _check_size(definition, described)
     numbers = range(1, len(definition.offsets) + 1)
     machine = {
         "Comment": f"Journey {definition.name}: each moment of a text is one run of the broadcast engine",
@@ -76,6 +99,18 @@ def compile_journey(definition: JourneyDefinition) -> str:
         },
     }
     return json.dumps(machine, ensure_ascii=False)
+
+
+def _check_size(definition: JourneyDefinition, described: dict[str, Any]) -> None:
+    values = sum(len(name) + _BYTES_A_CHARACTER * MAX_VALUE_LENGTH + 10 for name in definition.values)
+    others = _IDS_BYTES + len(definition.offsets) * (_MOMENT_BYTES + values)
+    size = len(json.dumps(described, ensure_ascii=False).encode())
+    if size + others > _MAX_STATE_BYTES:
+        raise ValueError(
+            f"journey {definition.name}: its texts take {size} bytes, at most {_MAX_STATE_BYTES - others} "
+            f"fit into a state of Step Functions beside what a start for {MAX_SUBSCRIBER_IDS} subscribers "
+            "needs; use fewer or shorter texts, or make two journeys of it"
+        )
 
 
 def _check(described: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +161,17 @@ def _branch(number: int) -> dict[str, Any]:
             "Parameters": {
                 "StateMachineArn": "${EngineArn}",
                 "Name.$": f"{step}.name",
-                "Input.$": f"{step}.input",
+                # The journey is in the state once: with each moment's copy of it, it would outgrow a state.
+                "Input": {
+                    "reason.$": f"{step}.input.reason",
+                    "dryRun.$": f"{step}.input.dryRun",
+                    "about": {
+                        "journey.$": "$.journey",
+                        "run.$": f"{step}.input.about.run",
+                        "number.$": f"{step}.input.about.number",
+                        "step.$": f"{step}.input.about.step",
+                    },
+                },
             },
             "ResultPath": None,
             "TimeoutSeconds": _ENGINE_TIMEOUT_SECONDS,
@@ -166,7 +211,7 @@ def _branch(number: int) -> dict[str, Any]:
             ],
             "Default": failed,
         },
-        f"Wait for the run of step {number}": {"Type": "Wait", "Seconds": 300, "Next": look},
+        f"Wait for the run of step {number}": {"Type": "Wait", "Seconds": _LOOKS_EVERY_SECONDS, "Next": look},
         over: {"Type": "Pass", "Result": {"failed": False}, "End": True},
         failed: {"Type": "Pass", "Result": {"failed": True}, "End": True},
     }

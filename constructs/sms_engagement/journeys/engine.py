@@ -26,10 +26,27 @@ from sms_engagement_runtime.journeys.domain.reasons import NOT_TEXTED
 
 SERVICE: Final = "journeys"
 SUBSCRIBERS_INDEX: Final = "segment-subscription_status-index"
-"""Of the subscribers: those of a segment, by status; it projects all attributes."""
+"""Of the subscribers: those of a segment, by status."""
 
+OBJECTS_KEPT_FOR: Final = Duration.days(90)
+"""Lifetime of what runs keep in the bucket (`run_bucket`)."""
+
+_OBJECTS_MARGIN: Final = Duration.days(2)
+"""For what a run takes beside its waits for people: snapshots, rates, retries."""
+
+_EXPIRES_AFTER: Final = Duration.days(14)
 _SEND_PART_TIMEOUT: Final = Duration.seconds(280)
 _NOT_TEXTED_METRIC: Final = "PeopleNotTexted"
+
+
+def _longest_journey(expires_after: Duration) -> Duration:
+    return Duration.seconds(
+        OBJECTS_KEPT_FOR.to_seconds() - _OBJECTS_MARGIN.to_seconds() - expires_after.to_seconds()
+    )
+
+
+DEFAULT_LONGEST_JOURNEY: Final = _longest_journey(_EXPIRES_AFTER)
+"""`JourneyEngine.longest_journey` of one with the default ``expires_after``."""
 
 
 class JourneyEngine(Construct):
@@ -41,8 +58,9 @@ class JourneyEngine(Construct):
         Sends the texts.
     subscribers
         Table of subscribers: partition key ``subscriber_id``, with ``phone_number``,
-        ``subscription_status``, ``opt_in_timestamp``, ``segment`` and ``attributes``, and the index
-        ``segment-subscription_status-index`` with all attributes. It is only read.
+        ``subscription_status``, ``opt_in_timestamp``, ``opt_out_timestamp``, ``segment`` and ``attributes``,
+        and the index ``segment-subscription_status-index`` with ``phone_number``, ``opt_in_timestamp``,
+        ``opt_out_timestamp`` and ``attributes``. It is only read.
     require_recorded_consent
         Whether only the channel's own contact proves that a person agreed to promotional texts. Otherwise an
         opt-in that the subscriber's row tells of does, where the contact says nothing.
@@ -58,6 +76,9 @@ class JourneyEngine(Construct):
         How far each person is on each run; rows go 90 days after the end of the journey.
     bucket
         Audiences and results, kept for 90 days.
+    longest_journey
+        The most that the Waits of one journey may come to, one after the other: to its end it needs what its
+        first moment wrote into the bucket. Less where moments expire later.
     broadcast, state_machine
         The broadcast engine, and its state machine; journeys start it, nobody else does.
     start, audience, send_part, phone_events, plan, summary
@@ -85,12 +106,13 @@ class JourneyEngine(Construct):
     ) -> None:
         if max_concurrency is not None:
             check_range("max_concurrency", max_concurrency, 1, channel.policy.parts_per_second)
-        expires_after = expires_after or Duration.days(14)
+        expires_after = expires_after or _EXPIRES_AFTER
         check_duration("expires_after", expires_after, Duration.hours(1), Duration.days(30))
         super().__init__(scope, id)
 
         self.channel = channel
         self.subscribers = subscribers
+        self.longest_journey = _longest_journey(expires_after)
         self.function_options = function_options or channel.function_options
         self._removal_policy = removal_policy
 

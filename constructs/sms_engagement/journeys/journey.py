@@ -20,9 +20,10 @@ from sms_engagement.channel.base import SmsChannelBase
 from sms_engagement.functions import FunctionOptions
 from sms_engagement.journeys.alarms import journey_alarms
 from sms_engagement.journeys.compiler import compile_journey
-from sms_engagement.journeys.engine import JourneyEngine
+from sms_engagement.journeys.engine import DEFAULT_LONGEST_JOURNEY, OBJECTS_KEPT_FOR, JourneyEngine
 from sms_engagement_runtime.journeys.domain.bus_events import SUBSCRIBER_ENTERED
 from sms_engagement_runtime.journeys.domain.description import JourneyDefinition
+from sms_engagement_runtime.journeys.domain.runs import MAX_TEXT_LENGTH
 
 _MAX_EVENT_AGE: Final = Duration.hours(6)
 """What begins hours late would go on past the allowed hours of the day."""
@@ -57,7 +58,9 @@ class Journey(Construct):
         When it starts by itself, for everybody in its audience; never when left out. A start that
         EventBridge Scheduler repeats texts nobody twice.
     segment_trigger
-        Segment for which it starts, for one person, whenever the bus tells ``SubscriberEntered``.
+        Segment for which it starts, for one person, whenever the bus tells ``SubscriberEntered``. For people
+        who come one by one: each start takes a Distributed Map a moment, of which an account has 1,000 open
+        at once (Step Functions, quotas). Many at once are one start for their segment.
     function_options, removal_policy
         Of the engine that is made; `function_options` also of the log group.
     alarm_topic
@@ -95,6 +98,11 @@ class Journey(Construct):
         _check_engine(channel, engine, subscribers, removal_policy)
         if segment_trigger is not None and not segment_trigger:
             raise ValueError("segment_trigger must be the name of a segment; leave it out for no trigger")
+        if len(_entered(segment_trigger or "")) > MAX_TEXT_LENGTH:
+            raise ValueError(
+                f"segment_trigger has {len(segment_trigger or '')} characters, at most "
+                f"{MAX_TEXT_LENGTH - len(_entered(''))} are allowed; name the segment by fewer"
+            )
         starts_alone = schedule is not None or segment_trigger is not None
         if starts_alone and (missing := sorted(n for n, v in definition.values.items() if v is None)):
             raise ValueError(
@@ -104,6 +112,8 @@ class Journey(Construct):
         if fault := next(definition.overlong(channel.policy.max_parts), None):
             raise ValueError(fault)
         compiled = compile_journey(definition)
+        # Before an engine is made: what is refused leaves nothing behind.
+        _check_span(definition, DEFAULT_LONGEST_JOURNEY if engine is None else engine.longest_journey)
         channel.serve_alone(
             f"journey {definition.name}", "/".join(part for part in (scope.node.path, id) if part)
         )
@@ -245,7 +255,7 @@ class Journey(Construct):
                     {
                         "subscriberIds": [events.EventField.from_path("$.detail.subscriberId")],
                         "occasion": events.EventField.event_id,
-                        "reason": f"entered {segment}",
+                        "reason": _entered(segment),
                     }
                 ),
                 dead_letter_queue=self.engine.dead_letter_queue,
@@ -253,6 +263,22 @@ class Journey(Construct):
             )
         )
         return rule
+
+
+def _entered(segment: str) -> str:
+    return f"entered {segment}"
+
+
+def _check_span(definition: JourneyDefinition, longest: Duration) -> None:
+    """Check that what the first moment wrote is there until the last one is over."""
+    span = definition.offsets[-1]
+    if span.total_seconds() > longest.to_seconds():
+        raise ValueError(
+            f"the Waits of journey {definition.name} come to {span.days} days, at most "
+            f"{int(longest.to_days(integral=False))} are allowed: its people are kept for "
+            f"{int(OBJECTS_KEPT_FOR.to_days())} days, and each moment may wait for them for the engine's "
+            "expires_after; shorten either, or make a journey of its own of what comes later"
+        )
 
 
 def _check_engine(

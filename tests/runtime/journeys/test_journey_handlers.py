@@ -9,11 +9,12 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns import sns_backends
 
+from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.event_bus import EventBridgeBus
 from sms_engagement_runtime.channel.domain.consent import ConsentState, Scope
 from sms_engagement_runtime.journeys.adapters.dynamodb_enrolments import DynamoEnrolments
-from sms_engagement_runtime.journeys.domain.conditions import Confirmed
+from sms_engagement_runtime.journeys.domain.conditions import Confirmed, SubscriberState
 from sms_engagement_runtime.journeys.domain.description import Branch, JourneyDefinition, Send, Wait
 from sms_engagement_runtime.journeys.domain.runs import JourneyInputError
 from sms_engagement_runtime.journeys.domain.stock import confirmation, promotional, welcome_series
@@ -137,7 +138,7 @@ def test_the_welcome_series_gives_each_what_they_answered_for(
     assert texts(carrier, SILENT) == [WELCOME, REMINDER]
     assert first["outcomes"] == {"ACCEPTED": 4}
     assert second["outcomes"] == {"ACCEPTED": 2, "SUPPRESSED": 2}
-    assert journeys.outcomes("run-2") == {
+    assert journeys.outcomes("run_welcome-2") == {
         id_of(YES): ("ACCEPTED", None),
         id_of(STOPS): ("SUPPRESSED", "OPTED_OUT"),
         id_of(REFUSES): ("SUPPRESSED", "DECLINED"),
@@ -188,6 +189,51 @@ def test_the_second_step_waits_for_whom_the_first_has_not_texted_yet(journeys, n
     journeys.finish(waiting)
     journeys.finish(plan)
     assert [texts(carrier, phone) for phone in EVERYBODY] == [[WELCOME, REMINDER]] * 4
+
+
+def test_a_later_moment_waits_for_the_snapshot_of_the_first_and_gives_up_in_the_end(
+    journeys, newcomers, carrier, modules, monkeypatch
+):
+    # A million people and a Wait of a minute: the first snapshot is still being taken.
+    pauses, steps = [], journeys.start(welcome_series())["steps"]
+    started = {"journey": welcome_series().to_json(), "steps": steps}
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        journeys.skip(seconds=seconds)
+        if len(pauses) == 90:
+            journeys.snapshot(started, 1)
+
+    monkeypatch.setattr(modules["audience"], "_sleep", sleep)
+    journeys.snapshot(started, 2)
+    assert pauses == [60] * 90
+
+    pauses.clear()
+    never = journeys.start(welcome_series(), run_id="never")
+    with pytest.raises(ServiceCallError, match="has no audience yet"):
+        journeys.snapshot(never, 2)
+    assert len(pauses) == 12 * 60
+
+
+def test_runs_of_one_name_of_two_journeys_are_two(journeys, put, carrier):
+    put(YES, "ACTIVE")
+    put(SILENT, "NEW")
+    everybody = frozenset(SubscriberState)
+    tips = JourneyDefinition(name="tips", audience=everybody, steps=(Send("tip", "Tip one"),))
+
+    first = journeys.step(journeys.start(tips, run_id="spring"), 1)
+    journeys.skip(days=1)
+    second = journeys.step(journeys.start(promotional(), run_id="spring"), 1)
+
+    assert (first["runId"], second["runId"]) == ("spring_tips-1", "spring_promotional-1")
+    assert len(texts(carrier, YES)) == 2
+
+
+def test_the_journey_is_in_a_state_once(journeys):
+    started = journeys.start(welcome_series())
+
+    assert started["journey"] == welcome_series().to_json()
+    assert all("journey" not in step["input"]["about"] for step in started["steps"].values())
 
 
 def test_a_second_run_welcomes_nobody_again_and_follows_nobody_up(journeys, newcomers, carrier):
@@ -306,8 +352,8 @@ def test_promotions_go_to_who_agreed(journeys, put, carrier, contact):
     started = journeys.start(promotional(), given)
     summary = journeys.step(started, 1)
 
-    assert summary["runId"] == "spring-sale-run-1"
-    assert journeys.outcomes("spring-sale-run-1") == {
+    assert summary["runId"] == "spring-sale-run_promotional-1"
+    assert journeys.outcomes("spring-sale-run_promotional-1") == {
         id_of(YES): ("ACCEPTED", None),
         id_of(STOPS): ("SUPPRESSED", "NO_CONSENT"),
     }

@@ -15,6 +15,11 @@ from sms_engagement_runtime.journeys.adapters.dynamodb_subscribers import Dynamo
 from sms_engagement_runtime.journeys.domain.conditions import ReplyKind, SubscriberState
 from sms_engagement_runtime.journeys.domain.enrolment import Enrolment, EnrolmentChangedError, Sent
 from sms_engagement_runtime.journeys.domain.subscribers import Subscriber
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import (
+    DynamoSubscribers as PipelineSubscribers,
+)
+from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happening
+from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import Fact, record
 from tests.support.dynamodb_tables import CONTACTS, MESSAGES
 from tests.support.fakes import FakeContacts, FakeLedger
 from tests.support.journey_drive import ENROLMENTS, SUBSCRIBERS, id_of, journey_cloud, subscriber_item
@@ -104,6 +109,15 @@ def test_rows_of_two_runs_are_two(enrolments):
     enrolments.save(ROW)
 
     assert enrolments.get("run-2", PERSON, journey="welcome").version == 0
+
+
+def test_rows_of_two_journeys_are_two_though_their_runs_have_one_name(enrolments):
+    welcome = enrolments.save(ROW)
+    promotional = enrolments.save(replace(ROW, journey="promotional", ended=None))
+
+    assert enrolments.get("run", PERSON, journey="welcome") == welcome
+    assert enrolments.get("run", PERSON, journey="promotional") == promotional
+    assert enrolments.guard(welcome).key != enrolments.guard(promotional).key
 
 
 def test_a_text_is_claimed_only_while_the_row_is_as_it_was_read(system):
@@ -228,3 +242,81 @@ def test_a_row_that_somebody_wrote_by_hand_is_read_as_far_as_it_can_be(dynamodb,
     found = DynamoSubscribers(dynamodb, table=SUBSCRIBERS).find(["v1:a"])["v1:a"]
 
     assert (found.state, found.has_opted_in, found.segment) == (None, False, None)
+
+
+# Which opt-ins count: rows as people write them, and as the pipeline goes on from there
+
+
+ASKED_AT, SAID_AT = 1795280500000, 1795280600000
+
+
+@pytest.fixture
+def opt_in(dynamodb):
+    """Have a row, then facts written into it by the pipeline, and say whether its opt-in counts."""
+    phone = NUMBERS[0]
+    written = PipelineSubscribers(dynamodb, SUBSCRIBERS)
+
+    def opt_in(status, *portions, **more):
+        dynamodb.put_item(TableName=SUBSCRIBERS, Item=subscriber_item(phone, status, **more))
+        for portion in portions:
+            (row,) = written.find([id_of(phone)]).values()
+            facts = [Fact(happening=what, at=at, id=f"{what}{at}") for what, at in portion]
+            changed = record(row, facts, subscriber_id=row.subscriber_id, phone_number=phone)
+            written.put(changed, expected_version=row.version)
+        (found,) = DynamoSubscribers(dynamodb, table=SUBSCRIBERS).find([id_of(phone)]).values()
+        return found
+
+    return opt_in
+
+
+def test_an_opt_in_that_was_given_counts_and_goes_on_counting(opt_in):
+    heard = [(Happening.RESPONDED, SAID_AT), (Happening.CONFIRMED, SAID_AT)]
+
+    assert opt_in("ACTIVE").is_on_record
+    assert opt_in("ACTIVE", [(Happening.TEXTED, SAID_AT)], [(Happening.DELIVERED, SAID_AT)]).is_on_record
+    assert opt_in("ACTIVE", heard, [(Happening.STARTED, SAID_AT + 1)]).is_on_record
+
+
+def test_a_yes_to_something_else_is_no_opt_in(opt_in):
+    # Imported as PENDING, and then YES to the reminder of an appointment.
+    heard = [(Happening.RESPONDED, SAID_AT), (Happening.CONFIRMED, SAID_AT)]
+
+    found = opt_in("PENDING", heard)
+    asked = opt_in("NEW", [(Happening.ASKED_TO_CONFIRM, ASKED_AT)], heard)
+
+    assert found.state is asked.state is SubscriberState.ACTIVE
+    assert not found.is_on_record
+    assert not asked.is_on_record
+
+
+def test_being_written_down_is_no_opt_in(opt_in):
+    assert not opt_in("ACTIVE", opted_in=False).is_on_record
+    assert not opt_in("ACTIVE", [(Happening.TEXTED, SAID_AT)], opted_in=False).is_on_record
+
+
+def test_facts_that_cannot_be_read_prove_nothing(dynamodb):
+    for facts in ({"S": "x"}, {"M": {}}, {"M": {"asked": {"S": "1"}, "confirmed": {"S": "1"}}}):
+        item = subscriber_item(NUMBERS[0], "ACTIVE") | {"facts": facts}
+        dynamodb.put_item(TableName=SUBSCRIBERS, Item=item)
+
+        (found,) = DynamoSubscribers(dynamodb, table=SUBSCRIBERS).find([id_of(NUMBERS[0])]).values()
+
+        assert not found.is_on_record
+
+
+def test_when_a_person_opted_out_is_read_as_the_pipeline_writes_it(opt_in, dynamodb):
+    found = opt_in("ACTIVE", [(Happening.OPTED_OUT, SAID_AT)], attributes={"segment": "vip"})
+    (in_index,) = everybody(DynamoSubscribers(dynamodb, table=SUBSCRIBERS), ["OPTED_OUT"], "vip")
+
+    assert found.state is SubscriberState.OPTED_OUT
+    assert found.opted_out_at == in_index.opted_out_at == datetime.fromtimestamp(SAID_AT / 1000, UTC)
+
+
+@pytest.mark.parametrize("given", [{"S": "yesterday"}, {"N": "1e40"}, {"BOOL": True}, {"NULL": True}])
+def test_an_opt_out_of_no_known_time_has_none(dynamodb, given):
+    item = subscriber_item(NUMBERS[0], "OPTED_OUT") | {"opt_out_timestamp": given}
+    dynamodb.put_item(TableName=SUBSCRIBERS, Item=item)
+
+    (found,) = DynamoSubscribers(dynamodb, table=SUBSCRIBERS).find([id_of(NUMBERS[0])]).values()
+
+    assert found.opted_out_at is None

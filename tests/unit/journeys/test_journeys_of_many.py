@@ -166,7 +166,7 @@ def test_everybody_gets_what_they_are_due_whatever_dies_and_whoever_speaks(seed)
         got[message.destination.e164].append((at, message.body))
     for person in people.values():
         assert_texts_are_right(person, got[person.phone], *said.get(person.id, (None, None)))
-    for run in ("run-1", "run-2"):
+    for run in ("run_welcome-1", "run_welcome-2"):
         states = machine.states(run)
         assert states.keys() == people.keys()
         assert {state for state, _ in states.values()} <= {
@@ -174,7 +174,7 @@ def test_everybody_gets_what_they_are_due_whatever_dies_and_whoever_speaks(seed)
         }  # fmt: skip
     assert machine.errors == []
     assert machine.died
-    first, second = machine.states("run-1"), machine.states("run-2")
+    first, second = machine.states("run_welcome-1"), machine.states("run_welcome-2")
     for person in mute:
         if first[person][0] == "ACCEPTED":
             # Nobody is lost who did nothing to leave.

@@ -1,6 +1,7 @@
 """What a run is started with, who its moments are for, and when a person's hour is."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -38,10 +39,14 @@ def about(step):
 def test_each_moment_knows_its_run_its_time_and_the_ones_before_it():
     first, second = begin()
 
-    assert (first.run_id, first.starts_at) == ("run-1", NOW)
-    assert (second.run_id, second.starts_at) == ("run-2", NOW + timedelta(days=1))
+    assert (first.run_id, first.starts_at) == ("run_welcome-1", NOW)
+    assert (second.run_id, second.starts_at) == ("run_welcome-2", NOW + timedelta(days=1))
     assert (about(first).first, about(first).previous, about(first).is_last) == (None, None, False)
-    assert (about(second).first, about(second).previous, about(second).is_last) == ("run-1", "run-1", True)
+    assert (about(second).first, about(second).previous, about(second).is_last) == (
+        "run_welcome-1",
+        "run_welcome-1",
+        True,
+    )
     assert about(second).at == timedelta(days=1)
 
 
@@ -74,6 +79,26 @@ def test_names_of_long_runs_fit_and_stay_apart():
 
     assert all(len(name) <= 80 for name in names)
     assert len(set(names)) == 4
+
+
+def test_runs_of_two_journeys_on_one_engine_have_no_name_in_common():
+    journeys = [replace(promotional(), name=name) for name in ("welcome", "vip-welcome", "welcome-vip")]
+
+    names = [
+        step.run_id
+        for journey in journeys
+        for run in ("spring", "spring-vip", "vip-1", "1", "r" * 80)
+        for step in begin(journey, run_id=run)
+    ]
+
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", ["segment", "occasion", "reason"])
+def test_what_each_moment_carries_along_is_short(name):
+    begin(**{name: "x" * 200})
+    with pytest.raises(JourneyInputError, match=f"{name} has 201 characters, at most 200 are allowed"):
+        begin(**{name: "x" * 201})
 
 
 def test_the_engine_that_is_started_by_hand_says_who_starts_it():
@@ -117,11 +142,11 @@ def test_later_moments_are_for_whom_the_first_could_text():
         audience.candidates(None)
     parts = []
     for number in range(11):
-        key = f"runs/run-1/parts/{number}.jsonl"
+        key = f"runs/run_welcome-1/parts/{number}.jsonl"
         store.write_people(key, [f"v1:{number}a", f"v1:{number}b"])
         parts.append(Part(key=key, group=f"zone-{number}", people=2))
     written = Audience(customers=30, recipients=22, skipped=Tally(people=8), parts=parts, result_keys=[])
-    store.write_json(Run(run_id="run-1", started_at=NOW).audience_key, written.to_json())
+    store.write_json(Run(run_id="run_welcome-1", started_at=NOW).audience_key, written.to_json())
 
     found, cursor = [], None
     while True:
@@ -139,7 +164,7 @@ def test_whether_the_step_before_is_over_is_looked_at_again_each_minute():
     store, clock = FakeRunStore(), FakeClock()
     previous = PreviousRun(step=about(begin()[1]), store=store, clock=clock)
     assert previous.is_over() is False
-    store.write_json("runs/run-1/summary.json", {"complete": True})
+    store.write_json("runs/run_welcome-1/summary.json", {"complete": True})
 
     clock.advance(seconds=59)
     assert previous.is_over() is False

@@ -2,15 +2,20 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sms_engagement_runtime.channel.domain.consent import ConsentState, Scope
-from sms_engagement_runtime.channel.domain.errors import SendRefusedError, TransientError
+from sms_engagement_runtime.channel.domain.errors import (
+    SendRefusedError,
+    SendThrottledError,
+    TransientError,
+)
 from sms_engagement_runtime.channel.domain.ledger import MessageState
 from sms_engagement_runtime.journeys.domain.conditions import ReplyKind, SubscriberState
-from sms_engagement_runtime.journeys.domain.stock import promotional
+from sms_engagement_runtime.journeys.domain.description import Send, Wait
+from sms_engagement_runtime.journeys.domain.stock import promotional, welcome_series
 from tests.support.fakes import Crash, CrashPlan
 from tests.support.journey_fakes import NEWCOMER, PERSON, Acting, OnePerson
 
@@ -279,6 +284,107 @@ def test_a_row_that_changed_since_the_snapshot_counts_as_it_is_now(changes, reas
 
 
 ACTIVE = replace(NEWCOMER, state=SubscriberState.ACTIVE, has_opted_in=True)
+JANUARY, JUNE = datetime(2026, 1, 15, tzinfo=UTC), datetime(2026, 6, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("opted_out_at", "resubscribed_at", "is_out"),
+    [
+        (JUNE, None, True),
+        (JUNE, JANUARY, True),
+        (JUNE, JUNE, True),
+        (JANUARY, JUNE, False),
+        # Nobody can say that the person came back after it.
+        (None, JUNE, True),
+    ],
+)
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_opt_out_that_only_the_row_knows_holds_until_the_person_comes_back(
+    number, opted_out_at, resubscribed_at, is_out
+):
+    # They said YES before; the opt-out went by another way than the channel's.
+    everybody = replace(promotional(), audience=frozenset(SubscriberState))
+    later = replace(everybody, steps=(*everybody.steps, Wait(timedelta(days=1)), Send("again", "Last days!")))
+    one = OnePerson(later, ACTIVE)
+    one.set_consent(ConsentState.ACTIVE)
+    if number == 2:
+        one.turn(1)
+        one.due(2)
+    before = len(one.texts)
+    contact = one.contacts.get(PERSON)
+    one.contacts.put(replace(contact, resubscribed_at=resubscribed_at))
+    one.person = replace(ACTIVE, state=SubscriberState.OPTED_OUT, opted_out_at=opted_out_at)
+
+    outcome = one.turn(number)
+
+    assert outcome.reason == ("OPTED_OUT" if is_out else None)
+    assert len(one.texts) - before == (not is_out)
+
+
+def test_a_number_that_is_none_is_not_texted_whatever_its_person_has_said():
+    one = OnePerson(replace(promotional(), audience=frozenset(SubscriberState)), ACTIVE)
+    one.set_consent(ConsentState.ACTIVE)
+    one.person = replace(ACTIVE, state=SubscriberState.BOUNCED)
+
+    outcome = one.turn(1)
+
+    assert (outcome.state, outcome.reason) == ("SUPPRESSED", "NOT_DELIVERED")
+    assert one.texts == []
+
+
+def test_whom_its_own_question_made_pending_still_gets_it():
+    welcome = replace(welcome_series(), audience=frozenset({SubscriberState.NEW}))
+    one = OnePerson(welcome)
+    one.carrier.answers = [SendThrottledError("slow down")] * 20
+    deferred = one.turn(1)
+    one.carrier.answers = []
+    # The bus has told the table meanwhile.
+    one.person = replace(NEWCOMER, state=SubscriberState.PENDING)
+    if deferred.until is not None:
+        one.clock.instant = max(one.clock.instant, deferred.until)
+
+    outcome = one.turn(1)
+
+    assert deferred.state == "DEFERRED"
+    assert outcome.state == "ACCEPTED"
+    assert one.texts == [WELCOME]
+
+
+def test_whom_another_question_made_pending_is_not_in_the_audience():
+    one = OnePerson(replace(welcome_series(), audience=frozenset({SubscriberState.NEW})))
+    one.person = replace(NEWCOMER, state=SubscriberState.PENDING)
+
+    assert one.turn(1).reason == "NOT_IN_AUDIENCE"
+
+
+def test_a_step_that_failed_goes_on_under_another_name_and_texts_nobody_twice(welcomed):
+    run, step = welcomed.steps[2]
+    again = {2: (replace(run, run_id=f"{run.run_id}-again"), step)}
+
+    first = welcomed.turn(2, steps=again)
+    told = [welcomed.turn(2).state, welcomed.turn(2, steps=again).state]
+
+    assert first.state == "ACCEPTED"
+    assert told == ["ALREADY_SENT", "ACCEPTED"]
+    assert welcomed.texts == [WELCOME, REMINDER]
+    assert welcomed.row.ended == "COMPLETED"
+
+
+def test_two_journeys_whose_runs_have_one_name_know_nothing_of_each_other():
+    one = OnePerson()
+    one.turn(1)
+    one.answer(ReplyKind.NEGATIVE, ended="DECLINED")
+    welcomed = one.steps
+    one.set_consent(ConsentState.ACTIVE)
+    one.journey, one.person = promotional(), ACTIVE
+    promoted = one.begin("run")
+
+    outcome = one.turn(1, steps=promoted)
+
+    assert outcome.state == "ACCEPTED"
+    assert one.texts == [WELCOME, PROMOTION]
+    # They are started by name on one state machine.
+    assert {run.run_id for run, _ in welcomed.values()}.isdisjoint(run.run_id for run, _ in promoted.values())
 
 
 @pytest.mark.parametrize(

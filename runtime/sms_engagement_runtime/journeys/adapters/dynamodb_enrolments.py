@@ -1,10 +1,11 @@
 """The enrolments table: one row a person on a run of a journey.
 
-Row: ``enrolment_id`` (PK, ``<run id>#<subscriber id>``), ``version``, ``run_id``, ``subscriber_id``,
-``journey_id``, ``settled``, ``attempt``, ``attempt_decided`` and ``decided`` (maps of booleans), ``sent``
-(map by number of ``{"name", "at"}``), ``replies`` (kinds, joined by a space), ``ended``, ``updated_at``,
-``expiresAt`` (epoch seconds, time to live). Instants are epoch milliseconds. No phone number and no name. The
-key is one attribute, since a claim can look at a row without a sort key only.
+Row: ``enrolment_id`` (PK, ``<journey>/<run id>#<subscriber id>``), ``version``, ``run_id``,
+``subscriber_id``, ``journey_id``, ``settled``, ``attempt``, ``attempt_decided`` and ``decided`` (maps of
+booleans), ``sent`` (map by number of ``{"name", "at"}``), ``replies`` (kinds, joined by a space),
+``ended``, ``updated_at``, ``expiresAt`` (epoch seconds, time to live). Instants are epoch milliseconds.
+No phone number and no name. The key is one attribute, since a claim can look at a row without a sort key
+only.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class DynamoEnrolments:
         with service_call("dynamodb:GetItem"):
             response = self._client.get_item(
                 TableName=self._table,
-                Key=to_item({KEY: _id(run_id, subscriber_id)}),
+                Key=to_item({KEY: _id(journey, run_id, subscriber_id)}),
                 ConsistentRead=True,
             )
         if "Item" not in response:
@@ -84,7 +85,7 @@ class DynamoEnrolments:
 
     def guard(self, enrolment: Enrolment) -> Guard:
         """Give the condition that this row is as it was read."""
-        key = (KEY, _id(enrolment.run_id, enrolment.subscriber_id))
+        key = (KEY, _id(enrolment.journey, enrolment.run_id, enrolment.subscriber_id))
         return Guard(table=self._table, key=key, version=enrolment.version)
 
     def _put(self, item: Item, *, expected: int) -> None:
@@ -110,7 +111,7 @@ class DynamoEnrolments:
         }
         return to_item(
             {
-                KEY: _id(row.run_id, row.subscriber_id),
+                KEY: _id(row.journey, row.run_id, row.subscriber_id),
                 "version": row.version,
                 "run_id": row.run_id,
                 "subscriber_id": row.subscriber_id,
@@ -128,8 +129,9 @@ class DynamoEnrolments:
         )
 
 
-def _id(run_id: str, subscriber_id: str) -> str:
-    return f"{run_id}#{subscriber_id}"
+def _id(journey: str, run_id: str, subscriber_id: str) -> str:
+    # Runs of two journeys may have one name.
+    return f"{journey}/{run_id}#{subscriber_id}"
 
 
 def _enrolment(row: Mapping[str, Any]) -> Enrolment:

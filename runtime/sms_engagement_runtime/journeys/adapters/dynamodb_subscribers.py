@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 INDEX: Final = "segment-subscription_status-index"
-"""Subscribers of a segment by state; projects all attributes."""
+"""Subscribers of a segment by state; projects what `_NAMES` has, and need not project more."""
 
 KEY: Final = "subscriber_id"
 
@@ -27,10 +27,15 @@ _NAMES: Final = {
     "#phone": "phone_number",
     "#status": "subscription_status",
     "#optedIn": "opt_in_timestamp",
+    "#optedOut": "opt_out_timestamp",
     "#segment": "segment",
     "#attributes": "attributes",
 }
 _PROJECTION: Final = ", ".join(_NAMES)
+
+# Of who is about to be texted: an index refuses to be asked for what it does not project.
+_ALL_NAMES: Final = {**_NAMES, "#facts": "facts"}
+_ALL: Final = ", ".join(_ALL_NAMES)
 
 _SEGMENTS: Final = 8
 """Parts of the table that are scanned at once, each a page of 1 MB a call."""
@@ -65,6 +70,8 @@ class DynamoSubscribers:
         self, cursor: Cursor | None, *, states: frozenset[SubscriberState], segment: str | None
     ) -> Page[Subscriber]:
         """Read a page of each state of a segment, or of each part of the table, at once.
+
+        Whether an opt-in counts is not read here: `find` does, in the person's turn.
 
         Raises
         ------
@@ -138,8 +145,10 @@ class DynamoSubscribers:
                     RequestItems={
                         self._table: {
                             "Keys": keys,
-                            "ProjectionExpression": _PROJECTION,
-                            "ExpressionAttributeNames": _NAMES,
+                            "ProjectionExpression": _ALL,
+                            "ExpressionAttributeNames": _ALL_NAMES,
+                            # Who was written down a moment ago, or opted out a moment ago.
+                            "ConsistentRead": True,
                         }
                     }
                 )
@@ -156,7 +165,7 @@ class DynamoSubscribers:
 
 
 def _row(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return texts, numbers and maps of them; leave out the rest: rows may be written by hand."""
+    """Return texts, numbers, and maps and lists of them; leave out the rest: rows may be written by hand."""
     row: dict[str, Any] = {}
     for name, attribute in item.items():
         match attribute:
@@ -164,4 +173,6 @@ def _row(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                 row[name] = text
             case {"M": members}:
                 row[name] = _row(members)
+            case {"L": elements}:
+                row[name] = [*_row({str(number): one for number, one in enumerate(elements)}).values()]
     return row

@@ -26,7 +26,8 @@ from sms_engagement_runtime.journeys.domain.conditions import (
 )
 
 LONGEST_WAIT: Final = timedelta(days=365)
-"""An execution of a state machine lives for a year (Step Functions, quotas)."""
+"""An execution of a state machine lives for a year (Step Functions, quotas). The construct allows less: as
+long as an engine keeps who entered."""
 
 MAX_STEPS: Final = 20
 """Moments at which texts of one journey may be due; each is a run of the broadcast engine."""

@@ -21,11 +21,17 @@ INPUT_KEYS: Final = frozenset(
 )
 """What a start may say."""
 
+MAX_ID_LENGTH: Final = 100
+"""Characters of a subscriber id; the channel's have 46."""
+
 _CAMPAIGN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}")
 _MAX_EXECUTION_NAME_LENGTH: Final = 80
 """Step Functions, *StartExecution*."""
 _DIGEST_LENGTH: Final = 16
 _ONCE: Final = "once"
+
+MAX_TEXT_LENGTH: Final = 200
+"""Characters of a segment, an occasion or a reason: each moment carries them along."""
 
 
 class JourneyInputError(PermanentError):
@@ -88,13 +94,15 @@ class StepRun:
             "journey": self.journey.to_json(),
             "run": self.run_id,
             "number": self.number,
-            "startedAt": self.started_at.isoformat(),
-            "occasion": self.occasion,
-            "first": self.first,
-            "previous": self.previous,
-            "values": dict(self.values),
-            "segment": self.segment,
-            "subscriberIds": None if self.subscriber_ids is None else list(self.subscriber_ids),
+            "step": {
+                "startedAt": self.started_at.isoformat(),
+                "occasion": self.occasion,
+                "first": self.first,
+                "previous": self.previous,
+                "values": dict(self.values),
+                "segment": self.segment,
+                "subscriberIds": None if self.subscriber_ids is None else list(self.subscriber_ids),
+            },
         }
 
     @classmethod
@@ -109,17 +117,18 @@ class StepRun:
         try:
             if value is None:
                 raise KeyError("about")
+            step = value["step"]
             return cls(
                 journey=JourneyDefinition.from_json(value["journey"]),
                 run_id=value["run"],
                 number=value["number"],
-                started_at=datetime.fromisoformat(value["startedAt"]),
-                occasion=value["occasion"],
-                first=value["first"],
-                previous=value["previous"],
-                values=value["values"],
-                segment=value["segment"],
-                subscriber_ids=value["subscriberIds"],
+                started_at=datetime.fromisoformat(step["startedAt"]),
+                occasion=step["occasion"],
+                first=step["first"],
+                previous=step["previous"],
+                values=step["values"],
+                segment=step["segment"],
+                subscriber_ids=step["subscriberIds"],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise JourneyInputError(
@@ -170,7 +179,11 @@ def start(event: Mapping[str, Any], *, now: datetime, max_parts: int) -> Sequenc
     run_id, is_dry = event["runId"], given.get("dryRun", False)
     values = _values(journey, given.get("values", {}), max_parts)
     occasion = _ONCE if journey.once else given.get("occasion") or run_id
-    prefix = f"{given['campaign']}-{run_id}" if "campaign" in given else run_id
+    # All journeys on an engine start the same state machine, and runs of two of them may have one name. The
+    # name of a journey has no underscore.
+    prefix = f"{run_id}_{journey.name}"
+    if "campaign" in given:
+        prefix = f"{given['campaign']}-{prefix}"
     offsets = journey.offsets[:1] if is_dry else journey.offsets
     names = [_step_name(prefix, number) for number in range(1, len(offsets) + 1)]
     steps = []
@@ -212,6 +225,10 @@ def _checked(given: object) -> Mapping[str, Any]:
     for name in ("segment", "reason", "occasion"):
         if name in given and not isinstance(given[name], str):
             raise JourneyInputError(f"{name} must be a text; leave it out where there is none")
+        if len(given.get(name, "")) > MAX_TEXT_LENGTH:
+            raise JourneyInputError(
+                f"{name} has {len(given[name])} characters, at most {MAX_TEXT_LENGTH} are allowed"
+            )
     if "segment" in given and not given["segment"]:
         raise JourneyInputError("segment must not be empty; leave it out to text everybody")
     if not isinstance(given.get("dryRun", False), bool):
@@ -226,7 +243,9 @@ def _checked(given: object) -> Mapping[str, Any]:
 
 
 def _check_ids(ids: object) -> None:
-    is_list = isinstance(ids, list) and all(isinstance(one, str) and one for one in ids)
+    is_list = isinstance(ids, list) and all(
+        isinstance(one, str) and 1 <= len(one) <= MAX_ID_LENGTH for one in ids
+    )
     if not isinstance(ids, list) or not is_list or not 1 <= len(ids) <= MAX_SUBSCRIBER_IDS:
         raise JourneyInputError(
             f"subscriberIds must be a list of 1 to {MAX_SUBSCRIBER_IDS} ids; name a segment for more"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
 
 from sms_engagement_runtime.channel.domain.errors import InvalidPhoneNumberError
 from sms_engagement_runtime.channel.domain.phone_number import NumberKind, ParsedNumber
@@ -13,6 +15,8 @@ from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.journeys.domain.conditions import SubscriberState
 from sms_engagement_runtime.journeys.domain.reasons import JourneyReason
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,10 @@ class Subscriber:
     state
         None where the row has none that we know.
     has_opted_in
-        Whether the row says when the person opted in.
+        Whether somebody wrote down when the person opted in. A YES that only the pipeline took for one is
+        none: the person may have meant an appointment. What the channel took for one, its contact knows.
+    opted_out_at
+        When the person opted out, as the row has it.
     attributes
         Texts of ``attributes``: ``segment``, ``language``, ``name``, ``time_zone``, ``preferred_time`` and
         whatever else is there.
@@ -36,6 +43,7 @@ class Subscriber:
     phone_number: str | None = None
     state: SubscriberState | None = None
     has_opted_in: bool = False
+    opted_out_at: datetime | None = None
     segment: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,10 +66,31 @@ def read_subscriber(row: Mapping[str, Any]) -> Subscriber:
         subscriber_id=str(row["subscriber_id"]),
         phone_number=_text(row.get("phone_number")),
         state=SubscriberState(state) if state in tuple(SubscriberState) else None,
-        has_opted_in=opted_in is not None and not isinstance(opted_in, bool),
+        has_opted_in=opted_in is not None and not isinstance(opted_in, bool) and _is_given(row.get("facts")),
+        opted_out_at=_instant(row.get("opt_out_timestamp")),
         segment=_text(row.get("segment")) or texts.get("segment"),
         attributes=texts,
     )
+
+
+def _is_given(facts: object) -> bool:
+    """Whether the opt-in of a row was there before what happened was written into it.
+
+    Rows that were written by hand or imported have no ``facts``. The pipeline takes such an opt-in for a
+    question and its YES at the very same instant (``sms_analytics_pipeline``, ``given_facts``), and no
+    question of ours is answered within the millisecond.
+    """
+    if not isinstance(facts, Mapping):
+        return facts is None
+    asked, confirmed = (facts.get(name) for name in ("asked", "confirmed"))
+    return isinstance(asked, list) and isinstance(confirmed, list) and any(at in confirmed for at in asked)
+
+
+def _instant(milliseconds: object) -> datetime | None:
+    try:
+        return _EPOCH + timedelta(milliseconds=int(Decimal(str(milliseconds))))
+    except (InvalidOperation, OverflowError, ValueError):
+        return None
 
 
 def _text(value: object) -> str | None:

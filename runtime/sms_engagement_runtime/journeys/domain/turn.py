@@ -70,10 +70,6 @@ from sms_engagement_runtime.journeys.domain.subscribers import Subscriber, scree
 _MAX_ATTEMPTS: Final = 5
 _LOOKS_AGAIN_AFTER: Final = timedelta(minutes=5)
 
-_LEFT: Final = {
-    SubscriberState.OPTED_OUT: Reason.OPTED_OUT,
-    SubscriberState.BOUNCED: JourneyReason.NOT_DELIVERED,
-}
 _SENT: Final = frozenset({OutcomeState.ACCEPTED, OutcomeState.UNCERTAIN, OutcomeState.ALREADY_SENT})
 
 
@@ -185,11 +181,12 @@ class _Turn:
         """Say why the person is not to be texted whatever the journey says."""
         if contact.is_opted_out_of(Scope.MARKETING):
             return Reason.OPTED_OUT
-        state = self.person.state
-        # An opt-out that only the row knows counts, unless the person has come back since.
-        if state in _LEFT and contact.consents.get(Scope.MARKETING) is not ConsentState.ACTIVE:
-            return _LEFT[state]
-        if self.step.number == 1 and not is_in_audience(self.person, self.step):
+        if self.person.state is SubscriberState.OPTED_OUT and not self._is_back(contact):
+            return Reason.OPTED_OUT
+        # Consent says nothing of a number that is none.
+        if self.person.state is SubscriberState.BOUNCED:
+            return JourneyReason.NOT_DELIVERED
+        if self.step.number == 1 and not self._is_in_audience(contact):
             return JourneyReason.NOT_IN_AUDIENCE
         last = self.enrolment.last_sent
         if last is not None:
@@ -198,6 +195,26 @@ class _Turn:
             if row is not None and row.state is MessageState.FAILED and row.reason in LASTING_REASONS:
                 return JourneyReason.NOT_DELIVERED
         return None
+
+    def _is_back(self, contact: Contact) -> bool:
+        """Whether the person wrote START after an opt-out that only the row may know.
+
+        A consent from before it says nothing, and a YES ends no opt-out.
+        """
+        out, back = self.person.opted_out_at, contact.resubscribed_at
+        return out is not None and back is not None and back > out
+
+    def _is_in_audience(self, contact: Contact) -> bool:
+        person, attempt = self.person, self.enrolment.attempt
+        if is_in_audience(person, self.step):
+            return True
+        # Whom this very text made pending, and who has not got it yet, stays whom it is for.
+        has_asked = attempt is not None and contact.changed_by == self._key(attempt)
+        if not has_asked or person.state is not SubscriberState.PENDING:
+            return False
+        return any(
+            is_in_audience(replace(person, state=one), self.step) for one in self.step.journey.audience
+        )
 
     def _verdict(self, contact: Contact) -> Verdict:
         facts = Facts(
@@ -426,8 +443,10 @@ class _Turn:
         return replace(row, kept_until=self._now + left + KEPT_FOR)
 
     def _row(self, name: str) -> LedgerRow | None:
-        key = intent_key(CONSTRUCT, self.person.subscriber_id, _purpose(self.step, name), self.step.occasion)
-        return self.sender.send_service.ledger.get(key)
+        return self.sender.send_service.ledger.get(self._key(name))
+
+    def _key(self, name: str) -> str:
+        return intent_key(CONSTRUCT, self.person.subscriber_id, _purpose(self.step, name), self.step.occasion)
 
     def _contact(self) -> Contact:
         return self.sender.send_service.contacts.get(self.person.subscriber_id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -36,6 +38,11 @@ from sms_engagement_runtime.observability import instrumented, logger
 MARGIN_SECONDS = 90
 """Time left at which the call ends: one page or bucket more, and the checkpoint, fit into it."""
 
+LOOKS_AGAIN_AFTER_SECONDS = 60
+WAITS_FOR_THE_FIRST = timedelta(hours=12)
+"""How long a later moment waits for the snapshot of the first: that of millions takes longer than a Wait of a
+minute, and than the state machine would try again for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudienceSettings(RunSettings):
@@ -63,6 +70,7 @@ _key = SecretCache(
 )
 _hours = quiet_hours(_settings.quiet_hours)
 _clock = build_clock()
+_sleep = time.sleep
 
 
 @instrumented
@@ -97,8 +105,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         audience = snapshot.take()
     except AudienceNotReadyError as error:
-        # By this name the state machine tries again.
-        raise ServiceCallError(str(error)) from error
+        if _clock.now() - run.started_at >= WAITS_FOR_THE_FIRST:
+            # By this name the state machine tries again, and fails after some times.
+            raise ServiceCallError(str(error)) from error
+        _sleep(LOOKS_AGAIN_AFTER_SECONDS)
+        return {"run": run.to_json(), "more": True}
     if audience is None:
         return {"run": run.to_json(), "more": True}
     logger.info(

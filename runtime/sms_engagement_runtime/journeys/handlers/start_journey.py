@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +45,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``{"dryRun", "steps": {"step1": {"name", "startsAt", "input"}, …}}``, by the number of the moment; a
-        dry run has the first one only.
+        ``{"dryRun", "journey", "steps": {"step1": {"name", "startsAt", "input"}, …}}``, by the number of the
+        moment; a dry run has the first one only. The journey is there once, and not in the ``about`` of each
+        input: together they could be more than a state holds.
 
     Raises
     ------
@@ -63,12 +65,17 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     )
     return {
         "dryRun": is_dry,
+        "journey": event["journey"],
         "steps": {
             f"step{number}": {
                 "name": step.run_id,
                 "startsAt": timestamp(step.starts_at),
-                "input": step.engine_input,
+                "input": {**step.engine_input, "about": _without_journey(step.engine_input["about"])},
             }
             for number, step in enumerate(steps, start=1)
         },
     }
+
+
+def _without_journey(about: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in about.items() if name != "journey"}
