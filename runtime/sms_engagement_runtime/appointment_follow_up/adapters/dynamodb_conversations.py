@@ -35,9 +35,8 @@ from sms_engagement_runtime.appointment_follow_up.domain.conversation import (
     kept_until,
 )
 from sms_engagement_runtime.appointment_follow_up.domain.reply_kinds import ReplyKind
-from sms_engagement_runtime.channel.adapters.aws_errors import service_call
+from sms_engagement_runtime.channel.adapters.aws_errors import is_failed_condition, service_call
 from sms_engagement_runtime.channel.adapters.busy_rows import write_when_free
-from sms_engagement_runtime.channel.adapters.dynamodb_contacts import is_failed_condition
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, Value, from_item, to_item
 from sms_engagement_runtime.channel.adapters.instants import from_milliseconds, to_milliseconds, to_seconds
 from sms_engagement_runtime.channel.domain.ledger import Guard

@@ -5,6 +5,7 @@ batch record goes back to its queue, and a lasting fault (a missing permission, 
 dead-letter queue, where a human finds it, instead of losing a STOP.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -100,3 +101,20 @@ _THROTTLING_CODES = frozenset(
 def is_throttling(error: ClientError) -> bool:
     """Whether the service refused the call because of its rate."""
     return status_code(error) == 429 or error_code(error) in _THROTTLING_CODES
+
+
+def is_failed_condition(error: ClientError) -> bool:
+    """Whether a write was not done because its condition did not hold."""
+    return error_code(error) == "ConditionalCheckFailedException"
+
+
+def cancellation_codes(error: ClientError) -> list[str]:
+    """Why a transaction was cancelled: one code an item, ``None`` for those without fault."""
+    return [str(reason.get("Code", "None")) for reason in cancellation_reasons(error)]
+
+
+def cancellation_reasons(error: ClientError) -> Sequence[Mapping[str, Any]]:
+    """Why a transaction was cancelled, an entry an item: ``Code``, and ``Item`` where it was asked for."""
+    response: Any = error.response
+    reasons: Sequence[Mapping[str, Any]] = response.get("CancellationReasons", [])
+    return reasons

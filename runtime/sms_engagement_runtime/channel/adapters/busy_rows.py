@@ -5,8 +5,12 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
-from sms_engagement_runtime.channel.adapters.dynamodb_contacts import cancellation_codes
+from sms_engagement_runtime.channel.adapters.aws_errors import (
+    ServiceCallError,
+    cancellation_codes,
+    error_code,
+    service_call,
+)
 
 _BUSY: Final = frozenset(
     {

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import service_call
+from sms_engagement_runtime.channel.adapters.aws_errors import cancellation_codes, service_call
 from sms_engagement_runtime.channel.adapters.busy_rows import write_when_free
-from sms_engagement_runtime.channel.adapters.dynamodb_contacts import cancellation_codes
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
 from sms_engagement_runtime.channel.adapters.instants import to_seconds
 from sms_engagement_runtime.channel.domain.campaign_counts import Counts

@@ -27,7 +27,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import error_code, service_call
+from sms_engagement_runtime.channel.adapters.aws_errors import (
+    cancellation_codes,
+    error_code,
+    is_failed_condition,
+    service_call,
+)
 from sms_engagement_runtime.channel.adapters.dynamodb_item import (
     Item,
     Value,
@@ -231,23 +236,6 @@ def claim_write(table: str, contact: Contact, becomes: Contact | None) -> "Trans
     if values:
         request["ExpressionAttributeValues"] = values
     return {"Update": request} if changes else {"ConditionCheck": request}
-
-
-def is_failed_condition(error: ClientError) -> bool:
-    """Whether a write was not done because its condition did not hold."""
-    return error_code(error) == "ConditionalCheckFailedException"
-
-
-def cancellation_codes(error: ClientError) -> list[str]:
-    """Why a transaction was cancelled: one code an item, ``None`` for those without fault."""
-    return [str(reason.get("Code", "None")) for reason in cancellation_reasons(error)]
-
-
-def cancellation_reasons(error: ClientError) -> Sequence[Mapping[str, Any]]:
-    """Why a transaction was cancelled, an entry an item: ``Code``, and ``Item`` where it was asked for."""
-    response: Any = error.response
-    reasons: Sequence[Mapping[str, Any]] = response.get("CancellationReasons", [])
-    return reasons
 
 
 def _was_overtaken(error: ClientError) -> bool:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
-from sms_engagement_runtime.channel.adapters.dynamodb_contacts import (
+from sms_engagement_runtime.channel.adapters.aws_errors import (
+    ServiceCallError,
     cancellation_codes,
     cancellation_reasons,
-    claim_write,
+    error_code,
     is_failed_condition,
+    service_call,
 )
+from sms_engagement_runtime.channel.adapters.dynamodb_contacts import claim_write
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
 from sms_engagement_runtime.channel.adapters.instants import from_milliseconds, to_milliseconds, to_seconds
 from sms_engagement_runtime.channel.domain import ledger as rules

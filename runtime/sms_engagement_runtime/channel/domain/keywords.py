@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
 from sms_engagement_runtime.channel.domain import wrong_number
@@ -115,33 +116,39 @@ _ORDER_LEAD: Final = "(?:(?:please|pls|plz|just|and|kindly|so|then|also) ){0,3}"
 
 _ALL_MESSAGES_TO_ME: Final = f"(?:{_ME}(?: {_MESSAGES})?|{_MESSAGES}(?: {_ME})?)"
 
-_PLAIN: Final = re.compile(
-    "(?:"
-    + "|".join(
-        (
-            f"{_LEAD}(?:stop|quit|cease|end) (?:all )?{_TEXTING} {_ALL_MESSAGES_TO_ME}",
-            f"{_LEAD}(?:stop|end|cancel|cease) (?:receiving |getting )?{_MESSAGES}",
-            f"{_LEAD}(?:unsubscribe|unsub|optout|opt out) (?:me|us|this number|my number|from|of|now)",
-            f"{_LEAD}opt (?:me|us|this number|my number) out",
-            f"{_LEAD}(?:take|get|remove|delete|drop|pull|strike|erase) "
-            "(?:me|us|my (?:phone |cell )?(?:number|name|info)|this (?:phone |cell )?number) "
-            f"(?:off|from|out)(?: of)? {_LIST}",
-            f"{_LEAD}(?:revoke|withdraw|rescind) (?:my |all |any )?(?:consent|permission)",
-            f"{_ORDER_LEAD}(?:do not|dont|never) (?:ever )?{_TEXT} {_ALL_MESSAGES_TO_ME}",
-            f"{_ORDER_LEAD}(?:i|we) (?:do not|dont|no longer) (?:want|wish) (?:you |u )?(?:to )?"
-            "(?:(?:get|receive|be|getting|receiving|have|see) )?"
-            f"(?:{_MESSAGES}|contacted|texted|messaged|{_TEXT} {_ME})",
-            f"{_ORDER_LEAD}(?:i|we|id) (?:(?:would|really|just|do) ){{0,2}}"
-            "(?:want|wanna|wish|like|need)(?: to)? "
-            "(?:unsubscribe|unsub|opt out|optout|be (?:removed|taken off|deleted|unsubscribed)|"
-            "(?:you|u|this|it) to stop)",
-            f"{_ORDER_LEAD}no (?:more|further) {_MESSAGES}",
-            f"{_ORDER_LEAD}(?:leave (?:me|us) alone|lose (?:my|this) number)",
-            "how (?:do|can) i (?:unsubscribe|opt out|get off|(?:stop|end) (?:this|these|receiving|getting))",
+
+@cache
+def _plain() -> re.Pattern[str]:
+    """Compile what plain language for an opt-out begins with, with the first text that needs it."""
+    return re.compile(
+        "(?:"
+        + "|".join(
+            (
+                f"{_LEAD}(?:stop|quit|cease|end) (?:all )?{_TEXTING} {_ALL_MESSAGES_TO_ME}",
+                f"{_LEAD}(?:stop|end|cancel|cease) (?:receiving |getting )?{_MESSAGES}",
+                f"{_LEAD}(?:unsubscribe|unsub|optout|opt out) (?:me|us|this number|my number|from|of|now)",
+                f"{_LEAD}opt (?:me|us|this number|my number) out",
+                f"{_LEAD}(?:take|get|remove|delete|drop|pull|strike|erase) "
+                "(?:me|us|my (?:phone |cell )?(?:number|name|info)|this (?:phone |cell )?number) "
+                f"(?:off|from|out)(?: of)? {_LIST}",
+                f"{_LEAD}(?:revoke|withdraw|rescind) (?:my |all |any )?(?:consent|permission)",
+                f"{_ORDER_LEAD}(?:do not|dont|never) (?:ever )?{_TEXT} {_ALL_MESSAGES_TO_ME}",
+                f"{_ORDER_LEAD}(?:i|we) (?:do not|dont|no longer) (?:want|wish) (?:you |u )?(?:to )?"
+                "(?:(?:get|receive|be|getting|receiving|have|see) )?"
+                f"(?:{_MESSAGES}|contacted|texted|messaged|{_TEXT} {_ME})",
+                f"{_ORDER_LEAD}(?:i|we|id) (?:(?:would|really|just|do) ){{0,2}}"
+                "(?:want|wanna|wish|like|need)(?: to)? "
+                "(?:unsubscribe|unsub|opt out|optout|be (?:removed|taken off|deleted|unsubscribed)|"
+                "(?:you|u|this|it) to stop)",
+                f"{_ORDER_LEAD}no (?:more|further) {_MESSAGES}",
+                f"{_ORDER_LEAD}(?:leave (?:me|us) alone|lose (?:my|this) number)",
+                "how (?:do|can) i (?:unsubscribe|opt out|get off|(?:stop|end) "
+                "(?:this|these|receiving|getting))",
+            )
         )
+        + r")\b"
     )
-    + r")\b"
-)
+
 
 # What follows may limit a request to a time or a subject: "don't text me before nine" does not ask to stop
 # for good.
@@ -328,7 +335,7 @@ def _is_plain_opt_out(clause: list[str]) -> bool:
 def _asks_to_stop(said: str) -> bool:
     if said in _ALONE:
         return True
-    match = _PLAIN.match(said)
+    match = _plain().match(said)
     if match is None:
         return False
     rest = said[match.end() :].strip()
@@ -344,7 +351,7 @@ def _may_be_opt_out(clause: list[str]) -> bool:
         phrase.partition(" ")[0] in _ORDERS
         or phrase in _OPT_OUTS
         or phrase in _FOREIGN
-        or _PLAIN.match(phrase) is not None
+        or _plain().match(phrase) is not None
         or _SIGNS.search(said) is not None
     )
 

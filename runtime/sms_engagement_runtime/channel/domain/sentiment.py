@@ -326,7 +326,10 @@ def _take_ratings(folded: str) -> tuple[str, float]:
 
 # Other scripts.
 
-_OTHER_SCRIPT: Final = re.compile("[\u0370-\u1fff\u3041-\ud7ff\uf900-\ufaff]")
+
+@cache
+def _other_script() -> re.Pattern[str]:
+    return re.compile("[\u0370-\u1fff\u3041-\ud7ff\uf900-\ufaff]")
 
 
 @cache
@@ -572,7 +575,7 @@ def _score(folded: str, tokens: list[str], keyword: Keyword) -> float:
     score = reader.read() + rating
     if keyword is Keyword.AMBIGUOUS_OPT_OUT and not reader.has_question:
         score -= _AGREED
-    if _OTHER_SCRIPT.search(folded) is not None:
+    if _other_script().search(folded) is not None:
         weight = _ASKED_ABOUT if reader.has_question else 1.0
         # Made for the first text that needs it, which few do.
         pattern, positive = _other_phrases()

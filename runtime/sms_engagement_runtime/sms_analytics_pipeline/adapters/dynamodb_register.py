@@ -30,12 +30,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
-from sms_engagement_runtime.channel.adapters.busy_rows import write_when_free
-from sms_engagement_runtime.channel.adapters.dynamodb_contacts import (
+from sms_engagement_runtime.channel.adapters.aws_errors import (
+    ServiceCallError,
     cancellation_codes,
+    error_code,
     is_failed_condition,
+    service_call,
 )
+from sms_engagement_runtime.channel.adapters.busy_rows import write_when_free
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Contribution

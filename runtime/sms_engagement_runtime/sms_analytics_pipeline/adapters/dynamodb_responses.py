@@ -31,8 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import error_code, service_call
-from sms_engagement_runtime.channel.adapters.dynamodb_contacts import cancellation_codes
+from sms_engagement_runtime.channel.adapters.aws_errors import cancellation_codes, error_code, service_call
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
 from sms_engagement_runtime.channel.adapters.instants import to_milliseconds
 from sms_engagement_runtime.sms_analytics_pipeline.domain.responses import (

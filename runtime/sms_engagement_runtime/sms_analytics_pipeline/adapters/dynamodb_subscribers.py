@@ -35,8 +35,11 @@ from typing import TYPE_CHECKING, Any, Final
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, service_call
-from sms_engagement_runtime.channel.adapters.dynamodb_contacts import is_failed_condition
+from sms_engagement_runtime.channel.adapters.aws_errors import (
+    ServiceCallError,
+    is_failed_condition,
+    service_call,
+)
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, Value, to_item
 from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happening, SubscriptionStatus
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import (

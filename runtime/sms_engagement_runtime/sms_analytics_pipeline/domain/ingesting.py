@@ -243,7 +243,7 @@ class IngestService:
                 else:
                     items += [_Item(arrival, draft, self._person(draft)) for draft in drafts]
             except Exception as error:  # noqa: BLE001 - reported for the record, not for its batch
-                report.fail([arrival.record], type(error).__name__)
+                report.fail([arrival.record], _told(error))
         return items
 
     def _person(self, draft: Draft) -> _Person | None:
@@ -275,7 +275,7 @@ class IngestService:
         try:
             return self.register.find({item.draft.message_id for item in items}) if items else {}
         except TransientError as error:
-            report.fail((item.arrival.record for item in items), type(error).__name__)
+            report.fail((item.arrival.record for item in items), _told(error))
             return None
 
     def _completed(
@@ -300,7 +300,7 @@ class IngestService:
             elif person is None:
                 aside[item.arrival.name] = (item.arrival, SetAside.NO_SUBSCRIBER)
             elif isinstance(attribution, TransientError):
-                report.fail([item.arrival.record], type(attribution).__name__)
+                report.fail([item.arrival.record], _told(attribution))
             else:
                 ready.append(_Ready(item.arrival.record, _event(item.draft, person, attribution)))
         return ready
@@ -347,7 +347,7 @@ class IngestService:
         try:
             subscribers = self.subscribers.find(wanted) if wanted else {}
         except TransientError as error:
-            report.fail((one.record for one in ready), type(error).__name__)
+            report.fail((one.record for one in ready), _told(error))
             return []
         return [
             _Group(
@@ -400,7 +400,7 @@ class IngestService:
         try:
             found = self.stream.find([put.doubt for put in doubtful if put.doubt])
         except TransientError as error:
-            report.fail((put.record for put in doubtful), type(error).__name__)
+            report.fail((put.record for put in doubtful), _told(error))
             return
         self._mark_all([put for put in doubtful if _id(put) in found], report)
         self._put([put for put in doubtful if _id(put) not in found], report)
@@ -411,7 +411,7 @@ class IngestService:
         try:
             there = self.stream.put([put.for_stream for put in puts])
         except TransientError as error:
-            report.fail((put.record for put in puts), type(error).__name__)
+            report.fail((put.record for put in puts), _told(error))
             return
         report.fail((put.record for put in puts if _id(put) not in there), "NotPut")
         self._mark_all([put for put in puts if _id(put) in there], report)
@@ -425,7 +425,7 @@ class IngestService:
             by_message.values(), self.run_all(self._mark, by_message.items()), strict=True
         ):
             if error is not None:
-                report.fail((put.record for put in of_message), type(error).__name__)
+                report.fail((put.record for put in of_message), _told(error))
 
     def _mark(self, of_message: tuple[str, Sequence[_Put]]) -> TransientError | None:
         message_id, puts = of_message
@@ -444,7 +444,7 @@ class IngestService:
             if error is None:
                 report.set_aside[reason] += 1
             else:
-                report.fail([arrival.record], type(error).__name__)
+                report.fail([arrival.record], _told(error))
 
     def _keep(self, one: tuple[Arrival, SetAside]) -> TransientError | None:
         arrival, reason = one
@@ -457,6 +457,12 @@ class IngestService:
 
     def _now(self) -> int:
         return (self.clock.now() - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _told(error: Exception) -> str:
+    """Return what a log says of an error: which call, and AWS's code. Other texts may quote anything."""
+    is_ours = isinstance(error, TransientError) and str(error)
+    return str(error) if is_ours else type(error).__name__
 
 
 def _id(put: _Put) -> str:
