@@ -22,6 +22,7 @@ from sms_engagement import (
     JourneyDefinition,
     JourneyEngine,
     Send,
+    SmsAnalyticsPipeline,
     SmsChannel,
     StopRules,
     Wait,
@@ -218,6 +219,24 @@ def test_the_index_is_called_the_same_on_both_sides(default: Template) -> None:
     assert f"/index/{dynamodb_subscribers.INDEX}" in json.dumps(default)
 
 
+def test_the_index_of_the_analytics_projects_what_journeys_ask_it_for() -> None:
+    stack = new_stack()
+    SmsAnalyticsPipeline(stack, "Analytics", channel=channel_in(stack))
+    (table,) = [
+        table
+        for name, table in resources_of(template_of(stack), "AWS::DynamoDB::GlobalTable").items()
+        if "Subscribers" in name
+    ]
+    (index,) = [
+        one for one in table["GlobalSecondaryIndexes"] if one["IndexName"] == dynamodb_subscribers.INDEX
+    ]
+    keys = {key["AttributeName"] for key in (*table["KeySchema"], *index["KeySchema"])}
+    projected = keys | set(index["Projection"].get("NonKeyAttributes", ()))
+
+    is_whole = index["Projection"]["ProjectionType"] == "ALL"
+    assert is_whole or set(dynamodb_subscribers.INDEX_ATTRIBUTES) <= projected
+
+
 def test_enrolments_are_protected_recoverable_and_forget_in_time(default: Template) -> None:
     (table,) = resources_of(default, "AWS::DynamoDB::GlobalTable").values()
 
@@ -400,6 +419,21 @@ def test_the_longest_journey_with_the_longest_start_fits_into_a_state() -> None:
         del about["about"]["journey"]
 
     assert len(json.dumps([journey.to_json(), abouts], ensure_ascii=False).encode()) < 262_144
+
+
+def test_the_largest_journey_leaves_the_engine_some_room() -> None:
+    with pytest.raises(ValueError, match="at most") as refused:
+        compile_journey(long_journey(texts=1, locales=1, length=200_000))
+    (most,) = re.findall(r"at most (\d+) fit", str(refused.value))
+    overhead = len(json.dumps(long_journey(texts=1, locales=1, length=1).to_json())) - 1
+    journey = long_journey(texts=1, locales=1, length=int(most) - overhead)
+    compile_journey(journey)
+    given = {"subscriberIds": ["a" * 96 + f"{number:04}" for number in range(runs.MAX_SUBSCRIBER_IDS)]}
+    event = {"runId": "r" * 80, "journey": journey.to_json(), "input": given | {"values": {"promo": "x"}}}
+
+    (step,) = runs.start(event, now=datetime(2026, 11, 21, tzinfo=UTC), max_parts=2_000)
+
+    assert 240_000 < len(json.dumps(step.engine_input)) < 262_144 - 10_000
 
 
 def test_a_journey_that_outgrows_a_state_is_refused() -> None:

@@ -50,6 +50,10 @@ _RETRY_CALL: Final = {
 }
 
 
+_ENGINE_BYTES: Final = 10_000
+"""What the engine adds to a moment's input in its own states: keys of objects, tallies, the next wave."""
+
+
 def compile_journey(definition: JourneyDefinition) -> str:
     """Return the definition of the state machine.
 
@@ -103,7 +107,7 @@ def compile_journey(definition: JourneyDefinition) -> str:
 
 def _check_size(definition: JourneyDefinition, described: dict[str, Any]) -> None:
     values = sum(len(name) + _BYTES_A_CHARACTER * MAX_VALUE_LENGTH + 10 for name in definition.values)
-    others = _IDS_BYTES + len(definition.offsets) * (_MOMENT_BYTES + values)
+    others = _ENGINE_BYTES + _IDS_BYTES + len(definition.offsets) * (_MOMENT_BYTES + values)
     size = len(json.dumps(described, ensure_ascii=False).encode())
     if size + others > _MAX_STATE_BYTES:
         raise ValueError(

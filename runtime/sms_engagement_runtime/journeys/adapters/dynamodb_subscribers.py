@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 INDEX: Final = "segment-subscription_status-index"
-"""Subscribers of a segment by state; projects what `_NAMES` has, and need not project more."""
+"""Subscribers of a segment by state; it has to project `INDEX_ATTRIBUTES`."""
 
 KEY: Final = "subscriber_id"
 
@@ -32,6 +32,9 @@ _NAMES: Final = {
     "#attributes": "attributes",
 }
 _PROJECTION: Final = ", ".join(_NAMES)
+
+INDEX_ATTRIBUTES: Final = frozenset(_NAMES.values())
+"""What the index is asked for."""
 
 # Of who is about to be texted: an index refuses to be asked for what it does not project.
 _ALL_NAMES: Final = {**_NAMES, "#facts": "facts"}
