@@ -36,7 +36,11 @@ def _create(
         {
             "IndexName": f"{index[0]}-{index[1]}-index",
             "KeySchema": _schema(index),
-            "Projection": {"ProjectionType": "ALL"},
+            # As the construct has it: see `SmsAnalyticsPipeline`.
+            "Projection": {
+                "ProjectionType": "INCLUDE",
+                "NonKeyAttributes": ["phone_number", "opt_in_timestamp", "opt_out_timestamp", "attributes"],
+            },
         }
         for index in ((index,) if index else ())
     ]

@@ -31,7 +31,16 @@ def _create(client: Any, name: str, key: tuple[str, ...], index: tuple[str, str]
             {
                 "IndexName": f"{index[0]}-{index[1]}-index",
                 "KeySchema": _schema(index),
-                "Projection": {"ProjectionType": "ALL"},
+                # As the construct has it: see `SmsAnalyticsPipeline`.
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": [
+                        "phone_number",
+                        "opt_in_timestamp",
+                        "opt_out_timestamp",
+                        "attributes",
+                    ],
+                },
             }
         ],
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import (
     SEGMENT_INDEX,
-    from_row,
+    DynamoSubscribers,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import Subscriber, effective_status
 from sms_local.people import PEOPLE, Person
@@ -61,6 +61,7 @@ class SubscriberReader:
     def __init__(self, client: "DynamoDBClient", *, subscribers: str, responses: str | None) -> None:
         self._client = client
         self._subscribers = subscribers
+        self._rows = DynamoSubscribers(client, subscribers)
         self._responses = responses
         self._answers: dict[str, tuple[int | None, Answer | None]] = {}
 
@@ -74,8 +75,9 @@ class SubscriberReader:
             ExpressionAttributeValues={":segment": {"S": SEGMENT}},
             Limit=MOST_SUBSCRIBERS,
         )
-        found = [from_row(row) for row in page["Items"]]
-        listed = [Listed(subscriber=one, answer=self._answer(one)) for one in found]
+        # The index names them; what became of them stands in their rows alone.
+        found = self._rows.find(row["subscriber_id"]["S"] for row in page["Items"])
+        listed = [Listed(subscriber=one, answer=self._answer(one)) for one in found.values()]
         return tuple(sorted(listed, key=lambda one: (_place(one.subscriber), one.subscriber.subscriber_id)))
 
     def _answer(self, subscriber: Subscriber) -> Answer | None:
