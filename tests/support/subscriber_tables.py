@@ -31,19 +31,18 @@ def _create(client: Any, name: str, key: tuple[str, ...], index: tuple[str, str]
             {
                 "IndexName": f"{index[0]}-{index[1]}-index",
                 "KeySchema": _schema(index),
-                # As the construct has it: see `SmsAnalyticsPipeline`.
-                "Projection": {
-                    "ProjectionType": "INCLUDE",
-                    "NonKeyAttributes": [
-                        "phone_number",
-                        "opt_in_timestamp",
-                        "opt_out_timestamp",
-                        "attributes",
-                    ],
-                },
+                "Projection": _projection(index),
             }
         ],
     )
+
+
+def _projection(index: tuple[str, str]) -> dict[str, Any]:
+    """Give an index what the construct gives it: that of segments holds little."""
+    if index[0] != "segment":
+        return {"ProjectionType": "ALL"}
+    names = ["phone_number", "opt_in_timestamp", "opt_out_timestamp", "attributes"]
+    return {"ProjectionType": "INCLUDE", "NonKeyAttributes": names}
 
 
 def _schema(key: tuple[str, ...]) -> list[dict[str, str]]:
