@@ -35,15 +35,17 @@ setup: $(STAMPS)/python $(STAMPS)/node $(STAMPS)/cloud $(STAMPS)/browser ## Inst
 demo: $(STAMPS)/cloud ## Deploy into the embedded cloud, print the link of the phones, stay until Ctrl-C
 	@$(RUN) sms-local demo
 
-# The embedded cloud waits much of its time, so everything that does without the deployed one runs beside it; what that says
-# comes at the end.
+# The embedded cloud and the browser wait much of their time, so three runs go on side by side: what does without the deployed
+# cloud, its tests, and its pages in a browser, in a cloud of their own. What the first and the last say comes at the end.
 test: setup check ## All checks and all tests, the embedded cloud and the browser included
 	@mkdir -p .local
 	@$(PYTEST) --ignore tests/browser --ignore-glob 'tests/cloud/test_*.py' > .local/beside-the-cloud.log 2>&1 & beside=$$!; \
-	cloud_failed=0; $(PYTEST) tests/cloud tests/browser --ignore tests/cloud/emulator || cloud_failed=$$?; \
+	$(PYTEST) tests/browser > .local/in-the-browser.log 2>&1 & pages=$$!; \
+	cloud_failed=0; $(PYTEST) tests/cloud --ignore tests/cloud/emulator || cloud_failed=$$?; \
+	pages_failed=0; wait $$pages || pages_failed=$$?; \
 	beside_failed=0; wait $$beside || beside_failed=$$?; \
-	cat .local/beside-the-cloud.log; \
-	exit $$(( cloud_failed > beside_failed ? cloud_failed : beside_failed ))
+	cat .local/in-the-browser.log .local/beside-the-cloud.log; \
+	exit $$(( cloud_failed | pages_failed | beside_failed ))
 
 check: $(STAMPS)/python ## Lint, format and types
 	$(RUN) ruff check

@@ -19,6 +19,7 @@ from tests.support.analytics_drive import (
     ask_athena,
     bodies_to,
     counted,
+    invoke,
     metric_sums,
     settle_stream,
     start_journey,
@@ -26,7 +27,14 @@ from tests.support.analytics_drive import (
     subscriber,
     wait_for_texts,
 )
-from tests.support.cloud_drive import inbound, new_phone, outcome, replace_customers, subscriber_of
+from tests.support.cloud_drive import (
+    function_with,
+    inbound,
+    new_phone,
+    outcome,
+    replace_customers,
+    subscriber_of,
+)
 
 pytestmark = pytest.mark.cloud
 
@@ -238,6 +246,33 @@ def test_athena_tells_cohorts(story: Story) -> None:
     (cohort,) = ask_athena(story.cloud, "Cohorts by week of the first text")
 
     assert (cohort["people"], cohort["answered_in_7_days"], cohort["opted_out_in_30_days"]) == ("5", "3", "1")
+
+
+QUERIES = (
+    "Delivery by campaign and country",
+    "Response and opt-out rate by campaign",
+    "Cost by day, campaign and country",
+    "Cohorts by week of the first text",
+)
+
+
+def test_a_compacted_day_gives_the_same_answers(story: Story) -> None:
+    """By the function itself, with its own rights: raw and compacted lie side by side from then on."""
+    cloud = story.cloud
+    before = {name: ask_athena(cloud, name) for name in QUERIES}
+    days = sorted({key.split("/", 1)[1].rpartition("/")[0] for key in archive_objects(cloud)})
+    dates = ["-".join(part.partition("=")[2] for part in day.split("/")) for day in days]
+    function, _ = function_with(cloud, "COMPACTION_WORKGROUP")
+
+    report = invoke(cloud, function, {"days": dates})
+
+    assert report["compacted"] == dates
+    compacted = archive_objects(cloud, "compacted/")
+    assert {key.split("/", 1)[1].rpartition("/")[0] for key in compacted if key.endswith(".parquet")} <= set(
+        days
+    )
+    assert compacted
+    assert {name: ask_athena(cloud, name) for name in QUERIES} == before
 
 
 def test_nothing_waits_in_a_dead_letter_queue(story: Story) -> None:

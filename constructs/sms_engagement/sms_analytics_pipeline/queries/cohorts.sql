@@ -17,7 +17,8 @@ people AS (
     FROM firsts
     LEFT JOIN events
         ON events.subscriber_id = firsts.subscriber_id
-        AND events.event_timestamp >= firsts.first_at
+        -- An answer may be quicker than the receipt of the text that it answers.
+        AND events.event_timestamp >= firsts.first_at - 86400000
         AND events.event_type IN ('_SMS.RECEIVED', '_SMS.OPTOUT')
     GROUP BY firsts.subscriber_id, firsts.first_at
 ),

@@ -21,7 +21,7 @@ PATCHES = (
     "queue_batching_window",
     "bucket_lifecycle",
     "kinesis_properties",
-    "kinesis_read_rights",
+    "rights_by_id",
     "kinesis_shards",
     "event_source_properties",
     "kinesis_event_sources",
