@@ -199,6 +199,15 @@ def test_cost_is_on_the_day_on_which_a_text_ended(archive):
     ]
 
 
+def test_an_answer_that_is_quicker_than_the_receipt_is_of_the_cohort(archive):
+    keep(
+        archive,
+        [text(1, subscriber_id="v1:a"), answer(1, subscriber="v1:a", at=NOON_MS - 5_000)],
+    )
+
+    assert [row["answered_in_7_days"] for row in ask(archive, "Cohorts")] == [1]
+
+
 def test_cohorts_are_people_by_the_week_of_their_first_text(archive):
     keep(
         archive,

@@ -17,8 +17,8 @@ people AS (
     FROM firsts
     LEFT JOIN events
         ON events.subscriber_id = firsts.subscriber_id
-        -- An answer may be quicker than the receipt of the text that it answers.
-        AND events.event_timestamp >= firsts.first_at - 86400000
+        -- An answer may be quicker than the receipt of the text that it answers: an hour, here.
+        AND events.event_timestamp >= firsts.first_at - 3600000
         AND events.event_type IN ('_SMS.RECEIVED', '_SMS.OPTOUT')
     GROUP BY firsts.subscriber_id, firsts.first_at
 ),
