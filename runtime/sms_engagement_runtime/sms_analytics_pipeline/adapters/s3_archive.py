@@ -41,23 +41,29 @@ def read(event: Mapping[str, Any]) -> Batch[ArchiveLine]:
     if batch.rejected:
         unread = {record.sequence_number for record in batch.rejected}
         records = [each for each in records if each["kinesis"]["sequenceNumber"] not in unread]
+    minute, archived_at = -_SECONDS_PER_MINUTE, 0
     for line, record in zip(batch.events, records, strict=True):
         # Not the clock's time, nor the batch's: a line is the same however often it is written.
-        minute = int(record["kinesis"]["approximateArrivalTimestamp"]) // _SECONDS_PER_MINUTE
-        line.archived_at = minute * MILLISECONDS_PER_MINUTE
+        arrival = record["kinesis"]["approximateArrivalTimestamp"]
+        if not minute <= arrival < minute + _SECONDS_PER_MINUTE:
+            minute = int(arrival) // _SECONDS_PER_MINUTE * _SECONDS_PER_MINUTE
+            archived_at = minute // _SECONDS_PER_MINUTE * MILLISECONDS_PER_MINUTE
+        line.archived_at = archived_at
     return batch
 
 
 def objects_of(batch: Batch[ArchiveLine]) -> list[RawObject]:
     """Return the objects of a batch: one for each day that it has events of, mostly one."""
     days: dict[int, tuple[str, list[ArchiveLine]]] = {}
+    today, add = None, list.append
+    lines: list[ArchiveLine] = []
     for line, sequence_number in zip(batch.events, batch.sequence_numbers, strict=True):
         number = line.event_timestamp // MILLISECONDS_PER_DAY
-        day = days.get(number)
-        if day is None:
-            days[number] = (sequence_number, [line])
-        else:
-            day[1].append(line)
+        # Mostly the day of the event before.
+        if number != today:
+            today = number
+            _, lines = days.setdefault(number, (sequence_number, []))
+        add(lines, line)
     return [
         RawObject(raw_key(day_of(number), batch.shard_id, first), packed(lines))
         for number, (first, lines) in days.items()

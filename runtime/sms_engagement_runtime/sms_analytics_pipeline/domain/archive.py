@@ -15,7 +15,7 @@ day in the half that it comes in.
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
@@ -57,7 +57,8 @@ def raw_key(day: date, shard_id: str, first_sequence_number: str) -> str:
     return f"{RAW_PREFIX}{partition(day)}{shard_id}-{first_sequence_number}{RAW_SUFFIX}"
 
 
-@cache
+# Asked for every event, and there are few answers; what comes in may hold anything.
+@lru_cache(maxsize=1024)
 def event_id_ending(event_type: str, record_status: str | None) -> str:
     """Return what usually follows the message id in an event's id; a line with this ending leaves it out.
 
