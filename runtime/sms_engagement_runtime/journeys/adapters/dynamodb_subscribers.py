@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
-from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, service_call
+from sms_engagement_runtime.channel.adapters.aws_errors import service_call
+from sms_engagement_runtime.channel.adapters.batch_get import MOST_KEYS, read_batch
 from sms_engagement_runtime.channel.domain.broadcast.audience import Cursor, Page
 from sms_engagement_runtime.journeys.domain.conditions import SubscriberState
 from sms_engagement_runtime.journeys.domain.subscribers import Subscriber, read_subscriber
@@ -43,14 +44,7 @@ _ALL: Final = ", ".join(_ALL_NAMES)
 _SEGMENTS: Final = 8
 """Parts of the table that are scanned at once, each a page of 1 MB a call."""
 
-_BATCH_GET_LIMIT: Final = 100
-"""Keys of one ``BatchGetItem`` (DynamoDB API reference)."""
-
 _READERS: Final = 8
-
-# Keys come back unread where the table is throttled (DynamoDB API reference, BatchGetItem). None after the
-# last attempt.
-_BATCH_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, None)
 
 
 class DynamoSubscribers:
@@ -135,36 +129,22 @@ class DynamoSubscribers:
         TransientError
             A call failed, or DynamoDB kept handing keys back unread.
         """
-        chunks = list(batched(dict.fromkeys(subscriber_ids), _BATCH_GET_LIMIT, strict=False))
+        chunks = list(batched(dict.fromkeys(subscriber_ids), MOST_KEYS, strict=False))
         with ThreadPoolExecutor(_READERS) as readers:
             return {one.subscriber_id: one for found in readers.map(self._find_some, chunks) for one in found}
 
     def _find_some(self, subscriber_ids: Sequence[str]) -> Sequence[Subscriber]:
-        found: list[Subscriber] = []
-        keys: list[dict[str, Any]] = [{KEY: {"S": one}} for one in subscriber_ids]
-        for pause in _BATCH_PAUSES:
-            with service_call("dynamodb:BatchGetItem"):
-                response = self._client.batch_get_item(
-                    RequestItems={
-                        self._table: {
-                            "Keys": keys,
-                            "ProjectionExpression": _ALL,
-                            "ExpressionAttributeNames": _ALL_NAMES,
-                            # Who was written down a moment ago, or opted out a moment ago.
-                            "ConsistentRead": True,
-                        }
-                    }
-                )
-            # A table may be given by ARN, and is then answered by it or by its name.
-            for items in response["Responses"].values():
-                found += [read_subscriber(_row(item)) for item in items]
-            unread = next(iter(response.get("UnprocessedKeys", {}).values()), None)
-            if not unread:
-                return found
-            keys = list(unread["Keys"])
-            if pause is not None:
-                self._sleep(pause)
-        raise ServiceCallError("dynamodb:BatchGetItem: keys were left unread")
+        rows = read_batch(
+            self._client,
+            self._table,
+            [{KEY: {"S": one}} for one in subscriber_ids],
+            sleep=self._sleep,
+            ProjectionExpression=_ALL,
+            ExpressionAttributeNames=_ALL_NAMES,
+            # Who was written down a moment ago, or opted out a moment ago.
+            ConsistentRead=True,
+        )
+        return [read_subscriber(_row(row)) for row in rows]
 
 
 def _row(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, error_code, service_call
+from sms_engagement_runtime.channel.adapters.aws_errors import error_code, service_call
+from sms_engagement_runtime.channel.adapters.batch_get import MOST_KEYS, read_batch
 from sms_engagement_runtime.channel.adapters.dynamodb_item import to_item
 from sms_engagement_runtime.channel.adapters.instants import to_seconds
 from sms_engagement_runtime.channel.domain.broadcast.audience import Cursor, Page
@@ -33,16 +34,8 @@ _NAMES: Final = {
 }
 _PROJECTION: Final = ", ".join(_NAMES)
 
-_BATCH_GET_LIMIT: Final = 100
-"""Keys of one ``BatchGetItem`` (DynamoDB API reference)."""
-
 _READERS: Final = 8
 """Such calls at the same time."""
-
-# Keys come back unread where the table is throttled, so asking at once again makes it worse (DynamoDB API
-# reference, BatchGetItem). None after the last attempt.
-_BATCH_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, None)
-
 
 KEPT_FOR: Final = timedelta(days=90)
 """How long a customer is kept whom an event brought; longer than a request and its reminder take."""
@@ -115,7 +108,7 @@ class DynamoCustomers:
         TransientError
             A call failed, or DynamoDB kept handing keys back unread.
         """
-        chunks = list(batched(dict.fromkeys(user_ids), _BATCH_GET_LIMIT, strict=False))
+        chunks = list(batched(dict.fromkeys(user_ids), MOST_KEYS, strict=False))
         if len(chunks) == 1:
             return {customer.user_id: customer for customer in self._find_some(chunks[0])}
         # Nobody of a part is asked before all of it is read.
@@ -166,26 +159,12 @@ class DynamoCustomers:
         return None
 
     def _find_some(self, user_ids: Sequence[str]) -> Sequence[Customer]:
-        found: list[Customer] = []
-        keys: list[dict[str, Any]] = [{"userId": {"S": user_id}} for user_id in user_ids]
-        for pause in _BATCH_PAUSES:
-            with service_call("dynamodb:BatchGetItem"):
-                response = self._client.batch_get_item(
-                    RequestItems={
-                        self._table: {
-                            "Keys": keys,
-                            "ProjectionExpression": _PROJECTION,
-                            "ExpressionAttributeNames": _NAMES,
-                        }
-                    }
-                )
-            # A table may be given by ARN, and is then answered by it or by its name.
-            for items in response["Responses"].values():
-                found += [read_customer(tolerant_row(item)) for item in items]
-            unread = next(iter(response.get("UnprocessedKeys", {}).values()), None)
-            if not unread:
-                return found
-            keys = list(unread["Keys"])
-            if pause is not None:
-                self._sleep(pause)
-        raise ServiceCallError("dynamodb:BatchGetItem: keys were left unread")
+        rows = read_batch(
+            self._client,
+            self._table,
+            [{"userId": {"S": user_id}} for user_id in user_ids],
+            sleep=self._sleep,
+            ProjectionExpression=_PROJECTION,
+            ExpressionAttributeNames=_NAMES,
+        )
+        return [read_customer(tolerant_row(row)) for row in rows]

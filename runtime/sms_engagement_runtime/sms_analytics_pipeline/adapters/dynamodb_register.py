@@ -31,12 +31,12 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from sms_engagement_runtime.channel.adapters.aws_errors import (
-    ServiceCallError,
     cancellation_codes,
     error_code,
     is_failed_condition,
     service_call,
 )
+from sms_engagement_runtime.channel.adapters.batch_get import MOST_KEYS, PATIENT_PAUSES_SECONDS, read_batch
 from sms_engagement_runtime.channel.adapters.busy_rows import write_when_free
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, from_item, to_item
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
@@ -50,11 +50,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 1
 
-MOST_KEYS: Final = 100
-"""Keys in one ``BatchGetItem`` (Amazon DynamoDB API reference)."""
-
-_MOST_ROUNDS: Final = 8
-_FIRST_PAUSE_SECONDS: Final = 0.05
 _PAUSES_SECONDS: Final = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
 
 _CHANGED_OR_BUSY: Final = frozenset(
@@ -165,17 +160,14 @@ class DynamoRegister:
         return True
 
     def _read(self, keys: Sequence[Item]) -> Iterator[Item]:
-        requests: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        for number in range(_MOST_ROUNDS):
-            if number:
-                self._sleep(_FIRST_PAUSE_SECONDS * 2 ** (number - 1))
-            with service_call("dynamodb:BatchGetItem"):
-                answer = self._client.batch_get_item(RequestItems=requests)
-            yield from answer["Responses"].get(self._table, [])
-            requests = answer.get("UnprocessedKeys")
-            if not requests:
-                return
-        raise ServiceCallError("dynamodb:BatchGetItem: keys stayed unprocessed")
+        return read_batch(
+            self._client,
+            self._table,
+            keys,
+            sleep=self._sleep,
+            pauses=PATIENT_PAUSES_SECONDS,
+            ConsistentRead=True,
+        )
 
 
 def _item(row: RegisterRow, now: int) -> Item:

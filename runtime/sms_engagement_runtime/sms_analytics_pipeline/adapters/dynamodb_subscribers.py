@@ -36,10 +36,10 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from sms_engagement_runtime.channel.adapters.aws_errors import (
-    ServiceCallError,
     is_failed_condition,
     service_call,
 )
+from sms_engagement_runtime.channel.adapters.batch_get import MOST_KEYS, PATIENT_PAUSES_SECONDS, read_batch
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, Value, to_item
 from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happening, SubscriptionStatus
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import (
@@ -54,12 +54,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 1
 SEGMENT_INDEX: Final = "segment-subscription_status-index"
-
-MOST_KEYS: Final = 100
-"""Keys in one ``BatchGetItem`` (Amazon DynamoDB API reference)."""
-
-_MOST_ROUNDS: Final = 8
-_FIRST_PAUSE_SECONDS: Final = 0.05
 
 _WIRE: Final = TypeSerializer()
 _PLAIN: Final = TypeDeserializer()
@@ -121,17 +115,14 @@ class DynamoSubscribers:
                 raise
 
     def _read(self, keys: Sequence[Item]) -> Iterator[Item]:
-        requests: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        for number in range(_MOST_ROUNDS):
-            if number:
-                self._sleep(_FIRST_PAUSE_SECONDS * 2 ** (number - 1))
-            with service_call("dynamodb:BatchGetItem"):
-                answer = self._client.batch_get_item(RequestItems=requests)
-            yield from answer["Responses"].get(self._table, [])
-            requests = answer.get("UnprocessedKeys")
-            if not requests:
-                return
-        raise ServiceCallError("dynamodb:BatchGetItem: keys stayed unprocessed")
+        return read_batch(
+            self._client,
+            self._table,
+            keys,
+            sleep=self._sleep,
+            pauses=PATIENT_PAUSES_SECONDS,
+            ConsistentRead=True,
+        )
 
 
 def _update(subscriber: Subscriber, expected_version: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError, service_call
+from sms_engagement_runtime.channel.adapters.batch_get import MOST_KEYS, read_batch
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Item, to_item
 from sms_engagement_runtime.channel.domain.errors import PermanentError
 from sms_engagement_runtime.channel.domain.sentiment import SentimentAnalyser
@@ -43,15 +44,13 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-MOST_KEYS: Final = 100
 MOST_WRITES: Final = 25
-"""Rows in one ``BatchGetItem`` and ``BatchWriteItem`` (Amazon DynamoDB API reference)."""
+"""Rows in one ``BatchWriteItem`` (Amazon DynamoDB API reference)."""
 
 CORRECTION: Final = "rebuilt"
 """Stands where the shard's name does in the sort key of what a rebuild adds to a day's counts."""
 
-_MOST_ROUNDS: Final = 10
-_FIRST_PAUSE_SECONDS: Final = 0.05
+_PAUSES_SECONDS: Final = tuple(0.05 * 2**number for number in range(9))
 _MOST_ATTEMPTS: Final = 8
 _LARGEST_ITEM: Final = 300_000
 """Bytes of packed counts: short of the 400 KB of an item."""
@@ -142,20 +141,13 @@ class ResponseRebuild:
 
     def _read(self, rows: Iterable[Item]) -> Iterator[Item]:
         keys = [{"subscriber_id": row["subscriber_id"], "response_key": row["response_key"]} for row in rows]
-        requests: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        for pause in self._pauses():
-            self._sleep(pause)
-            with service_call("dynamodb:BatchGetItem"):
-                answer = self._client.batch_get_item(RequestItems=requests)
-            yield from answer["Responses"].get(self._table, [])
-            requests = answer.get("UnprocessedKeys")
-            if not requests:
-                return
-        raise ServiceCallError("dynamodb:BatchGetItem: keys stayed unprocessed")
+        return read_batch(
+            self._client, self._table, keys, sleep=self._sleep, pauses=_PAUSES_SECONDS, ConsistentRead=True
+        )
 
     def _put(self, rows: Iterable[Item]) -> None:
         requests: Any = {self._table: [{"PutRequest": {"Item": row}} for row in rows]}
-        for pause in self._pauses():
+        for pause in (0, *_PAUSES_SECONDS):
             self._sleep(pause)
             with service_call("dynamodb:BatchWriteItem"):
                 answer = self._client.batch_write_item(RequestItems=requests)
@@ -163,11 +155,6 @@ class ResponseRebuild:
             if not requests:
                 return
         raise ServiceCallError("dynamodb:BatchWriteItem: rows stayed unprocessed")
-
-    @staticmethod
-    def _pauses() -> Iterator[float]:
-        yield 0
-        yield from (_FIRST_PAUSE_SECONDS * 2**number for number in range(_MOST_ROUNDS - 1))
 
 
 def _key_of(row: Item) -> tuple[str, str]:
