@@ -97,7 +97,7 @@ def archive_consumer(event: Mapping[str, Any], env: Any) -> dict[str, Any]:
     archive = S3EventArchive(cast("Any", _Bucket(env.s3)), bucket=env.bucket)
     batch = s3_archive.read(event)
     archive.keep(objects_of(batch))
-    return {"processed": len(batch.events)}
+    return {"processed": batch.events}
 
 
 class _Answers(AnswerTables):

@@ -19,7 +19,7 @@ from sms_engagement_runtime.commands import main as command
 from sms_engagement_runtime.commands import rebuild as rebuilding_command
 from sms_engagement_runtime.sms_analytics_pipeline.adapters import rebuild_store
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.answer_batches import AnswerEvent
-from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import line_of_record, packed
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import line_of_record
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_reader import ArchivedObject, EventFiles
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_counts import DynamoCounts
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
@@ -32,6 +32,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happe
 from sms_engagement_runtime.sms_analytics_pipeline.domain.rebuilding import is_kept_answer
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import Fact, record
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscription_notices import Notice
+from tests.support.archived_lines import packed
 from tests.support.aws_faults import failing
 from tests.support.kinesis_events import NOON_MS, canonical
 from tests.support.pipeline_drive import BUCKET, COUNTS, create_counts, rows

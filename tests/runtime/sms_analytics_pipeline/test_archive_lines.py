@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import (
     ArchiveLine,
     line_of_record,
-    packed,
     unpacked,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import COLUMNS
@@ -24,6 +23,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
     delivery_event_id,
     opt_out_event_id,
 )
+from tests.support.archived_lines import packed
 from tests.support.kinesis_events import NOON_MS, canonical
 
 FIELDS_OF_THE_CONTRACT = [

@@ -9,7 +9,7 @@ guide, *Using Lambda with Kinesis*).
 """
 
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypedDict
 
@@ -98,17 +98,37 @@ def decode_batch[T: Readable](event: Mapping[str, Any], decode: Callable[[bytes]
         ``msgspec.json.Decoder(Struct).decode``.
     """
     records = event["Records"]
+    rejected: list[RejectedRecord] = []
     events: list[T] = []
     sequence_numbers: list[str] = []
-    rejected: list[RejectedRecord] = []
+    for decoded, kinesis in decoded_records(records, decode, rejected):
+        events.append(decoded)
+        sequence_numbers.append(kinesis["sequenceNumber"])
+    shard_id, first_sequence_number = start_of(records)
+    return Batch(
+        shard_id=shard_id,
+        first_sequence_number=first_sequence_number,
+        events=events,
+        sequence_numbers=sequence_numbers,
+        rejected=rejected,
+        newest_arrival=max([each["kinesis"]["approximateArrivalTimestamp"] for each in records]),
+    )
+
+
+def start_of(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the shard of records, and the sequence number of the first of them."""
+    first = records[0]
+    return first["eventID"].partition(":")[0], first["kinesis"]["sequenceNumber"]
+
+
+def decoded_records[T: Readable](
+    records: Iterable[Mapping[str, Any]], decode: Callable[[bytes], T], rejected: list[RejectedRecord]
+) -> Iterator[tuple[T, Mapping[str, Any]]]:
+    """Give what can be read, one by one with the record's ``kinesis``; the others are added to `rejected`."""
     convert = msgspec.convert
-    newest = 0.0
     for record in records:
         kinesis = record["kinesis"]
         data = kinesis["data"]
-        arrival = kinesis["approximateArrivalTimestamp"]
-        if arrival > newest:
-            newest = arrival
         if len(data) > _LONGEST_BASE64:
             rejected.append(RejectedRecord(kinesis["sequenceNumber"], SetAside.TOO_LARGE, data))
             continue
@@ -125,17 +145,7 @@ def decode_batch[T: Readable](event: Mapping[str, Any], decode: Callable[[bytes]
         if decoded.schema_version > SCHEMA_VERSION or decoded.event_type not in _KNOWN_TYPES:
             rejected.append(RejectedRecord(kinesis["sequenceNumber"], _foreign(decoded), data))
             continue
-        events.append(decoded)
-        sequence_numbers.append(kinesis["sequenceNumber"])
-    first = records[0]
-    return Batch(
-        shard_id=first["eventID"].partition(":")[0],
-        first_sequence_number=first["kinesis"]["sequenceNumber"],
-        events=events,
-        sequence_numbers=sequence_numbers,
-        rejected=rejected,
-        newest_arrival=newest,
-    )
+        yield decoded, kinesis
 
 
 def _foreign(decoded: Readable) -> SetAside:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sms_engagement_runtime.channel.adapters.aws_errors import service_call
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.archive_json import (
-    ArchiveLine,
+    add_line,
+    compressed,
     line_of_record,
-    packed,
 )
-from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import Batch, decode_batch
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import (
+    RejectedRecord,
+    decoded_records,
+    start_of,
+)
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import (
     MILLISECONDS_PER_DAY,
     MILLISECONDS_PER_MINUTE,
@@ -34,39 +38,63 @@ class RawObject(NamedTuple):
     body: bytes
 
 
-def read(event: Mapping[str, Any]) -> Batch[ArchiveLine]:
-    """Decode a batch into the lines that it is to be."""
-    batch = decode_batch(event, line_of_record)
-    records = event["Records"]
-    if batch.rejected:
-        unread = {record.sequence_number for record in batch.rejected}
-        records = [each for each in records if each["kinesis"]["sequenceNumber"] not in unread]
+class RawDay(NamedTuple):
+    """A day's events of a batch: its first record's number, and the lines."""
+
+    first_sequence_number: str
+    lines: bytearray
+
+
+class RawBatch(NamedTuple):
+    """A batch as lines.
+
+    Attributes
+    ----------
+    days
+        By number of days since 1970, UTC.
+    events
+        How many there are in all days.
+    """
+
+    shard_id: str
+    first_sequence_number: str
+    days: Mapping[int, RawDay]
+    events: int
+    rejected: Sequence[RejectedRecord]
+
+
+def read(event: Mapping[str, Any]) -> RawBatch:
+    """Decode a batch into the lines that it is to be.
+
+    Each event is written as soon as it is read: thousands of them at once would be six times as many bytes as
+    their lines, and a fifth of the time went into finding the room.
+    """
+    rejected: list[RejectedRecord] = []
+    days: dict[int, RawDay] = {}
+    today, lines, events = None, bytearray(), 0
     minute, archived_at = -_SECONDS_PER_MINUTE, 0
-    for line, record in zip(batch.events, records, strict=True):
+    for line, kinesis in decoded_records(event["Records"], line_of_record, rejected):
         # Not the clock's time, nor the batch's: a line is the same however often it is written.
-        arrival = record["kinesis"]["approximateArrivalTimestamp"]
+        arrival = kinesis["approximateArrivalTimestamp"]
         if not minute <= arrival < minute + _SECONDS_PER_MINUTE:
             minute = int(arrival) // _SECONDS_PER_MINUTE * _SECONDS_PER_MINUTE
             archived_at = minute // _SECONDS_PER_MINUTE * MILLISECONDS_PER_MINUTE
         line.archived_at = archived_at
-    return batch
-
-
-def objects_of(batch: Batch[ArchiveLine]) -> list[RawObject]:
-    """Return the objects of a batch: one for each day that it has events of, mostly one."""
-    days: dict[int, tuple[str, list[ArchiveLine]]] = {}
-    today, add = None, list.append
-    lines: list[ArchiveLine] = []
-    for line, sequence_number in zip(batch.events, batch.sequence_numbers, strict=True):
         number = line.event_timestamp // MILLISECONDS_PER_DAY
         # Mostly the day of the event before.
         if number != today:
             today = number
-            _, lines = days.setdefault(number, (sequence_number, []))
-        add(lines, line)
+            lines = days.setdefault(number, RawDay(kinesis["sequenceNumber"], bytearray())).lines
+        add_line(line, lines)
+        events += 1
+    return RawBatch(*start_of(event["Records"]), days, events, rejected)
+
+
+def objects_of(batch: RawBatch) -> list[RawObject]:
+    """Return the objects of a batch: one for each day that it has events of, mostly one."""
     return [
-        RawObject(raw_key(day_of(number), batch.shard_id, first), packed(lines))
-        for number, (first, lines) in days.items()
+        RawObject(raw_key(day_of(number), batch.shard_id, day.first_sequence_number), compressed(day.lines))
+        for number, day in batch.days.items()
     ]
 
 

@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> StreamResponse:
         return failed_from(batch.first_sequence_number)
     logger.info(
         "events archived",
-        events=len(batch.events),
+        events=batch.events,
         objects=len(objects),
         bytes=sum(len(each.body) for each in objects),
         set_aside=len(batch.rejected),
