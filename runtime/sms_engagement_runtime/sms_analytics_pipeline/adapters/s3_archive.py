@@ -66,8 +66,8 @@ class RawBatch(NamedTuple):
 def read(event: Mapping[str, Any]) -> RawBatch:
     """Decode a batch into the lines that it is to be.
 
-    Each event is written as soon as it is read: thousands of them at once would be six times as many bytes as
-    their lines, and a fifth of the time went into finding the room.
+    Each event is written as soon as it is read: its line takes less room than the event, and to hold thousands
+    of events at once took a tenth of the time (``docs/performance.md``).
     """
     rejected: list[RejectedRecord] = []
     days: dict[int, RawDay] = {}
