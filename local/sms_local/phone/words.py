@@ -15,6 +15,7 @@ REASONS = {
     "DAY_BUDGET": "the day’s budget is spent",
     "CAMPAIGN_BUDGET": "the budget of this campaign is spent",
     "OPTED_OUT": "answered STOP",
+    "ERASED": "was erased on request, and is never texted again",
     "NO_CONSENT": "never agreed to such texts",
     "PENDING_CONFIRMATION": "subscription not confirmed yet",
     "COUNTRY_NOT_ALLOWED": "the number is in a country we don’t text",

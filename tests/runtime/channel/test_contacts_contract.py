@@ -15,6 +15,7 @@ from sms_engagement_runtime.channel.domain.consent import (
     Source,
     ask_to_confirm,
     confirm,
+    erase,
     opt_out,
     replace_contact,
 )
@@ -54,6 +55,14 @@ class TestContacts:
 
         assert saved == replace(change.contact, version=1)
         assert contacts.get(PERSON) == saved
+
+    def test_a_tombstone_is_read_as_it_was_saved(self, contacts):
+        change = opted_out(contacts.get(PERSON))
+        saved = contacts.save(change.contact, expected_version=0, records=change.records)
+
+        contacts.save(erase(saved, NOW), expected_version=1, records=[])
+
+        assert contacts.get(PERSON) == replace(erase(saved, NOW), version=2)
 
     def test_each_save_counts_the_version_up(self, contacts):
         first = contacts.save(Contact(subscriber_id=PERSON), expected_version=0, records=[])

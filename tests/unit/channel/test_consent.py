@@ -13,9 +13,11 @@ from sms_engagement_runtime.channel.domain.consent import (
     Scope,
     ask_to_confirm,
     confirm,
+    erase,
     opt_out,
     resubscribe,
 )
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 
 AT = datetime(2026, 11, 21, 17, tzinfo=UTC)
 EVIDENCE = Evidence(source="inbound-message", words="Stop, please", message_id="inbound-1", at=AT)
@@ -193,3 +195,30 @@ def test_every_change_is_proven_scope_by_scope_and_idempotent(consents, transiti
     assert transition(change.contact, EVIDENCE) is None
     if transition is confirm:
         assert not contact.is_opted_out
+
+
+@given(
+    st.dictionaries(st.sampled_from(Scope), st.sampled_from(ConsentState)),
+    st.sampled_from([opt_out, confirm, resubscribe, ask_to_confirm]),
+)
+def test_nothing_that_anybody_says_changes_a_tombstone(consents, transition):
+    tombstone = erase(Contact(subscriber_id="v1:a", version=2, consents=consents), AT)
+
+    assert transition(tombstone, EVIDENCE) is None
+
+
+def test_a_tombstone_keeps_nothing_of_the_person_and_is_closed_for_readers_that_know_no_tombstones():
+    said = opt_out(_contact(marketing=ConsentState.ACTIVE), EVIDENCE)
+    assert said is not None
+    contact = replace(said.contact, phone_number=PhoneNumber("+12065550123"), recent_texts={"key": AT})
+
+    tombstone = erase(contact, AT)
+
+    assert tombstone == Contact(
+        subscriber_id="v1:a",
+        version=3,
+        consents=dict.fromkeys(ALL_SCOPES, ConsentState.OPTED_OUT),
+        opted_out_by="erasure",
+        erased_at=AT,
+    )
+    assert erase(tombstone, AT + timedelta(days=1)) == tombstone

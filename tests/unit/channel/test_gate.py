@@ -452,3 +452,20 @@ def test_who_asks_again_when_told_to_is_not_told_the_same_again(given_facts):
 @given(facts())
 def test_the_same_facts_give_the_same_decision(given_facts):
     assert decide(given_facts) == decide(given_facts)
+
+
+@given(st.sampled_from(MessageClass), st.sampled_from(Answers), st.booleans(), st.booleans())
+def test_nothing_goes_to_who_was_erased_not_even_the_answer_to_help(message_class, answers, paused, true):
+    is_reply = message_class is MessageClass.REPLY
+    facts = replace(
+        REVIEW_REQUEST,
+        contact=Contact(subscriber_id="v1:a", erased_at=NOW),
+        message_class=message_class,
+        consent_rule=ConsentRule.NONE if is_reply else ConsentRule.IMPLIED,
+        answers=answers if is_reply else None,
+        scope=None if is_reply else Scope.REVIEWS,
+        is_paused=paused,
+        still_true=true,
+    )
+
+    assert decide(facts) == Suppress(Reason.ERASED)

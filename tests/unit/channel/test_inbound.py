@@ -12,6 +12,7 @@ from sms_engagement_runtime.channel.domain.consent import (
     Contact,
     Evidence,
     Scope,
+    erase,
     opt_out,
 )
 from sms_engagement_runtime.channel.domain.errors import (
@@ -1810,3 +1811,35 @@ def _instant_after_first_save() -> int:
         if channel.contact.is_opted_out:
             return instant
     raise AssertionError("STOP never saves the contact")
+
+
+@pytest.mark.parametrize("words", ["STOP", "START", "HELP", "YES", "Wrong number", "Why?", "please stop now"])
+def test_whatever_an_erased_person_writes_nothing_is_kept_told_or_answered(words):
+    channel = Channel()
+    channel.ask()
+    channel.contacts.put(erase(channel.contact, START))
+    tombstone = channel.contact
+    message = _message(words)
+
+    channel.service().close_gate(message)
+    result = channel.service().handle(message)
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.ERASED)
+    assert channel.contact == tombstone
+    assert (channel.contacts.records, channel.bus.events, channel.told) == ([], [], [])
+    assert channel.sender.sent == []
+
+
+def test_an_erasure_between_the_first_look_and_the_write_of_a_stop_stays():
+    channel = Channel()
+
+    def erased() -> None:
+        channel.contacts.put(erase(channel.contact, START))
+
+    channel.contacts.before_save = erased
+
+    result = channel.receive("STOP")
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.ERASED)
+    assert channel.contact.is_erased
+    assert channel.contact.phone_number is None

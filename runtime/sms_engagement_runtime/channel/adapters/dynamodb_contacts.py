@@ -4,7 +4,7 @@
 ``subscriberId``          ``record``                                  other attributes
 ========================  ==========================================  ===============================
 subscriber id             ``contact``                                 version, consents, phoneNumber,
-                                                                      pendingSince;
+                                                                      pendingSince, erasedAt;
                                                                       recentTexts, introducedAt
 subscriber id             ``consent#<instant>#<message id>#<scope>``  state, source, words
 subscriber id             ``prompt#<origination>#<ledger key>``       construct, purpose, occasion;
@@ -276,6 +276,7 @@ def _spoken(contact: Contact, version: int) -> dict[str, Value | None]:
         "resubscribedAt": _milliseconds(contact.resubscribed_at),
         "pendingSince": _milliseconds(contact.pending_since),
         "changedBy": contact.changed_by,
+        "erasedAt": _milliseconds(contact.erased_at),
         "schemaVersion": SCHEMA_VERSION,
     }
 
@@ -304,6 +305,7 @@ def _contact(subscriber_id: str, row: Mapping[str, Any]) -> Contact:
         recent_texts={key: from_milliseconds(at) for key, at in row.get("recentTexts", {}).items()},
         introduced_at=_instant(row.get("introducedAt")),
         introduced_by=row.get("introducedBy"),
+        erased_at=_instant(row.get("erasedAt")),
     )
 
 

@@ -45,6 +45,8 @@ class Source(StrEnum):
     """The service refused a text because the number is on its or the carrier's list."""
     CONFIRMATION_REQUEST = "confirmation-request"
     """A text of ours asks the person to confirm."""
+    ERASURE = "erasure"
+    """The person was erased, which ends every consent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +97,14 @@ class Contact:
     introduced_at, introduced_by
         When the person was told who speaks and how to opt out, and the ledger key of the text that did; None
         before that.
+    erased_at
+        When the person was erased: the row is their tombstone then, without a phone number, and nothing that
+        anybody says changes it any more. None for everybody else.
 
     Notes
     -----
-    The last three are written by the claims of texts alone. They do not count as versions, which are what a
-    person said, or what was said about them.
+    ``recent_texts``, ``introduced_at`` and ``introduced_by`` are written by the claims of texts alone. They
+    do not count as versions, which are what a person said, or what was said about them.
     """
 
     subscriber_id: str
@@ -114,6 +119,12 @@ class Contact:
     recent_texts: Mapping[str, datetime] = field(default_factory=dict)
     introduced_at: datetime | None = None
     introduced_by: str | None = None
+    erased_at: datetime | None = None
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether the row is the tombstone of an erased person, who is never texted again."""
+        return self.erased_at is not None
 
     @property
     def is_opted_out(self) -> bool:
@@ -169,8 +180,10 @@ def opt_out(contact: Contact, evidence: Evidence, *, scopes: Iterable[Scope] = A
 
     Where it is out already, words of the person that came later than what it went out by move the instant of
     the opt-out, and nothing else: a START from between the two may come after both, and must not end what
-    was asked for again. None where that does not apply either.
+    was asked for again. None where that does not apply either, and for whoever was erased.
     """
+    if contact.is_erased:
+        return None
     moved = [scope for scope in scopes if contact.consents.get(scope) is not ConsentState.OPTED_OUT]
     if not moved:
         return _repeat(contact, evidence)
@@ -193,9 +206,10 @@ def _repeat(contact: Contact, evidence: Evidence) -> Change | None:
 def confirm(contact: Contact, evidence: Evidence) -> Change | None:
     """Make what is pending active.
 
-    None where nothing is pending or not any more (`PENDING_LASTS`), or any scope is opted out.
+    None where nothing is pending or not any more (`PENDING_LASTS`), or any scope is opted out, and for
+    whoever was erased.
     """
-    if not contact.is_pending_at(evidence.at):
+    if contact.is_erased or not contact.is_pending_at(evidence.at):
         return None
     pending = [scope for scope, state in contact.consents.items() if state is ConsentState.PENDING]
     changed = _move(contact, pending, ConsentState.ACTIVE, evidence)
@@ -206,22 +220,42 @@ def ask_to_confirm(contact: Contact, evidence: Evidence, *, scope: Scope = Scope
     """Make a scope pending: a text asks the person to confirm it. Asked again, the time begins anew.
 
     None where the person has confirmed it, where any scope is opted out, and where this very text has asked
-    already. What was active, or left, is never put in question by a text of ours.
+    already, and for whoever was erased. What was active, or left, is never put in question by a text of ours.
     """
     is_settled = contact.consents.get(scope) is ConsentState.ACTIVE
-    if contact.is_opted_out or is_settled or contact.changed_by == evidence.message_id:
+    if contact.is_erased or contact.is_opted_out or is_settled or contact.changed_by == evidence.message_id:
         return None
     changed = _move(contact, [scope], ConsentState.PENDING, evidence)
     return replace_contact(changed, pending_since=evidence.at)
 
 
 def resubscribe(contact: Contact, evidence: Evidence) -> Change | None:
-    """End an opt-out: every scope that is out becomes active. None where none is."""
+    """End an opt-out: every scope that is out becomes active. None where none is.
+
+    None, too, for whoever was erased: the words of a phone do not show that it still is the same person's.
+    """
+    if contact.is_erased:
+        return None
     out = [scope for scope, state in contact.consents.items() if state is ConsentState.OPTED_OUT]
     if not out:
         return None
     changed = _move(contact, out, ConsentState.ACTIVE, evidence)
     return replace_contact(changed, opted_out_by=None, resubscribed_at=evidence.at)
+
+
+def erase(contact: Contact, at: datetime) -> Contact:
+    """Make the tombstone of a person: what of their row stays.
+
+    Neither the phone number nor what they said and when, nor which message said it. Every scope is opted out,
+    so that a reader that knows nothing of tombstones refuses, too. Erased twice is erased at the first time.
+    """
+    return Contact(
+        subscriber_id=contact.subscriber_id,
+        version=contact.version,
+        consents=dict.fromkeys(ALL_SCOPES, ConsentState.OPTED_OUT),
+        opted_out_by=Source.ERASURE,
+        erased_at=contact.erased_at or at,
+    )
 
 
 def _move(contact: Contact, scopes: Sequence[Scope], state: ConsentState, evidence: Evidence) -> Change:

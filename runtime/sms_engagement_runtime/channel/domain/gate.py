@@ -159,13 +159,16 @@ It still waits for its slot and for the service, and is not to arrive at night f
 def decide(facts: GateFacts) -> Decision:
     """Decide on one text. The first check that objects gives the reason: the order is part of the contract.
 
-    Still true, paused, consent, quiet hours, frequency cap, country, budget, parts.
+    Erased, still true, paused, consent, quiet hours, frequency cap, country, budget, parts.
     """
     return next(objections(facts), _SEND)
 
 
 def objections(facts: GateFacts) -> Iterator[Objection]:
     """Go through all checks, in their order, and tell each that objects."""
+    # Before everything else, and for replies, too: what was promised is that no text ever goes out again.
+    if facts.contact.is_erased:
+        yield Suppress(Reason.ERASED)
     if not facts.still_true:
         yield Suppress(Reason.NO_LONGER_TRUE)
     if facts.expires_at is not None and facts.now >= facts.expires_at:

@@ -19,6 +19,9 @@ the service's list, which would block it; the contact row blocks everything else
 CANCEL opts out by law, and may mean an appointment: where the person was asked about one, the confirmation
 says what of it stands (``Prompt.opt_out_reply``).
 
+*Of a person who was erased* nothing is kept, told or answered, whatever they write: not even START, since the
+words of a phone do not show that it still is the same person's. Their number is on the service's list.
+
 *A wrong number* is an opt-out, and ends whatever we were talking about: all open prompts are closed, and the
 bus is told (``WrongNumber``), and a human, who has a customer's record to correct.
 """
@@ -390,6 +393,13 @@ class InboundService:
         except InvalidPhoneNumberError as error:
             return self._from_nobody(message, keyword, error.reason)
         contact = self.contacts.get(sender.subscriber_id)
+        if contact.is_erased:
+            return InboundResult(
+                action=InboundAction.IGNORED,
+                keyword=keyword,
+                reason=Reason.ERASED,
+                subscriber_id=sender.subscriber_id,
+            )
         previous = self._previous(message, sender)
         # What confirms an opt-out may have to wait, and the question that it answers may expire meanwhile.
         open_at = message.received_at if _asks_to_stop(message, keyword, self.mode) else self.clock.now()
@@ -465,6 +475,9 @@ class InboundService:
     ) -> InboundResult:
         """Close the gate, confirm, and only then block the number: its list blocks the confirmation too."""
         contact = self._close_gate(message, sender, prompt)
+        if contact.is_erased:
+            # Between the first look and this one.
+            return InboundResult(action=InboundAction.IGNORED, reason=Reason.ERASED)
         if not contact.is_opted_out:
             return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
         is_own = _is_own_change(contact, message)

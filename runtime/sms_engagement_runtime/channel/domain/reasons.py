@@ -26,6 +26,8 @@ class Reason(StrEnum):
     """What may be spent on this campaign is spent."""
     OPTED_OUT = "OPTED_OUT"
     """The person opted out of this scope."""
+    ERASED = "ERASED"
+    """The person was erased at their request, and is never texted again."""
     NO_CONSENT = "NO_CONSENT"
     """Recorded consent is required, and there is none."""
     PENDING_CONFIRMATION = "PENDING_CONFIRMATION"

@@ -66,8 +66,8 @@ class RawBatch(NamedTuple):
 def read(event: Mapping[str, Any]) -> RawBatch:
     """Decode a batch into the lines that it is to be.
 
-    Each event is written as soon as it is read: its line takes less room than the event, and to hold thousands
-    of events at once took a tenth of the time (``docs/performance.md``).
+    Each event is written as soon as it is read: its line takes less room than the event, and to hold
+    thousands of events at once took a tenth of the time (``docs/performance.md``).
     """
     rejected: list[RejectedRecord] = []
     days: dict[int, RawDay] = {}
