@@ -374,6 +374,8 @@ def test_input_that_is_refused_is_what_the_execution_fails_with() -> None:
     run = walk(WELCOME, {"$": EXECUTION}, refuse)
 
     assert (run.is_failed, run.error) == (True, "JourneyInputError")
+    # Where a redrive begins: a Fail state would only fail again.
+    assert run.states[-1] == "Check input"
 
 
 def test_a_branch_that_waits_for_a_month_leaves_the_others_their_share_of_the_history() -> None:
@@ -477,7 +479,7 @@ def test_a_journey_that_makes_its_engine_may_last_as_long_as_with_its_default() 
         journey_in(new_stack(), JourneyDefinition(name="slow", steps=steps))
 
 
-def test_every_task_has_a_time_limit_retries_with_jitter_and_a_way_out() -> None:
+def test_every_task_has_a_time_limit_and_retries_with_jitter_and_no_step_ends_the_others() -> None:
     branches = WELCOME["States"]["Text everybody"]["Branches"]
     tasks = [
         state
@@ -492,7 +494,7 @@ def test_every_task_has_a_time_limit_retries_with_jitter_and_a_way_out() -> None
         assert all(
             retry.get("JitterStrategy") == "FULL" or not retry["MaxAttempts"] for retry in task["Retry"]
         )
-        assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+    assert all(task["Catch"][-1]["ErrorEquals"] == ["States.ALL"] for task in tasks[1:])
 
 
 def test_what_the_machine_holds_is_what_the_functions_read() -> None:

@@ -41,7 +41,7 @@ class Walk:
     output
         What it ended with.
     is_failed
-        Whether it ended in a Fail state.
+        Whether it ended in a Fail state, or with a Task whose error nothing caught: the last of `states`.
     """
 
     states: list[str] = field(default_factory=list)
@@ -91,7 +91,11 @@ def walk(definition: Mapping[str, Any], start: dict[str, Any], call: Call, *, mo
                 )
                 assert name is not None, "States.NoChoiceMatched"
             case "Task":
-                data, name = _task(state, data, call, walked)
+                try:
+                    data, name = _task(state, data, call, walked)
+                except TaskFailed as error:
+                    walked.is_failed, walked.error = True, error.name
+                    return walked
             case unknown:
                 raise NotImplementedError(unknown)
     raise AssertionError(f"no end after {most} states: {walked.states[-6:]}")

@@ -94,7 +94,6 @@ def compile_journey(definition: JourneyDefinition) -> str:
                 "Default": "Done",
             },
             "Done": {"Type": "Succeed"},
-            "Input refused": {"Type": "Fail", "ErrorPath": "$.error.Error", "CausePath": "$.error.Cause"},
             "Step failed": {
                 "Type": "Fail",
                 "Error": "StepFailed",
@@ -147,7 +146,6 @@ def _check(described: dict[str, Any]) -> dict[str, Any]:
                 **_RETRY_CALL,
             }
         ],
-        "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Input refused"}],
         "Next": "Text everybody",
     }
 

@@ -14,7 +14,7 @@ is in ``docs/sentiment.md``.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from functools import cache
 from typing import Final, NamedTuple, Protocol
@@ -63,11 +63,11 @@ _STRETCHED: Final = re.compile(r"([a-z])\1{2,}")
 _BREAKS: Final = ".!?;,:\n\u2026\u3002\u00a1\u00bf"
 
 
-def _fold(text: str) -> str:
-    """Fold case, width and accents, and drop what cannot be seen: of texts and of vocabularies."""
+def _fold(text: str, most: int | None = 2 * MAX_CHARACTERS) -> str:
+    """Fold case, width and accents, and drop what cannot be seen: of texts, and of whole lists of words."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text)[: 2 * MAX_CHARACTERS].casefold()
+    decomposed = unicodedata.normalize("NFKD", text)[:most].casefold()
     category = unicodedata.category
     return "".join([c for c in decomposed if c < "\x7f" or category(c) not in _INVISIBLE])
 
@@ -162,12 +162,19 @@ def _entries(vocabulary: Vocabulary) -> dict[str, _Entry]:
         (of.refusals, _Entry(_Kind.REFUSAL)),
         (of.agreements, _Entry(_Kind.AGREEMENT, _AGREED, _DENIED_PRAISE)),
     )
-    found = {_fold(form): entry for words, entry in lists for form in of.forms(words)}
-    for word in map(_fold, of.forms(of.verbs)):
+    found: dict[str, _Entry] = {}
+    for words, entry in lists:
+        found.update(dict.fromkeys(_folded_forms(of, words), entry))
+    for word in _folded_forms(of, of.verbs):
         found[word] = found[word]._replace(is_verb=True)
     for word in _COURTESIES & found.keys():
         found[word] = found[word]._replace(kind=_Kind.COURTESY, value=_AGREED)
     return found
+
+
+def _folded_forms(vocabulary: Vocabulary, words: str) -> Iterator[str]:
+    # The list is folded, not each form: it takes a third of the time of every start of a function.
+    return vocabulary.forms(_fold(words, None))
 
 
 _LANGUAGES: Final = (ENGLISH, SPANISH, FRENCH, GERMAN, PORTUGUESE, others.OTHER_LATIN)
@@ -181,18 +188,21 @@ def _readings() -> dict[str, _Readings]:
     for number, vocabulary in enumerate(_LANGUAGES):
         for word, entry in _entries(vocabulary).items():
             found.setdefault(word, {})[number] = entry
-        for word in map(_fold, vocabulary.forms(vocabulary.innocent)):
+        for word in _folded_forms(vocabulary, vocabulary.innocent):
             found.setdefault(word, {})[number] = None
     return found
 
 
 def _homes(readings: dict[str, _Readings]) -> dict[str, int]:
     """Give for each word that only one language has, the number of that language."""
-    languages: dict[str, set[int]] = {word: set(by_language) for word, by_language in readings.items()}
+    homes: dict[str, int | None] = {
+        word: number for word, by_language in readings.items() for number in by_language
+    } | {word: None for word, by_language in readings.items() if len(by_language) > 1}
     for number, vocabulary in enumerate(_LANGUAGES):
-        for word in map(_fold, vocabulary.markers.split()):
-            languages.setdefault(word, set()).add(number)
-    return {word: min(numbers) for word, numbers in languages.items() if len(numbers) == 1}
+        for word in _fold(vocabulary.markers, None).split():
+            if homes.setdefault(word, number) != number:
+                homes[word] = None
+    return {word: number for word, number in homes.items() if number is not None}
 
 
 _READINGS: Final = _readings()
@@ -222,10 +232,12 @@ def _phrase_table(
 ) -> dict[str, tuple[tuple[list[str], _Entry], ...]]:
     table: dict[str, dict[tuple[str, ...], _Entry]] = {}
     for text, entry in lists:
-        for phrase in phrases(_fold(text)):
+        for phrase in phrases(_fold(text, None)):
             # "Nope, not for me": what says no by itself is not turned by another no.
-            denied = entry.denied if _DENIALS.isdisjoint(phrase) else entry.value
-            table.setdefault(phrase[0], {})[phrase[1:]] = entry._replace(denied=denied)
+            says_no = not _DENIALS.isdisjoint(phrase)
+            table.setdefault(phrase[0], {})[phrase[1:]] = (
+                entry._replace(denied=entry.value) if says_no else entry
+            )
     return {
         first: tuple(
             (list(rest), entry) for rest, entry in sorted(rests.items(), key=lambda item: -len(item[0]))
