@@ -96,6 +96,19 @@ def test_everybody_is_in_a_part_or_skipped_with_the_reason():
     assert audience.skipped.reasons == {"NO_PHONE": 1}
 
 
+def test_who_is_on_two_pages_is_one_person():
+    # As who becomes PENDING between the pages of NEW and those of PENDING.
+    twice = [person("a"), person("b"), person("c", "shared"), person("d", "shared")]
+    snapshots = Snapshots(*twice, person("e"), *twice)
+
+    audience = snapshots.call()
+
+    assert snapshots.in_parts(audience) == dict.fromkeys("abce", EAST)
+    assert sum(part.people for part in audience.parts) == 4
+    assert snapshots.skipped(audience) == {"d": "DUPLICATE_PHONE"}
+    assert (audience.customers, audience.recipients) == (5, 4)
+
+
 @pytest.mark.parametrize("order", ["abc", "cba", "bca"])
 def test_the_lowest_id_of_a_phone_wins_whatever_the_order_of_the_pages(order):
     snapshots = Snapshots(*(person(one, "same") for one in order))

@@ -213,7 +213,13 @@ class Snapshot:
             winners: dict[str, str] = {}
             for subscriber, recipient_id, _ in rows:
                 winners[subscriber] = min(recipient_id, winners.get(subscriber, recipient_id))
+            listed: set[str] = set()
             for subscriber, recipient_id, group in rows:
+                if recipient_id in listed:
+                    # Who comes from one state into another while the pages are read is on two of them.
+                    checkpoint.customers -= 1
+                    continue
+                listed.add(recipient_id)
                 if winners[subscriber] == recipient_id:
                     self.shuffle.add(recipient_id, [recipient_id, subscriber, group])
                 else:
