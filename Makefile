@@ -24,6 +24,8 @@ RUN := $(UV) run --no-sync
 # The emulator's environment and the layer are made with the same uv.
 export PATH := $(dir $(UV)):$(PATH)
 PYTEST := $(RUN) pytest
+# What the time goes into, at the end of each run of `make test`.
+SLOWEST := --durations 12 --durations-min 5
 
 .PHONY: help setup demo test check unit cloud bench screenshots requirements clean
 
@@ -39,9 +41,9 @@ demo: $(STAMPS)/cloud ## Deploy into the embedded cloud, print the link of the p
 # cloud, its tests, and its pages in a browser, in a cloud of their own. What the first and the last say comes at the end.
 test: setup check ## All checks and all tests, the embedded cloud and the browser included
 	@mkdir -p .local
-	@$(PYTEST) --ignore tests/browser --ignore-glob 'tests/cloud/test_*.py' > .local/beside-the-cloud.log 2>&1 & beside=$$!; \
-	$(PYTEST) tests/browser > .local/in-the-browser.log 2>&1 & pages=$$!; \
-	cloud_failed=0; $(PYTEST) tests/cloud --ignore tests/cloud/emulator || cloud_failed=$$?; \
+	@$(PYTEST) $(SLOWEST) --ignore tests/browser --ignore-glob 'tests/cloud/test_*.py' > .local/beside-the-cloud.log 2>&1 & beside=$$!; \
+	$(PYTEST) $(SLOWEST) tests/browser > .local/in-the-browser.log 2>&1 & pages=$$!; \
+	cloud_failed=0; $(PYTEST) $(SLOWEST) tests/cloud --ignore tests/cloud/emulator || cloud_failed=$$?; \
 	pages_failed=0; wait $$pages || pages_failed=$$?; \
 	beside_failed=0; wait $$beside || beside_failed=$$?; \
 	cat .local/in-the-browser.log .local/beside-the-cloud.log; \
