@@ -17,13 +17,19 @@ class AnalyticsStack(Stack):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, environment: Environment, channel: SmsChannelBase
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        environment: Environment,
+        channel: SmsChannelBase,
+        data: Construct,
     ) -> None:
         super().__init__(
             scope, id, description="Analytics: every delivery event and answer, counted, kept and usable"
         )
         self.analytics = SmsAnalyticsPipeline(
-            self, "Analytics", channel=channel, removal_policy=environment.removal_policy
+            self, "Analytics", channel=channel, data_scope=data, removal_policy=environment.removal_policy
         )
         for name, value in {
             "StreamName": self.analytics.stream.stream_name,

@@ -17,7 +17,13 @@ class AppointmentsStack(Stack):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, environment: Environment, channel: SmsChannelBase
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        environment: Environment,
+        channel: SmsChannelBase,
+        data: Construct,
     ) -> None:
         super().__init__(scope, id, description="Appointments: webhooks, conversations, texts by SMS")
         self.appointments = AppointmentFollowUp(
@@ -26,6 +32,7 @@ class AppointmentsStack(Stack):
             channel=channel,
             default_time_zone=environment.time_zone,
             webhook_concurrency=environment.public_concurrency,
+            data_scope=data,
             removal_policy=environment.removal_policy,
         )
         for name, value in {

@@ -16,7 +16,7 @@ class ChannelStack(Stack):
         For the stacks of the systems.
     """
 
-    def __init__(self, scope: Construct, id: str, *, environment: Environment) -> None:
+    def __init__(self, scope: Construct, id: str, *, environment: Environment, data: Construct) -> None:
         super().__init__(
             scope, id, description="SMS channel: consent, ledger, inbound texts, delivery events"
         )
@@ -38,6 +38,7 @@ class ChannelStack(Stack):
                 environment=environment.function_environment,
                 removal_policy=environment.removal_policy,
             ),
+            data_scope=data,
             removal_policy=environment.removal_policy,
         )
         for name, value in {

@@ -24,6 +24,7 @@ class JourneysStack(Stack):
         *,
         environment: Environment,
         channel: SmsChannelBase,
+        data: Construct,
         subscribers_table: dynamodb.ITableV2,
     ) -> None:
         super().__init__(scope, id, description="Journeys: welcome series and promotions by SMS")
@@ -32,6 +33,7 @@ class JourneysStack(Stack):
             "Journeys",
             channel=channel,
             subscribers=subscribers_table,
+            data_scope=data,
             removal_policy=environment.removal_policy,
         )
         self.welcome = Journey(

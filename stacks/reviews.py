@@ -17,7 +17,13 @@ class ReviewsStack(Stack):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, environment: Environment, channel: SmsChannelBase
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        environment: Environment,
+        channel: SmsChannelBase,
+        data: Construct,
     ) -> None:
         super().__init__(scope, id, description="Review requests by SMS, the form, and the reviews")
         retention_days = environment.review_retention_days
@@ -29,6 +35,7 @@ class ReviewsStack(Stack):
             schedule=BroadcastSchedule(time_zone=environment.time_zone),
             public_concurrency=environment.public_concurrency,
             review_retention=None if retention_days is None else Duration.days(retention_days),
+            data_scope=data,
             removal_policy=environment.removal_policy,
         )
         for name, value in {

@@ -6,6 +6,7 @@ from constructs import Construct
 from stacks.analytics import AnalyticsStack
 from stacks.appointments import AppointmentsStack
 from stacks.channel import ChannelStack
+from stacks.data import DataStack
 from stacks.environments import Environment
 from stacks.journeys import JourneysStack
 from stacks.reviews import ReviewsStack
@@ -16,8 +17,12 @@ class EngagementStage(cdk.Stage):
 
     Attributes
     ----------
+    data
+        The stack of what must not be lost.
     channel, reviews, appointments, analytics, journeys
-        The stacks.
+        The stacks of the systems, all of which can be made again.
+    stacks
+        All of them.
     """
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
@@ -26,20 +31,32 @@ class EngagementStage(cdk.Stage):
             environment.name,
             env=cdk.Environment(account=environment.account, region=environment.region),
         )
-        self.channel = ChannelStack(self, "Channel", environment=environment)
-        self.reviews = ReviewsStack(self, "Reviews", environment=environment, channel=self.channel.channel)
+        self.data = DataStack(self, "Data", termination_protection=False)
+        self.channel = ChannelStack(self, "Channel", environment=environment, data=self.data)
+        self.reviews = ReviewsStack(
+            self, "Reviews", environment=environment, channel=self.channel.channel, data=self.data
+        )
         self.appointments = AppointmentsStack(
-            self, "Appointments", environment=environment, channel=self.channel.channel
+            self, "Appointments", environment=environment, channel=self.channel.channel, data=self.data
         )
         self.analytics = AnalyticsStack(
-            self, "Analytics", environment=environment, channel=self.channel.channel
+            self, "Analytics", environment=environment, channel=self.channel.channel, data=self.data
         )
         self.journeys = JourneysStack(
             self,
             "Journeys",
             environment=environment,
             channel=self.channel.channel,
+            data=self.data,
             subscribers_table=self.analytics.analytics.subscribers_table,
+        )
+        self.stacks = (
+            self.data,
+            self.channel,
+            self.reviews,
+            self.appointments,
+            self.analytics,
+            self.journeys,
         )
         if environment.is_placeholder:
             cdk.Annotations.of(self.channel).add_warning_v2(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import Acknowledgment, Reference, Stack, Tokenization, Validations
 from constructs import IConstruct
 
 
@@ -27,9 +27,23 @@ def acknowledge_wildcard(construct: IConstruct, arn: str, reason: str) -> None:
     Parameters
     ----------
     arn
-        As in the policy statement, of resources of the same stack.
+        As in the policy statement. Of a resource of another stack, the export is made that the statement will
+        import, since the finding names it.
     """
-    acknowledge(construct, f"IAM5[Resource::{_as_reported(Stack.of(construct).resolve(arn))}]", reason)
+    stack = Stack.of(construct)
+    seen = stack.resolve(_as_imported(stack, arn))
+    acknowledge(construct, f"IAM5[Resource::{_as_reported(seen)}]", reason)
+
+
+def _as_imported(stack: Stack, arn: str) -> str:
+    for token in Tokenization.reverse_string(arn).tokens:
+        if not isinstance(token, Reference):
+            continue
+        owner = Stack.of(token.target)
+        # Of nested stacks and other Regions CDK has other ways, whose findings their owner acknowledges.
+        if owner is not stack and not owner.nested and owner.environment == stack.environment:
+            arn = arn.replace(token.to_string(), str(owner.export_value(token)))
+    return arn
 
 
 def _as_reported(value: Any) -> str:
@@ -37,6 +51,8 @@ def _as_reported(value: Any) -> str:
     match value:
         case {"Ref": name}:
             return f"<{name}>"
+        case {"Fn::ImportValue": str(name)}:
+            return name
         case {"Fn::GetAtt": [name, attribute]}:
             return f"<{name}.{attribute}>"
         case {"Fn::Join": [separator, parts]}:

@@ -27,6 +27,7 @@ from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actio
 from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
 from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.later import Later
+from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration, span
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.http_stage import public_stage
@@ -139,6 +140,8 @@ class AppointmentFollowUp(Construct):
         ten concurrent calls needs it.
     webhooks_per_second
         Rate over which API Gateway answers 429; the burst is twice that.
+    data_scope
+        Where table and signing keys are made; inside this construct when left out.
     function_options, alarm_topic, removal_policy
         As for :class:`SmsChannel`, whose function options are the default.
 
@@ -201,6 +204,7 @@ class AppointmentFollowUp(Construct):
         webhooks_per_second: int = 20,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
+        data_scope: Construct | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         policy = _policy(follow_up_delay, near_start, reminders, feedback_delay, retention, feedback=feedback)
@@ -225,6 +229,7 @@ class AppointmentFollowUp(Construct):
         self.bus = bus or channel.bus
         self.function_options = function_options or channel.function_options
         self._removal_policy = removal_policy
+        self._data = place_of_data(self, data_scope)
         self._default_country = default_country or channel.policy.default_country
         self._language = default_language
         self._time_zone = default_time_zone
@@ -303,7 +308,7 @@ class AppointmentFollowUp(Construct):
 
     def _table(self) -> dynamodb.TableV2:
         table = on_demand_table(
-            self,
+            self._data,
             "Conversations",
             partition_key="appointmentId",
             encryption_key=self.channel.encryption_key,
@@ -314,7 +319,7 @@ class AppointmentFollowUp(Construct):
 
     def _signing_key(self, provider: Provider) -> secretsmanager.Secret:
         secret = secretsmanager.Secret(
-            self,
+            self._data,
             f"{provider.value.capitalize()}SigningKey",
             description=f"Key that webhooks of {provider.value} are signed with; create the hook with it",
             encryption_key=self.channel.encryption_key,

@@ -26,6 +26,7 @@ from sms_engagement.channel.countries import blocked_countries
 from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.limits import Budget, FrequencyCap
 from sms_engagement.channel.origination import IdentityKind, claim_identity, identity_kind
+from sms_engagement.data import place_of_data
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.tables import on_demand_table
 
@@ -176,6 +177,9 @@ class SmsChannel(SmsChannelBase):
         Of all functions, those of the systems on this channel included.
     alarm_topic
         Where alarms go; without one they exist and notify nobody.
+    data_scope
+        Where tables, the key of the subscriber ids and the opt-out list are made: a stack of its own keeps
+        them out of every deployment of the rest. Inside this construct when left out.
     removal_policy
         Of tables, secrets and keys. ``RETAIN`` protects the tables from deletion as well.
 
@@ -228,6 +232,7 @@ class SmsChannel(SmsChannelBase):
         encryption_key: kms.IKey | None = None,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
+        data_scope: Construct | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         kind = identity_kind(origination_identity)
@@ -261,6 +266,7 @@ class SmsChannel(SmsChannelBase):
         self.encryption_key = encryption_key
         self.function_options = function_options or FunctionOptions()
         self._removal_policy = removal_policy
+        self._data = place_of_data(self, data_scope)
 
         self.topic_key = encryption_key or self._build_topic_key()
         self._allow_service_to_encrypt()
@@ -349,7 +355,7 @@ class SmsChannel(SmsChannelBase):
         return sns.Topic(self, id, display_name=display_name, master_key=self.topic_key, enforce_ssl=True)
 
     def _build_identity_settings(self) -> None:
-        self.opt_out_list = smsvoice.CfnOptOutList(self, "OptOutList")
+        self.opt_out_list = smsvoice.CfnOptOutList(self._data, "OptOutList")
         self.opt_out_list.apply_removal_policy(self._removal_policy)
         block = smsvoice.CfnProtectConfiguration.CountryRuleProperty
         blocked = [
@@ -391,7 +397,7 @@ class SmsChannel(SmsChannelBase):
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self.subscriber_key_secret = secretsmanager.Secret(
-            self,
+            self._data,
             "SubscriberKey",
             description="Key of the subscriber ids; never rotate it, suppressions are found by it",
             encryption_key=self.encryption_key,
@@ -409,7 +415,7 @@ class SmsChannel(SmsChannelBase):
 
     def _table(self, id: str, *, partition_key: str, sort_key: str | None = None) -> dynamodb.TableV2:
         return on_demand_table(
-            self,
+            self._data,
             id,
             partition_key=partition_key,
             sort_key=sort_key,

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actions
 from sms_engagement.channel.broadcast import Broadcast, run_bucket
+from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.journeys.alarms import engine_alarms
@@ -67,6 +68,8 @@ class JourneyEngine(Construct):
     max_concurrency, stop_rules, expires_after
         As of :class:`Broadcast`, for each moment of a journey; 14 days when left out, since people wait for
         their own time in it.
+    data_scope
+        Where enrolments and bucket are made; inside this construct when left out.
     function_options, alarm_topic, removal_policy
         As for :class:`SmsChannel`, whose function options are the default.
 
@@ -102,6 +105,7 @@ class JourneyEngine(Construct):
         expires_after: Duration | None = None,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
+        data_scope: Construct | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         if max_concurrency is not None:
@@ -115,16 +119,17 @@ class JourneyEngine(Construct):
         self.longest_journey = _longest_journey(expires_after)
         self.function_options = function_options or channel.function_options
         self._removal_policy = removal_policy
+        data = place_of_data(self, data_scope)
 
         self.enrolments_table = on_demand_table(
-            self,
+            data,
             "Enrolments",
             partition_key="enrolment_id",
             encryption_key=channel.encryption_key,
             removal_policy=removal_policy,
         )
         self.bucket = run_bucket(
-            self, "Bucket", encryption_key=channel.encryption_key, removal_policy=removal_policy
+            data, "Bucket", encryption_key=channel.encryption_key, removal_policy=removal_policy
         )
         self.dead_letter_queue = dead_letter_queue(self, of="rules, a function and schedules")
         self._build_start()

@@ -17,6 +17,7 @@ from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.channel.base import SmsChannelBase
+from sms_engagement.data import place_of_data
 from sms_engagement.functions import FunctionOptions
 from sms_engagement.journeys.alarms import journey_alarms
 from sms_engagement.journeys.compiler import compile_journey
@@ -61,7 +62,7 @@ class Journey(Construct):
         Segment for which it starts, for one person, whenever the bus tells ``SubscriberEntered``. For people
         who come one by one: each start takes a Distributed Map a moment, of which an account has 1,000 open
         at once (Step Functions, quotas). Many at once are one start for their segment.
-    function_options, removal_policy
+    data_scope, function_options, removal_policy
         Of the engine that is made; `function_options` also of the log group.
     alarm_topic
         As for :class:`SmsChannel`.
@@ -93,9 +94,10 @@ class Journey(Construct):
         segment_trigger: str | None = None,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
+        data_scope: Construct | None = None,
         removal_policy: RemovalPolicy | None = None,
     ) -> None:
-        _check_engine(channel, engine, subscribers, removal_policy)
+        _check_engine(channel, engine, subscribers, data_scope, removal_policy)
         if segment_trigger is not None and not segment_trigger:
             raise ValueError("segment_trigger must be the name of a segment; leave it out for no trigger")
         if len(_entered(segment_trigger or "")) > MAX_TEXT_LENGTH:
@@ -130,6 +132,7 @@ class Journey(Construct):
                 subscribers=subscribers,
                 function_options=function_options,
                 alarm_topic=alarm_topic,
+                data_scope=None if data_scope is None else place_of_data(self, data_scope),
                 removal_policy=removal_policy or RemovalPolicy.RETAIN,
             )
         self.engine = engine
@@ -285,13 +288,16 @@ def _check_engine(
     channel: SmsChannelBase,
     engine: JourneyEngine | None,
     subscribers: dynamodb.ITableV2 | None,
+    data_scope: Construct | None,
     removal_policy: RemovalPolicy | None,
 ) -> None:
     if engine is None:
         if subscribers is None:
             raise ValueError("a Journey needs the table of subscribers, or an engine that has it; give one")
         return
-    if subscribers is not None or removal_policy is not None:
-        raise ValueError("subscribers and removal_policy are the engine's; leave them out where it is given")
+    if any(given is not None for given in (subscribers, data_scope, removal_policy)):
+        raise ValueError(
+            "subscribers, data_scope and removal_policy are the engine's; leave them out where it is given"
+        )
     if engine.channel is not channel:
         raise ValueError("the engine is on another channel; give the journey an engine on its own")

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.channel.base import grant_actions
+from sms_engagement.data import place_of_data
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 
 ARCHIVE_PREFIX: Final = "reviews/"
@@ -42,6 +43,8 @@ class ReviewArchive(Construct):
         bill objects below 128 KB as if they were that big (S3 pricing), and a review has a few KB.
     encryption_key
         Of the table's stream, and of the bucket that is made; None for keys of AWS.
+    data_scope
+        Where the bucket is made; inside this construct when left out.
 
     Attributes
     ----------
@@ -65,8 +68,10 @@ class ReviewArchive(Construct):
         encryption_key: kms.IKey | None,
         function_options: FunctionOptions,
         removal_policy: RemovalPolicy,
+        data_scope: Construct | None = None,
     ) -> None:
         super().__init__(scope, id)
+        self._data = place_of_data(self, data_scope)
         self.bucket: s3.IBucket = bucket or self._build_bucket(encryption_key, removal_policy)
         self.dead_letter_queue = sqs.Queue(
             self,
@@ -91,7 +96,7 @@ class ReviewArchive(Construct):
 
     def _build_bucket(self, key: kms.IKey | None, removal_policy: RemovalPolicy) -> s3.Bucket:
         bucket = s3.Bucket(
-            self,
+            self._data,
             "Bucket",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             bucket_key_enabled=True if key else None,

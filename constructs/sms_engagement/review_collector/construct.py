@@ -26,6 +26,7 @@ from sms_engagement.channel.broadcast import (
     run_bucket,
 )
 from sms_engagement.channel.later import Later
+from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration, span
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.http_stage import public_stage
@@ -122,6 +123,8 @@ class ReviewCollector(Construct):
         Rate of each, over which API Gateway answers 429; the burst is twice that.
     broadcast_concurrency, broadcast_stop_rules, broadcast_expires_after
         `max_concurrency`, `stop_rules` and `expires_after` of :class:`Broadcast`.
+    data_scope
+        Where tables, buckets and the keys of the links are made; inside this construct when left out.
     function_options, alarm_topic, removal_policy
         As for :class:`SmsChannel`, whose function options are the default.
 
@@ -188,6 +191,7 @@ class ReviewCollector(Construct):
         broadcast_expires_after: Duration | None = None,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
+        data_scope: Construct | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         link_lifetime = link_lifetime or Duration.days(7)
@@ -240,6 +244,7 @@ class ReviewCollector(Construct):
         self.texts = all_texts
         self.function_options = function_options or channel.function_options
         self._removal_policy = removal_policy
+        self._data = place_of_data(self, data_scope)
         self._public_concurrency = public_concurrency
 
         self.customers_table = customers_table or self._table("Customers", partition_key="userId")
@@ -323,7 +328,7 @@ class ReviewCollector(Construct):
         self, id: str, *, partition_key: str, stream: dynamodb.StreamViewType | None = None
     ) -> dynamodb.TableV2:
         return on_demand_table(
-            self,
+            self._data,
             id,
             partition_key=partition_key,
             encryption_key=self.channel.encryption_key,
@@ -333,7 +338,7 @@ class ReviewCollector(Construct):
 
     def _build_link_secret(self, rotate_after: Duration) -> None:
         self.link_secret = secretsmanager.Secret(
-            self,
+            self._data,
             "LinkKeys",
             description="Keys that sign review links",
             encryption_key=self.channel.encryption_key,
@@ -352,9 +357,20 @@ class ReviewCollector(Construct):
             timeout=Duration.seconds(30),
         )
         grant_key(self.rotate_link_key, self.channel.encryption_key)
-        # Brings the function's rights to the secret with it.
-        self.link_secret.add_rotation_schedule(
+        # As the L2 does it for a secret that is rotated: whoever deletes it has to change this policy first.
+        self.link_secret.deny_account_root_delete()
+        is_apart = self._data is not self
+        if is_apart:
+            acknowledge(self.link_secret, "SMG4", "its rotation is in the stack of the function that does it")
+        # Brings the function's rights to the secret with it. By reference, since the L2 writes the function's
+        # role into the policy of the secret's key, whose stack would then need this one; and below the
+        # construct where the secret is apart, since the secret's stack would then need the function.
+        secretsmanager.RotationSchedule(
+            self if is_apart else self.link_secret,
             "Rotation",
+            secret=secretsmanager.Secret.from_secret_complete_arn(
+                self, "LinkKeysReference", self.link_secret.secret_arn
+            ),
             rotation_lambda=self.rotate_link_key,
             automatically_after=rotate_after,
             # The first key is as new as its secret.
@@ -414,6 +430,7 @@ class ReviewCollector(Construct):
             "Archive",
             reviews_table=self.reviews_table,
             bucket=bucket,
+            data_scope=None if self._data is self else self._data,
             encryption_key=self.channel.encryption_key,
             function_options=self.function_options,
             removal_policy=self._removal_policy,
@@ -444,7 +461,7 @@ class ReviewCollector(Construct):
         self, *, max_concurrency: int | None, stop_rules: StopRules | None, expires_after: Duration | None
     ) -> None:
         self.broadcast_bucket = bucket = run_bucket(
-            self,
+            self._data,
             "BroadcastBucket",
             encryption_key=self.channel.encryption_key,
             removal_policy=self._removal_policy,

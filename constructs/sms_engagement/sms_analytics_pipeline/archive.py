@@ -17,6 +17,7 @@ from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.channel.base import grant_actions
+from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.queues import dead_letter_queue
@@ -134,6 +135,8 @@ class EventArchive(Construct):
         Hour of the day, UTC, at which days are compacted.
     encryption_key
         Of the bucket and of query results; None for keys of S3.
+    data_scope
+        Where the bucket is made; inside this construct when left out.
 
     Attributes
     ----------
@@ -171,6 +174,7 @@ class EventArchive(Construct):
         scan_limit: Size | None = None,
         lifecycle: ArchiveLifecycle | None = None,
         compaction_hour: int = 3,
+        data_scope: Construct | None = None,
     ) -> None:
         scan_limit = scan_limit or Size.gibibytes(10)
         if not scan_limit.is_unresolved() and scan_limit.to_bytes() < _SMALLEST_SCAN_LIMIT.to_bytes():
@@ -181,6 +185,7 @@ class EventArchive(Construct):
             raise ValueError(msg)
         super().__init__(scope, id)
         self._key = encryption_key
+        self._data = place_of_data(self, data_scope)
         self._name = Names.unique_resource_name(self, max_length=100, separator="_").lower()
         self.bucket = self._build_bucket(lifecycle or ArchiveLifecycle(), removal_policy)
         self.database = glue.CfnDatabase(
@@ -233,7 +238,7 @@ class EventArchive(Construct):
     def _build_bucket(self, lifecycle: ArchiveLifecycle, removal_policy: RemovalPolicy) -> s3.Bucket:
         key = self._key
         bucket = s3.Bucket(
-            self,
+            self._data,
             "Bucket",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             bucket_key_enabled=True if key else None,

@@ -21,6 +21,7 @@ from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.channel.base import MESSAGES_INDEX, SmsChannelBase, check_range, grant_actions
+from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.metrics import business_metric
@@ -98,6 +99,8 @@ class SmsAnalyticsPipeline(Construct):
         Of all functions; the channel's when left out.
     alarm_topic
         Where alarms go; without one they exist and notify nobody.
+    data_scope
+        Where stream, tables and archive bucket are made; inside this construct when left out.
     removal_policy
         Of stream, tables and archive. ``RETAIN`` protects the tables from deletion as well.
 
@@ -156,6 +159,7 @@ class SmsAnalyticsPipeline(Construct):
         dashboard: bool = True,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
+        data_scope: Construct | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         stream_retention = stream_retention or Duration.days(365)
@@ -175,6 +179,7 @@ class SmsAnalyticsPipeline(Construct):
         self.function_options = function_options or channel.function_options
         self._key = encryption_key or channel.encryption_key
         self._removal_policy = removal_policy
+        self._data = place_of_data(self, data_scope)
         self._fan_out = enhanced_fan_out
         self.dead_letter_queues: dict[str, sqs.IQueue] = {}
         self.consumers: dict[str, RuntimeFunction] = {}
@@ -192,6 +197,7 @@ class SmsAnalyticsPipeline(Construct):
             scan_limit=scan_limit,
             lifecycle=archive_lifecycle,
             compaction_hour=compaction_hour,
+            data_scope=None if self._data is self else self._data,
         )
         self.dead_letter_queues["CompactionDeadLetters"] = self.archive.dead_letter_queue
         self._build_ingest(channel.event_topic, channel.inbound_topic)
@@ -283,7 +289,7 @@ class SmsAnalyticsPipeline(Construct):
 
     def _build_stream(self, retention: Duration, shards: int | None) -> None:
         self.stream = kinesis.Stream(
-            self,
+            self._data,
             "Stream",
             retention_period=retention,
             stream_mode=kinesis.StreamMode.ON_DEMAND if shards is None else kinesis.StreamMode.PROVISIONED,
@@ -325,7 +331,7 @@ class SmsAnalyticsPipeline(Construct):
         time_to_live_attribute: str = "expiresAt",
     ) -> dynamodb.TableV2:
         return on_demand_table(
-            self,
+            self._data,
             id,
             partition_key=partition_key,
             sort_key=sort_key,
