@@ -20,18 +20,28 @@ def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
 
 
 @pytest.fixture(scope="session")
-def stage_templates() -> Mapping[str, Template]:
-    """Templates of the stages ``local`` and ``dev`` by stack name, as ``local-Channel``."""
+def environment_templates() -> Mapping[str, Template]:
+    """Templates of all environments by stack name, as ``prod-Channel``."""
     from app import build_app
 
     with pytest.MonkeyPatch.context() as patch:
         # The local stage's functions are for this machine, whatever it is.
         patch.setattr(platform, "machine", lambda: "x86_64")
         app = new_app()
-        build_app(app)
+        stages = build_app(app)
     assembly = app.synth()
     return {
         stack.stack_name: stack.template
-        for stage in ("local", "dev")
-        for stack in assembly.get_nested_assembly(f"assembly-{stage}").stacks
+        for stage in stages
+        for stack in assembly.get_nested_assembly(f"assembly-{stage.node.id}").stacks
+    }
+
+
+@pytest.fixture(scope="session")
+def stage_templates(environment_templates: Mapping[str, Template]) -> Mapping[str, Template]:
+    """Templates of the stages ``local`` and ``dev`` by stack name, as ``local-Channel``."""
+    return {
+        name: template
+        for name, template in environment_templates.items()
+        if name.startswith(("local-", "dev-"))
     }

@@ -800,11 +800,14 @@ def alarms_of(template: Template) -> dict[str, Any]:
 
 def test_alarms_are_made_and_told_to_a_topic_that_is_given(default: Template, full: Template) -> None:
     assert set(alarms_of(default)) == {
+        "ApiErrors",
+        "ApiSlow",
         "AppointmentsLost",
         "ConversationsThrottles",
         "DeadLettersNotEmpty",
         "FollowUpErrors",
         "LaterFailed",
+        "MalformedEvents",
         "PhoneEventsErrors",
         "SendingDisabled",
         "WebhookErrors",

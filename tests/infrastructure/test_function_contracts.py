@@ -141,6 +141,7 @@ def test_metrics_of_alarms_are_metrics_that_the_code_emits(stage_templates: Mapp
 
     assert names == {
         "IngestSetAside",
+        "MalformedEvents",
         "PeopleNotAsked",
         "PeopleNotTexted",
         "ReviewsUnannounced",

@@ -37,6 +37,7 @@ from tests.infrastructure.synthesis import (
     template_of,
     warnings_of,
 )
+from tests.support.alarm_evaluation import metrics_of
 
 KEY_RIGHTS = {"kms:Decrypt", "kms:GenerateDataKey*"}
 SENDING_RIGHTS = {
@@ -840,12 +841,11 @@ def test_every_state_machine_ends_some_day(default: Template) -> None:
 
 
 def test_every_function_has_an_alarm(default: Template) -> None:
-    alarms = resources_of(default, "AWS::CloudWatch::Alarm")
     watched = {
-        metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]
-        for alarm in alarms.values()
-        for metric in alarm.get("Metrics", ())
-        if "MetricStat" in metric and metric["MetricStat"]["Metric"]["MetricName"] == "Errors"
+        json.loads(metric.dimensions["FunctionName"])["Ref"]
+        for alarm in resources_of(default, "AWS::CloudWatch::Alarm").values()
+        for metric in metrics_of(alarm)
+        if metric.name == "Errors"
     }
 
     assert watched == set(resources_of(default, "AWS::Lambda::Function"))

@@ -14,12 +14,14 @@ from aws_cdk import aws_sns as sns
 from syrupy.assertion import SnapshotAssertion
 
 from sms_engagement import (
+    AppointmentFollowUp,
     Budget,
     FrequencyCap,
     FunctionOptions,
     OptOuts,
     QuietHours,
     Replies,
+    ReviewCollector,
     Sender,
     SmsChannel,
 )
@@ -362,7 +364,10 @@ def test_throttled_reads_alone_or_writes_alone_are_an_alarm(default: Template) -
     }
 
     # In metric math a sum of which one part is missing is missing.
-    assert expressions == {"FILL(reads, 0) + FILL(writes, 0)"}
+    assert expressions == {
+        "FILL(reads, 0) + FILL(writes, 0)",
+        "FILL(reads, 0) + FILL(writes, 0) + FILL(reads1, 0) + FILL(writes1, 0)",
+    }
 
 
 def test_alarms_exist_without_a_topic_and_tell_one_that_is_given(default: Template, full: Template) -> None:
@@ -371,6 +376,49 @@ def test_alarms_exist_without_a_topic_and_tell_one_that_is_given(default: Templa
     assert quiet.keys() == loud.keys()
     assert not any("AlarmActions" in alarm for alarm in quiet.values())
     assert all(alarm["AlarmActions"] and alarm["OKActions"] for alarm in loud.values())
+
+
+def test_cloudwatch_may_publish_to_the_topic_and_use_its_key() -> None:
+    stack = new_stack()
+    key = kms.Key(stack, "PagerKey")
+    pager = sns.Topic(stack, "Pager", enforce_ssl=True, master_key=key)
+
+    channel_in(stack, alarm_topic=pager)
+
+    template = template_of(stack)
+    (policy,) = (
+        policy["PolicyDocument"]["Statement"]
+        for policy in resources_of(template, "AWS::SNS::TopicPolicy").values()
+        if policy["Topics"][0]["Ref"].startswith("Pager")
+    )
+    (pager_key,) = (
+        key["KeyPolicy"]["Statement"]
+        for name, key in resources_of(template, "AWS::KMS::Key").items()
+        if name.startswith("PagerKey")
+    )
+    account = {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+    allowed = [
+        (statement["Action"], statement["Condition"])
+        for statement in [*policy, *pager_key]
+        if statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    ]
+    # Without either, an alarm on an encrypted topic, or one with a policy, goes off and tells nobody.
+    assert allowed == [("sns:Publish", account), (["kms:Decrypt", "kms:GenerateDataKey*"], account)]
+
+
+def test_systems_tell_the_topic_of_their_channel_unless_given_another() -> None:
+    stack = new_stack()
+    pager, other = (sns.Topic(stack, name, enforce_ssl=True) for name in ("Pager", "Other"))
+    channel = channel_in(stack, alarm_topic=pager)
+
+    ReviewCollector(stack, "Reviews", channel=channel)
+    AppointmentFollowUp(stack, "Appointments", channel=channel, alarm_topic=other)
+
+    told = {
+        (name[:7], alarm["AlarmActions"][0]["Ref"][:5])
+        for name, alarm in resources_of(template_of(stack), "AWS::CloudWatch::Alarm").items()
+    }
+    assert told == {("Channel", "Pager"), ("Reviews", "Pager"), ("Appoint", "Other")}
 
 
 def test_replies_reach_the_router(full: Template) -> None:

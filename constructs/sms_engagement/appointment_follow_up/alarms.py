@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 
 from sms_engagement.alarms import Alarms
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 def appointment_alarms(appointments: "AppointmentFollowUp", topic: sns.ITopic | None) -> Alarms:
     """Make the alarms of a construct that is complete but for them."""
-    alarms = Alarms(appointments, "Alarms", topic=topic)
+    alarms = Alarms(appointments, "Alarms", system="appointments", topic=topic)
     alarms.add_functions(
         {
             "Webhook": appointments.webhook,
@@ -25,17 +24,11 @@ def appointment_alarms(appointments: "AppointmentFollowUp", topic: sns.ITopic | 
     alarms.add_dead_letter_queues({"DeadLetters": appointments.dead_letter_queue})
     if appointments.owns_table:
         alarms.add_tables({"Conversations": appointments.conversations_table})
-    alarms.add(
+    # Calendly hangs up after 15 seconds and, after a day of that, disables the hook.
+    alarms.add_api(appointments.api, slowest=Duration.seconds(5), who="the provider of the bookings")
+    alarms.add_state_machine(
         "AppointmentsLost",
-        cloudwatch.MathExpression(
-            expression="FILL(failed, 0) + FILL(timedOut, 0)",
-            using_metrics={
-                "failed": appointments.state_machine.metric_failed(statistic="Sum"),
-                "timedOut": appointments.state_machine.metric_timed_out(statistic="Sum"),
-            },
-            label="Appointments that ended without their texts",
-        ),
-        threshold=1,
+        appointments.state_machine,
         description="an appointment's state machine failed; the dead-letter queue says which and why",
     )
     alarms.add(
@@ -57,6 +50,12 @@ def appointment_alarms(appointments: "AppointmentFollowUp", topic: sns.ITopic | 
         threshold=5,
         description="signatures do not fit: the hook signs with another key than the secret has, or somebody "
         "tries the door",
+    )
+    alarms.add(
+        "MalformedEvents",
+        appointments.metric_malformed_events(),
+        threshold=1,
+        description="an event of the bus could not be read and was left out; the log has its id",
     )
     alarms.add(
         "SendingDisabled",

@@ -255,7 +255,7 @@ class AppointmentFollowUp(Construct):
         self._build_webhook(phone_questions, language_questions, webhook_concurrency)
         self._build_api(webhooks_per_second)
         self._build_phone_events()
-        self.alarms = appointment_alarms(self, alarm_topic)
+        self.alarms = appointment_alarms(self, alarm_topic or channel.alarm_topic)
 
     def metric_webhooks_taken(
         self, *, period: Duration | None = None, statistic: str | None = None
@@ -292,6 +292,12 @@ class AppointmentFollowUp(Construct):
     ) -> cloudwatch.Metric:
         """Count answers of invitees."""
         return self._metric("AppointmentReplied", period, statistic)
+
+    def metric_malformed_events(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count events of the bus that could not be read, and were left out."""
+        return self._metric("MalformedEvents", period, statistic)
 
     def metric_sending_disabled(
         self, *, period: Duration | None = None, statistic: str | None = None

@@ -25,6 +25,9 @@ from sms_engagement.functions import FunctionOptions, acknowledge_key_actions, g
 from sms_engagement.metrics import business_metric
 from sms_engagement_runtime.channel.domain.encoding import measure, normalise
 
+MAX_FAILURE_PERCENT: Final = 1
+"""Share of the ended texts that failed, above which it is an alarm."""
+
 MESSAGES_INDEX: Final = "subscriberId-claimedAt-index"
 """What a person was sent, by time."""
 
@@ -151,6 +154,8 @@ class SmsChannelBase(Construct):
         How texts are sent.
     function_options
         Defaults for the functions of the systems on this channel.
+    alarm_topic
+        Where the alarms of the systems go that are given no topic of their own; None for an imported channel.
     """
 
     origination_identity: str
@@ -169,6 +174,7 @@ class SmsChannelBase(Construct):
     topic_key: kms.IKey
     encryption_key: kms.IKey | None
     function_options: FunctionOptions
+    alarm_topic: sns.ITopic | None = None
 
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
@@ -240,6 +246,30 @@ class SmsChannelBase(Construct):
     ) -> cloudwatch.Metric:
         """Texts that were not delivered."""
         return self._metric("MessagesFailed", period, statistic)
+
+    def metric_failure_rate(
+        self, *, minimum_volume: int = 100, period: Duration | None = None
+    ) -> cloudwatch.MathExpression:
+        """Texts that were not delivered, in per cent of those that ended; of an hour by default.
+
+        Parameters
+        ----------
+        minimum_volume
+            Texts below which it is 0: a single wrong number among ten texts says nothing of the carriers.
+        """
+        period = period or Duration.hours(1)
+        return cloudwatch.MathExpression(
+            expression=(
+                f"IF(FILL(delivered, 0) + FILL(failed, 0) >= {minimum_volume}, "
+                "100 * FILL(failed, 0) / (FILL(delivered, 0) + FILL(failed, 0)), 0)"
+            ),
+            using_metrics={
+                "delivered": self.metric_delivered(period=period),
+                "failed": self.metric_failed(period=period),
+            },
+            period=period,
+            label=f"Failed, % (0 below {minimum_volume} texts)",
+        )
 
     def metric_opt_outs(
         self, *, period: Duration | None = None, statistic: str | None = None

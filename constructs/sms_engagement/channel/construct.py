@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from aws_cdk import ArnFormat, CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -21,7 +22,14 @@ from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge
 from sms_engagement.alarms import Alarms
-from sms_engagement.channel.base import MESSAGES_INDEX, Sender, SendingPolicy, SmsChannelBase, grant_actions
+from sms_engagement.channel.base import (
+    MAX_FAILURE_PERCENT,
+    MESSAGES_INDEX,
+    Sender,
+    SendingPolicy,
+    SmsChannelBase,
+    grant_actions,
+)
 from sms_engagement.channel.countries import blocked_countries
 from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.limits import Budget, FrequencyCap
@@ -176,7 +184,8 @@ class SmsChannel(SmsChannelBase):
     function_options
         Of all functions, those of the systems on this channel included.
     alarm_topic
-        Where alarms go; without one they exist and notify nobody.
+        Where alarms go, those of the systems on this channel included unless they are given another; without
+        one they exist and notify nobody. CloudWatch is allowed to publish to it.
     data_scope
         Where tables, the key of the subscriber ids and the opt-out list are made: a stack of its own keeps
         them out of every deployment of the rest. Inside this construct when left out.
@@ -265,6 +274,7 @@ class SmsChannel(SmsChannelBase):
         self.replies = replies or Replies()
         self.encryption_key = encryption_key
         self.function_options = function_options or FunctionOptions()
+        self.alarm_topic = alarm_topic
         self._removal_policy = removal_policy
         self._data = place_of_data(self, data_scope)
 
@@ -276,6 +286,7 @@ class SmsChannel(SmsChannelBase):
         self._build_queues()
         self._build_router()
         self._build_event_recorder()
+        self.origination_handler: RuntimeFunction | None = None
         if kind is not IdentityKind.SENDER_ID:
             self._connect(kind, manage_origination=manage_origination)
         self._build_alarms(alarm_topic)
@@ -604,8 +615,10 @@ class SmsChannel(SmsChannelBase):
         )
 
     def _build_alarms(self, alarm_topic: sns.ITopic | None) -> None:
-        self.alarms = Alarms(self, "Alarms", topic=alarm_topic)
+        self.alarms = Alarms(self, "Alarms", system="channel", topic=alarm_topic)
         self.alarms.add_functions({"Router": self.router, "EventRecorder": self.event_recorder})
+        if self.origination_handler is not None:
+            self.alarms.add_seldom_called({"OriginationHandler": self.origination_handler})
         inbound_dead, event_dead = self.dead_letter_queues
         self.alarms.add_dead_letter_queues(
             {"InboundDeadLetters": inbound_dead, "EventDeadLetters": event_dead}
@@ -618,10 +631,25 @@ class SmsChannel(SmsChannelBase):
             description="AWS refuses all texts: spend limit, reputation or configuration; nothing is sent",
         )
         self.alarms.add(
-            "InboundAge",
-            self.inbound_queue.metric_approximate_age_of_oldest_message(statistic="Maximum"),
-            threshold=300,
-            description="an inbound text, perhaps a STOP, has waited for five minutes",
+            "DeliveryFailures",
+            self.metric_failure_rate(),
+            threshold=MAX_FAILURE_PERCENT,
+            comparison=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            description="more than 1 % of an hour's texts failed for good; the ledger has the reason of each",
+        )
+        self.alarms.add_queues(
+            {
+                "Inbound": (
+                    self.inbound_queue,
+                    Duration.minutes(5),
+                    "an inbound text, perhaps a STOP, has waited for five minutes",
+                ),
+                "Events": (
+                    self.event_queue,
+                    Duration.minutes(15),
+                    "delivery events have waited for a quarter of an hour; the ledger falls behind",
+                ),
+            }
         )
 
 

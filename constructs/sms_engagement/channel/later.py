@@ -11,6 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge
+from sms_engagement.alarms import lost_executions
 from sms_engagement.channel.base import grant_actions
 from sms_engagement.functions import RuntimeFunction
 
@@ -91,17 +92,6 @@ class Later(Construct):
             ],
         )
 
-    def metric_lost(
-        self, *, period: Duration | None = None, statistic: str | None = None
-    ) -> cloudwatch.MathExpression:
+    def metric_lost(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
         """Events that ended without having been carried out: failed, or never done."""
-        period, statistic = period or Duration.minutes(5), statistic or "Sum"
-        return cloudwatch.MathExpression(
-            expression="FILL(failed, 0) + FILL(timedOut, 0)",
-            using_metrics={
-                "failed": self.state_machine.metric_failed(period=period, statistic=statistic),
-                "timedOut": self.state_machine.metric_timed_out(period=period, statistic=statistic),
-            },
-            period=period,
-            label="Events lost while they waited",
-        )
+        return lost_executions(self.state_machine, period=period)

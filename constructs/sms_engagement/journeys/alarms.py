@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 def engine_alarms(engine: "JourneyEngine", topic: sns.ITopic | None) -> Alarms:
     """Make the alarms of an engine that is complete but for them."""
-    alarms = Alarms(engine, "Alarms", topic=topic)
+    alarms = Alarms(engine, "Alarms", system="journeys", topic=topic)
     alarms.add_functions(
         {
             "StartJourney": engine.start,
@@ -40,13 +39,19 @@ def engine_alarms(engine: "JourneyEngine", topic: sns.ITopic | None) -> Alarms:
         threshold=1,
         description="somebody's turn failed as nobody foresaw; the log of SendPart names the error",
     )
+    alarms.add(
+        "MalformedEvents",
+        engine.metric_malformed_events(),
+        threshold=1,
+        description="an event of the bus could not be read and was left out; the log has its id",
+    )
     _add_failed(alarms, "RunFailed", engine.state_machine, "a run of a step ended without its summary")
     return alarms
 
 
 def journey_alarms(scope: Construct, machine: sfn.IStateMachine, topic: sns.ITopic | None) -> Alarms:
     """Make the alarms of one journey."""
-    alarms = Alarms(scope, "Alarms", topic=topic)
+    alarms = Alarms(scope, "Alarms", system="journeys", topic=topic)
     _add_failed(
         alarms,
         "JourneyFailed",
@@ -57,17 +62,8 @@ def journey_alarms(scope: Construct, machine: sfn.IStateMachine, topic: sns.ITop
 
 
 def _add_failed(alarms: Alarms, name: str, machine: sfn.IStateMachine, what: str) -> None:
-    alarms.add(
+    alarms.add_state_machine(
         name,
-        cloudwatch.MathExpression(
-            # Cut off at its time-out it did not fail, and has no summary either.
-            expression="FILL(failed, 0) + FILL(timedOut, 0)",
-            using_metrics={
-                "failed": machine.metric_failed(statistic="Sum"),
-                "timedOut": machine.metric_timed_out(statistic="Sum"),
-            },
-            label="Executions that did not succeed",
-        ),
-        threshold=1,
+        machine,
         description=f"{what}; its execution tells which, and redriving it texts nobody twice",
     )

@@ -152,7 +152,7 @@ class JourneyEngine(Construct):
         self.state_machine = self.broadcast.state_machine
         self.plan, self.summary = self.broadcast.plan, self.broadcast.summary
         self._build_phone_events()
-        self.alarms = engine_alarms(self, alarm_topic)
+        self.alarms = engine_alarms(self, alarm_topic or channel.alarm_topic)
 
     def metric_texts_sent(
         self, *, period: Duration | None = None, statistic: str | None = None
@@ -171,6 +171,12 @@ class JourneyEngine(Construct):
     ) -> cloudwatch.Metric:
         """Count the times that somebody's turn failed in a way that nobody foresaw."""
         return self._metric(_NOT_TEXTED_METRIC, period, statistic)
+
+    def metric_malformed_events(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count events of the bus that could not be read, and were left out."""
+        return self._metric("MalformedEvents", period, statistic)
 
     def metric_sending_disabled(
         self, *, period: Duration | None = None, statistic: str | None = None

@@ -140,7 +140,7 @@ class Journey(Construct):
         self._build_state_machine(compiled)
         self.schedule = None if schedule is None else self._build_schedule(schedule)
         self.trigger = None if segment_trigger is None else self._build_trigger(segment_trigger)
-        self.alarms = journey_alarms(self, self.state_machine, alarm_topic)
+        self.alarms = journey_alarms(self, self.state_machine, alarm_topic or channel.alarm_topic)
 
     @property
     def state_machine_arn(self) -> str:

@@ -6,7 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 
-from sms_engagement.alarms import Alarms
+from sms_engagement.alarms import MAX_PAGE_LATENCY, Alarms
 from sms_engagement.review_collector.archive import ReviewArchive
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 def review_alarms(reviews: "ReviewCollector", topic: sns.ITopic | None) -> Alarms:
     """Make the alarms of a collector that is complete but for them."""
-    alarms = Alarms(reviews, "Alarms", topic=topic)
-    digest = {} if reviews.digest is None else {"Digest": reviews.digest}
+    alarms = Alarms(reviews, "Alarms", system="reviews", topic=topic)
     alarms.add_functions(
         {
             "Audience": reviews.audience,
@@ -26,14 +25,21 @@ def review_alarms(reviews: "ReviewCollector", topic: sns.ITopic | None) -> Alarm
             "ReviewRequested": reviews.review_requested,
             "Form": reviews.form,
             "Submit": reviews.submit,
-            "RotateLinkKey": reviews.rotate_link_key,
-            **digest,
         }
     )
+    digest = {} if reviews.digest is None else {"Digest": reviews.digest}
+    alarms.add_seldom_called({"RotateLinkKey": reviews.rotate_link_key, **digest})
     alarms.add_dead_letter_queues({"DeadLetters": reviews.dead_letter_queue})
     if reviews.archive is not None:
         _add_archive(alarms, reviews.archive)
-    alarms.add_tables({"ReviewRows": reviews.reviews_table, "Requests": reviews.review_requests_table})
+    alarms.add_tables(
+        {
+            **({"Customers": reviews.customers_table} if reviews.owns_customers_table else {}),
+            "ReviewRows": reviews.reviews_table,
+            "Requests": reviews.review_requests_table,
+        }
+    )
+    alarms.add_api(reviews.api, slowest=MAX_PAGE_LATENCY, who="somebody with a link")
     _add_sending(alarms, reviews)
     alarms.add(
         "ReviewsUnannounced",
@@ -44,7 +50,8 @@ def review_alarms(reviews: "ReviewCollector", topic: sns.ITopic | None) -> Alarm
     alarms.add(
         "FormSlow",
         reviews.form.metric_duration(statistic="p95"),
-        threshold=3000,
+        threshold=MAX_PAGE_LATENCY.to_milliseconds(),
+        comparison=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
         periods=2,
         description="the form takes over three seconds for one call in twenty",
     )
@@ -65,17 +72,14 @@ def _add_sending(alarms: Alarms, reviews: "ReviewCollector") -> None:
         description="asking somebody failed as nobody foresaw; the log of SendPart names the error",
     )
     alarms.add(
-        "BroadcastFailed",
-        cloudwatch.MathExpression(
-            # Cut off at its time-out it did not fail, and has no summary either.
-            expression="FILL(failed, 0) + FILL(timedOut, 0)",
-            using_metrics={
-                "failed": reviews.broadcast.metric_failed(statistic="Sum"),
-                "timedOut": reviews.broadcast.metric_timed_out(statistic="Sum"),
-            },
-            label="Broadcasts without summary",
-        ),
+        "MalformedEvents",
+        reviews.metric_malformed_events(),
         threshold=1,
+        description="an event of the bus could not be read and was left out; the log has its id",
+    )
+    alarms.add_state_machine(
+        "BroadcastFailed",
+        reviews.broadcast,
         description="a broadcast ended without its summary; start it again, nobody is asked twice",
     )
     alarms.add(

@@ -247,6 +247,7 @@ class ReviewCollector(Construct):
         self._data = place_of_data(self, data_scope)
         self._public_concurrency = public_concurrency
 
+        self.owns_customers_table = customers_table is None
         self.customers_table = customers_table or self._table("Customers", partition_key="userId")
         self._build_tables()
         self.admin_topic = admin_topic or sns.Topic(
@@ -273,7 +274,7 @@ class ReviewCollector(Construct):
         self.digest_schedule: scheduler.Schedule | None = None
         if digest:
             self._build_digest(when.time_zone)
-        self.alarms = review_alarms(self, alarm_topic)
+        self.alarms = review_alarms(self, alarm_topic or channel.alarm_topic)
 
     def grant_start_broadcast(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow asking everybody who is due, now."""
@@ -284,6 +285,12 @@ class ReviewCollector(Construct):
     ) -> cloudwatch.Metric:
         """Review requests that a broadcast sent."""
         return self._metric("ReviewRequestsSent", period, statistic)
+
+    def metric_malformed_events(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count events of the bus that could not be read, and were left out."""
+        return self._metric("MalformedEvents", period, statistic)
 
     def metric_sending_disabled(
         self, *, period: Duration | None = None, statistic: str | None = None

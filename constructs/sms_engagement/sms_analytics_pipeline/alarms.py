@@ -19,13 +19,24 @@ MAX_ITERATOR_AGE: Final = Duration.millis(60_000)
 
 def pipeline_alarms(pipeline: "SmsAnalyticsPipeline", topic: sns.ITopic | None) -> Alarms:
     """Make the alarms of a pipeline that is complete but for them."""
-    alarms = Alarms(pipeline, "Alarms", topic=topic)
+    alarms = Alarms(pipeline, "Alarms", system="analytics", topic=topic)
     alarms.add_functions(
         {
             "Ingest": pipeline.ingest,
             **pipeline.consumers,
             "SubscriptionEvents": pipeline.subscription_events,
-            "Compaction": pipeline.archive.compact,
+        }
+    )
+    alarms.add_seldom_called({"Compaction": pipeline.archive.compact})
+    alarms.add_queues(
+        {
+            f"Ingest{name}": (
+                queue,
+                Duration.minutes(15),
+                "events have waited for a quarter of an hour to be taken in; figures and subscribers fall "
+                "behind",
+            )
+            for name, queue in pipeline.ingest_queues.items()
         }
     )
     alarms.add_dead_letter_queues(pipeline.dead_letter_queues)
@@ -61,6 +72,22 @@ def pipeline_alarms(pipeline: "SmsAnalyticsPipeline", topic: sns.ITopic | None) 
             comparison=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             description=f"{name} is more than a minute behind the stream",
         )
+    alarms.add(
+        "StreamThrottles",
+        pipeline.stream.metric_write_provisioned_throughput_exceeded(
+            period=Duration.minutes(5), statistic="Sum"
+        ),
+        threshold=1,
+        # An on-demand stream scales within minutes; what it refused meanwhile, the queue brings again.
+        periods=3,
+        description="the stream has refused events for a quarter of an hour; it needs more shards",
+    )
+    alarms.add(
+        "MalformedEvents",
+        pipeline.metric_malformed_events(),
+        threshold=1,
+        description="an event of the bus could not be read and was left out; the log has its id",
+    )
     alarms.add(
         "IngestSetAside",
         pipeline.metric_set_aside(period=Duration.minutes(15)),

@@ -98,7 +98,7 @@ class SmsAnalyticsPipeline(Construct):
     function_options
         Of all functions; the channel's when left out.
     alarm_topic
-        Where alarms go; without one they exist and notify nobody.
+        Where alarms go; the channel's topic when left out.
     data_scope
         Where stream, tables and archive bucket are made; inside this construct when left out.
     removal_policy
@@ -208,7 +208,7 @@ class SmsAnalyticsPipeline(Construct):
         self._build_analytics(analytics_batch, by_campaign=metrics_by_campaign)
         self._build_archiver(archive_batch)
         self._build_subscription_events()
-        self.alarms = pipeline_alarms(self, alarm_topic)
+        self.alarms = pipeline_alarms(self, alarm_topic or channel.alarm_topic)
         self.dashboard = pipeline_dashboard(self) if dashboard else None
         if provisioned_shards == 1 and not enhanced_fan_out:
             Annotations.of(self).add_warning_v2(
@@ -252,6 +252,12 @@ class SmsAnalyticsPipeline(Construct):
     ) -> cloudwatch.Metric:
         """Payloads that arrived and could not be read; the quarantine has them, with the reason."""
         return business_metric(self, _SERVICE, "IngestSetAside", period=period, statistic=statistic)
+
+    def metric_malformed_events(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count events of the bus that could not be read, and were left out."""
+        return business_metric(self, _SERVICE, "MalformedEvents", period=period, statistic=statistic)
 
     def metric_delivery_rate(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
         """Delivered texts per ended one, in per cent; 100 below the minimum volume."""
