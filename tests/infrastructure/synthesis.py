@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,41 @@ def nag_findings(stack: cdk.Stack) -> list[str]:
         for violation in report.violations
         for resource in violation.violating_resources
     )
+
+
+def merged(templates: Mapping[str, Template]) -> Template:
+    """Resources of several stacks as if they were in one, named ``<stack>.<logical id>`` everywhere.
+
+    What one stack exports and another imports is a reference to the resource itself.
+    """
+    exports = {
+        json.dumps(output["Export"]["Name"]): _renamed(output["Value"], stack, {})
+        for stack, template in templates.items()
+        for output in template.get("Outputs", {}).values()
+        if "Export" in output
+    }
+    return {
+        "Resources": {
+            f"{stack}.{name}": _renamed(resource, stack, exports)
+            for stack, template in templates.items()
+            for name, resource in template["Resources"].items()
+        }
+    }
+
+
+def _renamed(value: Any, stack: str, exports: Mapping[str, Any]) -> Any:
+    match value:
+        case {"Fn::ImportValue": name}:
+            return exports[json.dumps(name)]
+        case {"Ref": str(name)} if "::" not in name:
+            return {"Ref": f"{stack}.{name}"}
+        case {"Fn::GetAtt": [name, attribute]}:
+            return {"Fn::GetAtt": [f"{stack}.{name}", attribute]}
+        case dict():
+            return {key: _renamed(each, stack, exports) for key, each in value.items()}
+        case list():
+            return [_renamed(each, stack, exports) for each in value]
+    return value
 
 
 def rights_of(template: Template) -> dict[str, set[str]]:

@@ -7,13 +7,28 @@ from typing import Any
 
 import pytest
 
-from tests.infrastructure.synthesis import Template, resources_of
+from tests.infrastructure.synthesis import Template, merged, resources_of
 from tests.support.alarm_evaluation import State, metrics_of, period_of, state_of
 
 type Alarm = Mapping[str, Any]
 type Periods = Sequence[Mapping[str, float]]
 
 ENVIRONMENTS = {"local", "dev", "staging", "prod"}
+
+
+@pytest.fixture(scope="module")
+def environments(environment_templates: Mapping[str, Template]) -> Mapping[str, Template]:
+    """All stacks of an environment as one template, by the environment's name."""
+    return {
+        environment: merged(
+            {
+                stack: template
+                for stack, template in environment_templates.items()
+                if stack.startswith(f"{environment}-")
+            }
+        )
+        for environment in {stack.split("-")[0] for stack in environment_templates}
+    }
 
 
 def alarms_of(template: Template) -> dict[str, Alarm]:
@@ -42,41 +57,36 @@ def others_of(dimensions: Mapping[str, str], one: str) -> list[str]:
     return [value for name, value in sorted(dimensions.items()) if name != one]
 
 
-def test_all_environments_are_looked_at(environment_templates: Mapping[str, Template]) -> None:
-    assert {name.split("-")[0] for name in environment_templates} == ENVIRONMENTS
-    assert all(alarms_of(template) for template in environment_templates.values())
+def test_all_environments_are_looked_at(environments: Mapping[str, Template]) -> None:
+    assert set(environments) == ENVIRONMENTS
+    assert all(len(alarms_of(template)) > 50 for template in environments.values())
 
 
-def test_every_function_has_an_alarm_on_its_errors(environment_templates: Mapping[str, Template]) -> None:
-    for template in environment_templates.values():
+def test_every_function_has_an_alarm_on_its_errors(environments: Mapping[str, Template]) -> None:
+    for template in environments.values():
         functions = set(resources_of(template, "AWS::Lambda::Function"))
 
         assert functions - watched(template, "Errors", "FunctionName") == set()
 
 
 def test_every_table_and_every_index_has_an_alarm_on_throttled_requests(
-    environment_templates: Mapping[str, Template],
+    environments: Mapping[str, Template],
 ) -> None:
-    found = {
-        "/".join([name, *index])
-        for template in environment_templates.values()
-        for name, table in resources_of(template, "AWS::DynamoDB::GlobalTable").items()
-        for index in [[], *([each["IndexName"]] for each in table.get("GlobalSecondaryIndexes", ()))]
-    }
-    for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
-        alarmed = {
-            each
-            for template in environment_templates.values()
-            for each in watched(template, metric, "TableName")
+    for template in environments.values():
+        found = {
+            "/".join([name, *index])
+            for name, table in resources_of(template, "AWS::DynamoDB::GlobalTable").items()
+            for index in [[], *([each["IndexName"]] for each in table.get("GlobalSecondaryIndexes", ()))]
         }
 
-        assert alarmed == found
-    # By its own dimension, or a throttled index would ring nothing.
-    assert any(name.endswith("/userId-timestamp-index") for name in found)
+        assert watched(template, "ReadThrottleEvents", "TableName") == found
+        assert watched(template, "WriteThrottleEvents", "TableName") == found
+        # By its own dimension, or a throttled index would ring nothing.
+        assert any(name.endswith("/userId-timestamp-index") for name in found)
 
 
-def test_every_queue_has_an_alarm(environment_templates: Mapping[str, Template]) -> None:
-    for template in environment_templates.values():
+def test_every_queue_has_an_alarm(environments: Mapping[str, Template]) -> None:
+    for template in environments.values():
         queues = resources_of(template, "AWS::SQS::Queue")
         fed_by_failures = {
             logical_id(json.dumps(queue["RedrivePolicy"]["deadLetterTargetArn"]))
@@ -97,9 +107,9 @@ def test_every_queue_has_an_alarm(environment_templates: Mapping[str, Template])
 
 
 def test_every_state_machine_has_an_alarm_on_what_failed_and_on_what_was_cut_off(
-    environment_templates: Mapping[str, Template],
+    environments: Mapping[str, Template],
 ) -> None:
-    for template in environment_templates.values():
+    for template in environments.values():
         machines = set(resources_of(template, "AWS::StepFunctions::StateMachine"))
 
         assert watched(template, "ExecutionsFailed", "StateMachineArn") == machines
@@ -107,9 +117,9 @@ def test_every_state_machine_has_an_alarm_on_what_failed_and_on_what_was_cut_off
 
 
 def test_every_api_has_alarms_on_errors_and_on_slow_answers(
-    environment_templates: Mapping[str, Template],
+    environments: Mapping[str, Template],
 ) -> None:
-    for template in environment_templates.values():
+    for template in environments.values():
         apis = set(resources_of(template, "AWS::ApiGatewayV2::Api"))
 
         for metric in ("5xx", "Count", "Latency"):
@@ -117,9 +127,9 @@ def test_every_api_has_alarms_on_errors_and_on_slow_answers(
 
 
 def test_every_stream_has_an_alarm_and_so_has_everybody_who_reads_one(
-    environment_templates: Mapping[str, Template],
+    environments: Mapping[str, Template],
 ) -> None:
-    for template in environment_templates.values():
+    for template in environments.values():
         streams = set(resources_of(template, "AWS::Kinesis::Stream"))
         readers = {
             logical_id(json.dumps(source["FunctionName"]))
@@ -148,9 +158,9 @@ def dead_letter_arns(template: Template) -> Iterator[tuple[str, Any]]:
 
 
 def test_what_does_not_arrive_lands_in_a_queue_with_an_alarm(
-    environment_templates: Mapping[str, Template],
+    environments: Mapping[str, Template],
 ) -> None:
-    for template in environment_templates.values():
+    for template in environments.values():
         alarmed = watched(template, "ApproximateNumberOfMessagesVisible", "QueueName")
         for name, arn in dead_letter_arns(template):
             assert arn is not None, f"{name} has no dead-letter queue"
@@ -236,11 +246,11 @@ def each_alarm(templates: Mapping[str, Template]) -> Iterator[tuple[str, Alarm]]
 
 
 def test_every_alarm_goes_off_when_its_metric_is_beyond_the_threshold(
-    environment_templates: Mapping[str, Template],
+    environments: Mapping[str, Template],
 ) -> None:
     silent = [
         (name, list(periods))
-        for name, alarm in each_alarm(environment_templates)
+        for name, alarm in each_alarm(environments)
         for periods in series_of(name, alarm)[0]
         if state_of(alarm, periods) is not State.ALARM
     ]
@@ -248,10 +258,10 @@ def test_every_alarm_goes_off_when_its_metric_is_beyond_the_threshold(
     assert silent == []
 
 
-def test_no_alarm_goes_off_just_under_its_threshold(environment_templates: Mapping[str, Template]) -> None:
+def test_no_alarm_goes_off_just_under_its_threshold(environments: Mapping[str, Template]) -> None:
     loud = [
         (name, list(periods))
-        for name, alarm in each_alarm(environment_templates)
+        for name, alarm in each_alarm(environments)
         for periods in series_of(name, alarm)[1]
         if state_of(alarm, periods) is not State.OK
     ]
@@ -275,11 +285,11 @@ def test_no_alarm_goes_off_just_under_its_threshold(environment_templates: Mappi
     ],
 )
 def test_thresholds_are_those_that_were_promised(
-    environment_templates: Mapping[str, Template], alarm: str, threshold: float, comparison: str
+    environments: Mapping[str, Template], alarm: str, threshold: float, comparison: str
 ) -> None:
     found = [
         each
-        for name, each in each_alarm(environment_templates)
+        for name, each in each_alarm(environments)
         if name.endswith(f"Alarms{alarm}") and "Appointments" not in name
     ]
 
@@ -287,9 +297,9 @@ def test_thresholds_are_those_that_were_promised(
     assert {(each["Threshold"], each["ComparisonOperator"]) for each in found} == {(threshold, comparison)}
 
 
-def test_an_alarm_can_be_evaluated_by_cloudwatch(environment_templates: Mapping[str, Template]) -> None:
+def test_an_alarm_can_be_evaluated_by_cloudwatch(environments: Mapping[str, Template]) -> None:
     """Limits of PutMetricAlarm: periods, the range that is looked at, metrics of one alarm."""
-    for name, alarm in each_alarm(environment_templates):
+    for name, alarm in each_alarm(environments):
         period = period_of(alarm)
 
         assert period % 60 == 0, name
