@@ -25,7 +25,7 @@ class JourneysStack(Stack):
         environment: Environment,
         channel: SmsChannelBase,
         data: Construct,
-        subscribers_table: dynamodb.ITableV2,
+        subscribers_table: dynamodb.ITable,
     ) -> None:
         super().__init__(scope, id, description="Journeys: welcome series and promotions by SMS")
         self.engine = JourneyEngine(

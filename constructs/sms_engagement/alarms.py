@@ -139,7 +139,7 @@ class Alarms(Construct):
                 description=what,
             )
 
-    def add_tables(self, tables: Mapping[str, dynamodb.ITableV2]) -> None:
+    def add_tables(self, tables: Mapping[str, dynamodb.ITable]) -> None:
         """Alarm on any throttled request of a table or of its indexes, all of which have to be there."""
         for name, table in tables.items():
             self.add(
@@ -193,7 +193,7 @@ class Alarms(Construct):
 
 
 def throttled_requests(
-    table: dynamodb.ITableV2, *, period: Duration | None = None
+    table: dynamodb.ITable, *, period: Duration | None = None
 ) -> cloudwatch.MathExpression:
     """Return the throttled requests of a table and of each of its indexes that is there by now.
 
@@ -225,7 +225,7 @@ def throttled_requests(
 def index_names(table: IConstruct) -> list[str]:
     """Return the names of the global secondary indexes of a table; none of one that is imported."""
     resource = table.node.default_child
-    if not isinstance(resource, dynamodb.CfnGlobalTable):
+    if not isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable):
         return []
     indexes = cast("list[dict[str, Any]] | None", Stack.of(table).resolve(resource.global_secondary_indexes))
     return [index["indexName"] for index in indexes or ()]

@@ -22,7 +22,12 @@ _ACCESS_LOG_FIELDS: Final = {
 
 
 def public_stage(
-    scope: Construct, *, api: apigateway.HttpApi, requests_per_second: int, options: FunctionOptions
+    scope: Construct,
+    *,
+    api: apigateway.HttpApi,
+    requests_per_second: int,
+    options: FunctionOptions,
+    domain: apigateway.IDomainName | None = None,
 ) -> tuple[apigateway.HttpStage, logs.LogGroup]:
     """Make the default stage of an API, and its access log.
 
@@ -32,6 +37,8 @@ def public_stage(
         Rate over which API Gateway answers 429; the burst is twice that.
     options
         For the retention of the log.
+    domain
+        Custom domain name that leads to this stage, and to no other.
     """
     access_log = logs.LogGroup(
         scope, "AccessLog", retention=options.log_retention, removal_policy=options.removal_policy
@@ -42,6 +49,8 @@ def public_stage(
         http_api=api,
         stage_name="$default",
         auto_deploy=True,
+        # At its root: below a mapping key the paths that the functions see would begin with the key.
+        domain_mapping=None if domain is None else apigateway.DomainMappingOptions(domain_name=domain),
         throttle=apigateway.ThrottleSettings(
             rate_limit=requests_per_second, burst_limit=2 * requests_per_second
         ),
@@ -52,3 +61,8 @@ def public_stage(
         destination_arn=access_log.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
     )
     return stage, access_log
+
+
+def own_address(api: apigateway.HttpApi, domain: apigateway.IDomainName | None) -> str:
+    """Return the address at which people and providers reach an API: its domain's, or its own."""
+    return api.api_endpoint if domain is None else f"https://{domain.name}"

@@ -27,13 +27,14 @@ from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actio
 from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
 from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.later import Later
+from sms_engagement.checks import add_doubts
 from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration, span
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
-from sms_engagement.http_stage import public_stage
+from sms_engagement.http_stage import own_address, public_stage
 from sms_engagement.metrics import business_metric, count_messages
 from sms_engagement.queues import dead_letter_queue
-from sms_engagement.tables import add_time_index, on_demand_table
+from sms_engagement.tables import TableKeys, add_time_index, check_table, on_demand_table
 from sms_engagement.text_layer import text_layer
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import Provider
 from sms_engagement_runtime.appointment_follow_up.domain.bookings_reading import (
@@ -46,6 +47,10 @@ from sms_engagement_runtime.appointment_follow_up.domain.purposes import CONSTRU
 from sms_engagement_runtime.appointment_follow_up.domain.times import zone_exists
 
 CONVERSATIONS_INDEX: Final = "subscriberId-startsAt-index"
+_CONVERSATIONS_KEYS: Final = TableKeys(
+    partition_key="appointmentId",
+    indexes={CONVERSATIONS_INDEX: ("subscriberId", "startsAt", dynamodb.AttributeType.NUMBER)},
+)
 """The appointments of a phone, by their start."""
 
 _DEFINITION: Final = Path(__file__).with_name("follow_up.asl.json")
@@ -135,6 +140,10 @@ class AppointmentFollowUp(Construct):
         that what it does can be measured.
     host_topic
         What hosts read: free text, wishes for another time, opt-outs of invitees; one is made when left out.
+    api_domain
+        Custom domain name of the webhooks, of this API alone, as ``hooks.example.com``: a
+        ``apigatewayv2.DomainName`` with its certificate, whose DNS record is its owner's. The API's own
+        address when left out.
     webhook_concurrency
         Concurrent calls that are reserved for the webhook; None reserves none, as an account with a quota of
         ten concurrent calls needs it.
@@ -183,7 +192,7 @@ class AppointmentFollowUp(Construct):
         channel: SmsChannelBase,
         providers: Sequence[Provider] | None = None,
         signing_keys: Mapping[Provider, secretsmanager.ISecret] | None = None,
-        conversations_table: dynamodb.ITableV2 | None = None,
+        conversations_table: dynamodb.ITable | None = None,
         bus: events.IEventBus | None = None,
         follow_up_delay: Duration | None = None,
         near_start: Duration | None = None,
@@ -200,6 +209,7 @@ class AppointmentFollowUp(Construct):
         texts: Mapping[str, Mapping[str, str | Sequence[str]]] | None = None,
         holdouts: Mapping[str, int] | None = None,
         host_topic: sns.ITopic | None = None,
+        api_domain: apigateway.IDomainName | None = None,
         webhook_concurrency: int | None = 10,
         webhooks_per_second: int = 20,
         function_options: FunctionOptions | None = None,
@@ -219,6 +229,8 @@ class AppointmentFollowUp(Construct):
         if webhook_concurrency is not None:
             check_range("webhook_concurrency", webhook_concurrency, 1, 1000)
         doubts = list(check_texts(texts or {}, max_parts=channel.policy.max_parts))
+        table_doubts = check_table("conversations_table", conversations_table, _CONVERSATIONS_KEYS)
+        channel.check_region(scope)
         channel.serve_alone("AppointmentFollowUp", "/".join(part for part in (scope.node.path, id) if part))
         super().__init__(scope, id)
         for number, doubt in enumerate(doubts):
@@ -230,6 +242,7 @@ class AppointmentFollowUp(Construct):
         self.function_options = function_options or channel.function_options
         self._removal_policy = removal_policy
         self._data = place_of_data(self, data_scope)
+        add_doubts(self, table_doubts)
         self._default_country = default_country or channel.policy.default_country
         self._language = default_language
         self._time_zone = default_time_zone
@@ -253,7 +266,7 @@ class AppointmentFollowUp(Construct):
         self._build_follow_up()
         self._build_state_machine()
         self._build_webhook(phone_questions, language_questions, webhook_concurrency)
-        self._build_api(webhooks_per_second)
+        self._build_api(webhooks_per_second, api_domain)
         self._build_phone_events()
         self.alarms = appointment_alarms(self, alarm_topic or channel.alarm_topic)
 
@@ -464,7 +477,7 @@ class AppointmentFollowUp(Construct):
         for metric, message in _LOG_MESSAGES.items():
             count_messages(self, f"Count{metric}", self.webhook.log_group, message=message, metric=metric)
 
-    def _build_api(self, requests_per_second: int) -> None:
+    def _build_api(self, requests_per_second: int, domain: apigateway.IDomainName | None) -> None:
         self.api = apigateway.HttpApi(
             self, "Api", description="Webhooks of booking providers", create_default_stage=False
         )
@@ -476,10 +489,15 @@ class AppointmentFollowUp(Construct):
             for route in routes:
                 acknowledge(route, "APIG4", "the signature over the body is the authorisation")
         self.api_stage, self.access_log = public_stage(
-            self, api=self.api, requests_per_second=requests_per_second, options=self.function_options
+            self,
+            api=self.api,
+            requests_per_second=requests_per_second,
+            options=self.function_options,
+            domain=domain,
         )
         self.webhook_urls = {
-            provider: f"{self.api.api_endpoint}/webhooks/{provider.value}" for provider in self.signing_keys
+            provider: f"{own_address(self.api, domain)}/webhooks/{provider.value}"
+            for provider in self.signing_keys
         }
 
     def _build_phone_events(self) -> None:

@@ -23,6 +23,7 @@ from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.limits import Budget, FrequencyCap, millicents
 from sms_engagement.functions import FunctionOptions, acknowledge_key_actions, grant_key
 from sms_engagement.metrics import business_metric
+from sms_engagement.tables import TableKeys
 from sms_engagement_runtime.channel.domain.encoding import measure, normalise
 
 MAX_FAILURE_PERCENT: Final = 1
@@ -30,6 +31,12 @@ MAX_FAILURE_PERCENT: Final = 1
 
 MESSAGES_INDEX: Final = "subscriberId-claimedAt-index"
 """What a person was sent, by time."""
+
+CONTACTS_KEYS: Final = TableKeys(partition_key="subscriberId", sort_key="record")
+MESSAGES_KEYS: Final = TableKeys(
+    partition_key="messageKey",
+    indexes={MESSAGES_INDEX: ("subscriberId", "claimedAt", dynamodb.AttributeType.NUMBER)},
+)
 
 # SendTextMessage, MaxPrice.
 _PRICE: Final = re.compile(r"[0-9]{0,2}\.[0-9]{1,5}")
@@ -164,8 +171,8 @@ class SmsChannelBase(Construct):
     sender: Sender
     sns_originator: str
     policy: SendingPolicy
-    contacts_table: dynamodb.ITableV2
-    messages_table: dynamodb.ITableV2
+    contacts_table: dynamodb.ITable
+    messages_table: dynamodb.ITable
     subscriber_key_secret: secretsmanager.ISecret
     bus: events.IEventBus
     attention_topic: sns.ITopic
@@ -179,6 +186,22 @@ class SmsChannelBase(Construct):
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
         self._served: dict[str, str] = {}
+
+    def check_region(self, scope: Construct) -> None:
+        """Refuse a system in another Region than this channel: nothing of it could be reached.
+
+        Raises
+        ------
+        ValueError
+            Both Regions are known, and they differ.
+        """
+        here, there = Stack.of(scope).region, Stack.of(self).region
+        if not Token.is_unresolved(here) and not Token.is_unresolved(there) and here != there:
+            raise ValueError(
+                f"channel {self.node.path} must be in the Region of the stack that uses it, got {there} for "
+                f"the channel and {here} for {Stack.of(scope).stack_name}; a number sends from one Region: "
+                f"make the system in {there}, or a channel with an origination identity of {here}"
+            )
 
     def serve_alone(self, kind: str, path: str) -> None:
         """Serve one construct of a kind, and no second one: the ledger's keys name the kind alone.

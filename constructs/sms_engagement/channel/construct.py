@@ -23,8 +23,10 @@ from constructs import Construct
 from sms_engagement._acknowledge import acknowledge
 from sms_engagement.alarms import Alarms
 from sms_engagement.channel.base import (
+    CONTACTS_KEYS,
     MAX_FAILURE_PERCENT,
     MESSAGES_INDEX,
+    MESSAGES_KEYS,
     Sender,
     SendingPolicy,
     SmsChannelBase,
@@ -33,10 +35,16 @@ from sms_engagement.channel.base import (
 from sms_engagement.channel.countries import blocked_countries
 from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.limits import Budget, FrequencyCap
-from sms_engagement.channel.origination import IdentityKind, claim_identity, identity_kind
+from sms_engagement.channel.origination import (
+    IdentityKind,
+    check_identity_region,
+    claim_identity,
+    identity_kind,
+)
+from sms_engagement.checks import add_doubts, check_arn_region, check_key
 from sms_engagement.data import place_of_data
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
-from sms_engagement.tables import on_demand_table
+from sms_engagement.tables import check_table, on_demand_table
 
 SERVICE_PRINCIPAL: Final = "sms-voice.amazonaws.com"
 """Publishes inbound texts and delivery events (End User Messaging SMS user guide, two-way-sms-iam-policy)."""
@@ -178,6 +186,15 @@ class SmsChannel(SmsChannelBase):
     manage_origination
         Connect the identity to the inbound topic, the opt-out list and the keywords by a custom resource,
         which restores on deletion what was there before. ``False`` prints the commands for it instead.
+    contacts_table, messages_table
+        Tables that exist already: consent and prompts with the keys ``subscriberId`` and ``record``; the
+        ledger with the key ``messageKey`` and the index ``subscriberId-claimedAt-index`` of ``subscriberId``
+        and ``claimedAt`` (number); both with time to live ``expiresAt``. Made when left out.
+    bus
+        An event bus that exists already, where the systems meet; one is made when left out. Not the account's
+        default bus, on which everybody's events are.
+    attention_topic
+        A topic that exists already, for what a human has to read; one is made when left out.
     encryption_key
         Customer managed key for topics, tables and secrets, those of the systems included. Left out, one is
         made for the topics, since the service can publish to no others, and AWS manages the rest.
@@ -238,6 +255,10 @@ class SmsChannel(SmsChannelBase):
         opt_outs: OptOuts = OptOuts.SELF_MANAGED,
         replies: Replies | None = None,
         manage_origination: bool = True,
+        contacts_table: dynamodb.ITable | None = None,
+        messages_table: dynamodb.ITable | None = None,
+        bus: events.IEventBus | None = None,
+        attention_topic: sns.ITopic | None = None,
         encryption_key: kms.IKey | None = None,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
@@ -263,6 +284,13 @@ class SmsChannel(SmsChannelBase):
                 "sns_originator is for sender=Sender.SNS; End User Messaging sends from origination_identity"
             )
             raise ValueError(msg)
+        doubts = [
+            *check_identity_region(scope, origination_identity),
+            *check_table("contacts_table", contacts_table, CONTACTS_KEYS),
+            *check_table("messages_table", messages_table, MESSAGES_KEYS),
+        ]
+        check_key("contacts_table", contacts_table, encryption_key)
+        check_key("messages_table", messages_table, encryption_key)
         claim_identity(scope, id, origination_identity)
         super().__init__(scope, id)
 
@@ -277,12 +305,13 @@ class SmsChannel(SmsChannelBase):
         self.alarm_topic = alarm_topic
         self._removal_policy = removal_policy
         self._data = place_of_data(self, data_scope)
+        add_doubts(self, doubts)
 
         self.topic_key = encryption_key or self._build_topic_key()
         self._allow_service_to_encrypt()
-        self._build_topics()
+        self._build_topics(attention_topic)
         self._build_identity_settings()
-        self._build_data()
+        self._build_data(contacts_table, messages_table, bus)
         self._build_queues()
         self._build_router()
         self._build_event_recorder()
@@ -307,6 +336,9 @@ class SmsChannel(SmsChannelBase):
             As for the same props of the constructor.
         """
         identity_kind(attributes.origination_identity)
+        check_identity_region(scope, attributes.origination_identity)
+        for name in ("subscriber_key_secret_arn", "bus_arn", "attention_topic_arn", "topic_key_arn"):
+            check_arn_region(scope, name, getattr(attributes, name))
         policy = attributes.policy()
         return _ImportedChannel(
             scope,
@@ -336,10 +368,12 @@ class SmsChannel(SmsChannelBase):
             )
         )
 
-    def _build_topics(self) -> None:
+    def _build_topics(self, attention_topic: sns.ITopic | None) -> None:
         self.inbound_topic: sns.Topic = self._topic("InboundTopic", "Inbound texts")
         self.event_topic: sns.Topic = self._topic("EventTopic", "Delivery events of texts")
-        self.attention_topic = self._topic("AttentionTopic", "Texts and refusals that a human has to read")
+        self.attention_topic: sns.ITopic = attention_topic or self._topic(
+            "AttentionTopic", "Texts and refusals that a human has to read"
+        )
         stack = Stack.of(self)
         for topic, source in (
             (self.inbound_topic, "*"),
@@ -398,15 +432,32 @@ class SmsChannel(SmsChannelBase):
         self.configuration_set_name = self.configuration_set.ref
         self.protect_configuration_id = self.protect_configuration.attr_protect_configuration_id
 
-    def _build_data(self) -> None:
-        self.contacts_table = self._table("Contacts", partition_key="subscriberId", sort_key="record")
-        self.messages_table = self._table("Messages", partition_key="messageKey")
-        self.messages_table.add_global_secondary_index(
+    def _build_data(
+        self,
+        contacts_table: dynamodb.ITable | None,
+        messages_table: dynamodb.ITable | None,
+        bus: events.IEventBus | None,
+    ) -> None:
+        self.contacts_table = contacts_table or self._table(
+            "Contacts", partition_key="subscriberId", sort_key="record"
+        )
+        self.messages_table = messages_table or self._messages_table()
+        self._build_subscriber_key()
+        self.bus: events.IEventBus = bus or events.EventBus(
+            self, "Bus", description="Where the SMS engagement systems meet"
+        )
+
+    def _messages_table(self) -> dynamodb.TableV2:
+        table = self._table("Messages", partition_key="messageKey")
+        table.add_global_secondary_index(
             index_name=MESSAGES_INDEX,
             partition_key=dynamodb.Attribute(name="subscriberId", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="claimedAt", type=dynamodb.AttributeType.NUMBER),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
+        return table
+
+    def _build_subscriber_key(self) -> None:
         self.subscriber_key_secret = secretsmanager.Secret(
             self._data,
             "SubscriberKey",
@@ -422,7 +473,6 @@ class SmsChannel(SmsChannelBase):
             "SMG4",
             "subscriber ids are made with it: after a rotation nobody who opted out would be found",
         )
-        self.bus = events.EventBus(self, "Bus", description="Where the SMS engagement systems meet")
 
     def _table(self, id: str, *, partition_key: str, sort_key: str | None = None) -> dynamodb.TableV2:
         return on_demand_table(

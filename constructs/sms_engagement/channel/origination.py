@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from aws_cdk import Token
+from aws_cdk import Stack, Token
 from constructs import Construct, IConstruct
 
 # Service authorization reference of AWS End User Messaging SMS: resource types and their ARNs.
@@ -47,6 +47,40 @@ def identity_kind(arn: str) -> IdentityKind | None:
         )
         raise ValueError(msg)
     return IdentityKind(matched["kind"])
+
+
+def check_identity_region(scope: Construct, arn: str) -> list[str]:
+    """Refuse an identity of another Region than the stack's, and doubt one of another account.
+
+    Returns
+    -------
+    list of str
+        What is legal and perhaps not meant: an identity can be shared between accounts (End User Messaging
+        SMS user guide, *Sharing resources*), and then its owner connects it to the channel.
+
+    Raises
+    ------
+    ValueError
+        Both Regions are known, and they differ.
+    """
+    matched = None if Token.is_unresolved(arn) else _ARN.fullmatch(arn)
+    if matched is None:
+        return []
+    stack = Stack.of(scope)
+    if not Token.is_unresolved(stack.region) and stack.region != matched["region"]:
+        msg = (
+            f"origination_identity must be in the Region of its stack, {stack.region}, got {arn!r} in "
+            f"{matched['region']}; give the stack env=Environment(region={matched['region']!r}), or an "
+            f"identity of {stack.region}"
+        )
+        raise ValueError(msg)
+    if not Token.is_unresolved(stack.account) and stack.account != matched["account"]:
+        return [
+            f"origination_identity {arn} belongs to account {matched['account']}, and the stack to "
+            f"{stack.account}: the identity must be shared with it, and its owner connects it to the inbound "
+            f"topic (manage_origination=False prints how)"
+        ]
+    return []
 
 
 def claim_identity(scope: Construct, id: str, arn: str) -> None:

@@ -14,13 +14,14 @@ from constructs import Construct
 
 from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actions
 from sms_engagement.channel.broadcast import Broadcast, run_bucket
+from sms_engagement.checks import add_doubts, check_key
 from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.journeys.alarms import engine_alarms
 from sms_engagement.metrics import business_metric, count_messages
 from sms_engagement.queues import dead_letter_queue
-from sms_engagement.tables import on_demand_table
+from sms_engagement.tables import TableKeys, check_table, on_demand_table
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 from sms_engagement_runtime.journeys.domain.bus_events import CONSTRUCT
 from sms_engagement_runtime.journeys.domain.reasons import NOT_TEXTED
@@ -36,6 +37,13 @@ _OBJECTS_MARGIN: Final = Duration.days(2)
 """For what a run takes beside its waits for people: snapshots, rates, retries."""
 
 _EXPIRES_AFTER: Final = Duration.days(14)
+_SUBSCRIBERS_KEYS: Final = TableKeys(
+    partition_key="subscriber_id",
+    indexes={SUBSCRIBERS_INDEX: ("segment", "subscription_status", dynamodb.AttributeType.STRING)},
+    # They are only read.
+    time_to_live=None,
+)
+_ENROLMENTS_KEYS: Final = TableKeys(partition_key="enrolment_id")
 _SEND_PART_TIMEOUT: Final = Duration.seconds(280)
 _NOT_TEXTED_METRIC: Final = "PeopleNotTexted"
 
@@ -62,6 +70,9 @@ class JourneyEngine(Construct):
         ``subscription_status``, ``opt_in_timestamp``, ``opt_out_timestamp``, ``segment`` and ``attributes``,
         and the index ``segment-subscription_status-index`` with ``phone_number``, ``opt_in_timestamp``,
         ``opt_out_timestamp`` and ``attributes``. It is only read.
+    enrolments_table
+        A table that exists already, with the key ``enrolment_id`` and time to live ``expiresAt``; one is made
+        when left out.
     require_recorded_consent
         Whether only the channel's own contact proves that a person agreed to promotional texts. Otherwise an
         opt-in that the subscriber's row tells of does, where the contact says nothing.
@@ -98,7 +109,8 @@ class JourneyEngine(Construct):
         id: str,
         *,
         channel: SmsChannelBase,
-        subscribers: dynamodb.ITableV2,
+        subscribers: dynamodb.ITable,
+        enrolments_table: dynamodb.ITable | None = None,
         require_recorded_consent: bool = False,
         max_concurrency: int | None = None,
         stop_rules: StopRules | None = None,
@@ -112,7 +124,14 @@ class JourneyEngine(Construct):
             check_range("max_concurrency", max_concurrency, 1, channel.policy.parts_per_second)
         expires_after = expires_after or _EXPIRES_AFTER
         check_duration("expires_after", expires_after, Duration.hours(1), Duration.days(30))
+        doubts = [
+            *check_table("subscribers", subscribers, _SUBSCRIBERS_KEYS),
+            *check_table("enrolments_table", enrolments_table, _ENROLMENTS_KEYS),
+        ]
+        check_key("enrolments_table", enrolments_table, channel.encryption_key)
+        channel.check_region(scope)
         super().__init__(scope, id)
+        add_doubts(self, doubts)
 
         self.channel = channel
         self.subscribers = subscribers
@@ -121,7 +140,7 @@ class JourneyEngine(Construct):
         self._removal_policy = removal_policy
         data = place_of_data(self, data_scope)
 
-        self.enrolments_table = on_demand_table(
+        self.enrolments_table = enrolments_table or on_demand_table(
             data,
             "Enrolments",
             partition_key="enrolment_id",

@@ -88,7 +88,7 @@ class Journey(Construct):
         *,
         channel: SmsChannelBase,
         definition: JourneyDefinition,
-        subscribers: dynamodb.ITableV2 | None = None,
+        subscribers: dynamodb.ITable | None = None,
         engine: JourneyEngine | None = None,
         schedule: scheduler.ScheduleExpression | None = None,
         segment_trigger: str | None = None,
@@ -287,7 +287,7 @@ def _check_span(definition: JourneyDefinition, longest: Duration) -> None:
 def _check_engine(
     channel: SmsChannelBase,
     engine: JourneyEngine | None,
-    subscribers: dynamodb.ITableV2 | None,
+    subscribers: dynamodb.ITable | None,
     data_scope: Construct | None,
     removal_policy: RemovalPolicy | None,
 ) -> None:

@@ -63,7 +63,7 @@ class ReviewArchive(Construct):
         scope: Construct,
         id: str,
         *,
-        reviews_table: dynamodb.TableV2,
+        reviews_table: dynamodb.ITable,
         bucket: s3.IBucket | None,
         encryption_key: kms.IKey | None,
         function_options: FunctionOptions,
@@ -118,7 +118,7 @@ class ReviewArchive(Construct):
         )
         return bucket
 
-    def _grant(self, table: dynamodb.TableV2, key: kms.IKey | None) -> None:
+    def _grant(self, table: dynamodb.ITable, key: kms.IKey | None) -> None:
         function = self.archive_reviews
         stream_arn = table.table_stream_arn
         assert stream_arn is not None
@@ -139,7 +139,7 @@ class ReviewArchive(Construct):
         if self.bucket.encryption_key is not key:
             grant_key(function, self.bucket.encryption_key)
 
-    def _build_event_source(self, table: dynamodb.TableV2) -> lambda_.EventSourceMapping:
+    def _build_event_source(self, table: dynamodb.ITable) -> lambda_.EventSourceMapping:
         return lambda_.EventSourceMapping(
             self,
             "Expired",

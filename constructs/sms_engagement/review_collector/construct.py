@@ -26,17 +26,18 @@ from sms_engagement.channel.broadcast import (
     run_bucket,
 )
 from sms_engagement.channel.later import Later
+from sms_engagement.checks import add_doubts, check_key
 from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration, span
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
-from sms_engagement.http_stage import public_stage
+from sms_engagement.http_stage import own_address, public_stage
 from sms_engagement.metrics import business_metric, count_messages
 from sms_engagement.queues import dead_letter_queue
 from sms_engagement.review_collector.alarms import review_alarms
 from sms_engagement.review_collector.archive import ReviewArchive
 from sms_engagement.review_collector.schedule import BroadcastSchedule, call_daily, start_daily
 from sms_engagement.review_collector.texts import ReviewTexts, as_setting
-from sms_engagement.tables import add_time_index, on_demand_table
+from sms_engagement.tables import TableKeys, add_time_index, check_stream, check_table, on_demand_table
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 from sms_engagement_runtime.review_collector.domain.notices import UNANNOUNCED
 from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
@@ -47,6 +48,19 @@ STATUS_INDEX: Final = "status-timestamp-index"
 
 REQUESTS_INDEX: Final = "userId-recordedAt-index"
 """Of ``review_requests``: everything that a customer was or may be asked about, by time."""
+
+_CUSTOMERS_KEYS: Final = TableKeys(partition_key="userId", time_to_live=None)
+_REVIEWS_KEYS: Final = TableKeys(
+    partition_key="reviewId",
+    indexes={
+        "userId-timestamp-index": ("userId", "timestamp", dynamodb.AttributeType.NUMBER),
+        STATUS_INDEX: ("status", "timestamp", dynamodb.AttributeType.NUMBER),
+    },
+)
+_REQUESTS_KEYS: Final = TableKeys(
+    partition_key="requestId",
+    indexes={REQUESTS_INDEX: ("userId", "recordedAt", dynamodb.AttributeType.NUMBER)},
+)
 
 _SEND_PART_TIMEOUT: Final = Duration.seconds(280)
 
@@ -72,6 +86,11 @@ class ReviewCollector(Construct):
     customers_table
         A table of customers that exists already: partition key ``userId``, with ``phoneNumber``, ``name``,
         ``status`` and ``createdAt``. Left out, one is made.
+    reviews_table, review_requests_table
+        Tables that exist already: the key ``reviewId`` with the indexes ``userId-timestamp-index`` and
+        ``status-timestamp-index``, and the key ``requestId`` with the index ``userId-recordedAt-index``, the
+        instants numbers; both with time to live ``expiresAt``, and the first with a stream of old images
+        where there is a `review_retention`. Made when left out.
     add_customers_from_events
         Whether a customer whom a ``ReviewRequested`` event brings, such as the invitee of an appointment, is
         added to that table where it has nobody of the id: then this collector writes to it. Nobody's row is
@@ -116,6 +135,10 @@ class ReviewCollector(Construct):
         Told of every new review, and of the day's; one is made when left out.
     rotate_link_key_after
         Age at which a new key signs links; the keys before it stay valid while their links live.
+    api_domain
+        Custom domain name of form and links, of this API alone, as ``r.example.com``: a
+        ``apigatewayv2.DomainName`` with its certificate, whose DNS record is its owner's. Links lead there
+        unless `link_base_url` says otherwise. The API's own address when left out.
     public_concurrency
         Concurrent calls of form and submission, each reserved; None reserves none, as an account with a
         quota of ten concurrent calls needs it.
@@ -165,7 +188,9 @@ class ReviewCollector(Construct):
         id: str,
         *,
         channel: SmsChannelBase,
-        customers_table: dynamodb.ITableV2 | None = None,
+        customers_table: dynamodb.ITable | None = None,
+        reviews_table: dynamodb.ITable | None = None,
+        review_requests_table: dynamodb.ITable | None = None,
         add_customers_from_events: bool = True,
         link_base_url: str | None = None,
         link_lifetime: Duration | None = None,
@@ -184,6 +209,7 @@ class ReviewCollector(Construct):
         confirmation_texts: Mapping[str, str] | None = None,
         admin_topic: sns.ITopic | None = None,
         rotate_link_key_after: Duration | None = None,
+        api_domain: apigateway.IDomainName | None = None,
         public_concurrency: int | None = 20,
         public_requests_per_second: int = 50,
         broadcast_concurrency: int | None = None,
@@ -231,6 +257,16 @@ class ReviewCollector(Construct):
                 max_parts=channel.policy.max_parts,
             )
         )
+        table_doubts = [
+            *check_table("customers_table", customers_table, _CUSTOMERS_KEYS),
+            *check_table("reviews_table", reviews_table, _REVIEWS_KEYS),
+            *check_table("review_requests_table", review_requests_table, _REQUESTS_KEYS),
+        ]
+        check_key("reviews_table", reviews_table, channel.encryption_key)
+        check_key("review_requests_table", review_requests_table, channel.encryption_key)
+        if reviews_table is not None and review_retention is not None:
+            check_stream("reviews_table", reviews_table, "review_retention")
+        channel.check_region(scope)
         channel.serve_alone("collector", "/".join(part for part in (scope.node.path, id) if part))
         super().__init__(scope, id)
         for number, doubt in enumerate(doubts):
@@ -245,11 +281,13 @@ class ReviewCollector(Construct):
         self.function_options = function_options or channel.function_options
         self._removal_policy = removal_policy
         self._data = place_of_data(self, data_scope)
+        add_doubts(self, table_doubts)
         self._public_concurrency = public_concurrency
 
         self.owns_customers_table = customers_table is None
         self.customers_table = customers_table or self._table("Customers", partition_key="userId")
-        self._build_tables()
+        self.reviews_table = reviews_table or self._reviews_table()
+        self.review_requests_table = review_requests_table or self._requests_table()
         self.admin_topic = admin_topic or sns.Topic(
             self, "AdminTopic", display_name="New reviews", master_key=channel.topic_key, enforce_ssl=True
         )
@@ -257,8 +295,8 @@ class ReviewCollector(Construct):
         self._build_public_functions()
         self.archive = self._build_archive(archive_bucket) if review_retention else None
         self.review_archive = self.archive.bucket if self.archive else None
-        self._build_api(public_requests_per_second)
-        self.link_base_url = (link_base_url or self.api.api_endpoint).rstrip("/")
+        self._build_api(public_requests_per_second, api_domain)
+        self.link_base_url = (link_base_url or own_address(self.api, api_domain)).rstrip("/")
         self.dead_letter_queue = dead_letter_queue(self, of="a rule, a function and schedules")
         self._build_broadcast(
             max_concurrency=broadcast_concurrency,
@@ -319,17 +357,21 @@ class ReviewCollector(Construct):
     def _metric(self, name: str, period: Duration | None, statistic: str | None) -> cloudwatch.Metric:
         return business_metric(self, "review-collector", name, period=period, statistic=statistic)
 
-    def _build_tables(self) -> None:
-        self.reviews_table = self._table(
+    def _reviews_table(self) -> dynamodb.TableV2:
+        table = self._table(
             "ReviewRows",
             partition_key="reviewId",
             # What the archive needs: the row as it was. Nobody reads a stream that nobody archives from.
             stream=dynamodb.StreamViewType.OLD_IMAGE if self.review_retention else None,
         )
         for partition_key in ("userId", "status"):
-            add_time_index(self.reviews_table, partition_key, "timestamp")
-        self.review_requests_table = self._table("Requests", partition_key="requestId")
-        add_time_index(self.review_requests_table, "userId", "recordedAt")
+            add_time_index(table, partition_key, "timestamp")
+        return table
+
+    def _requests_table(self) -> dynamodb.TableV2:
+        table = self._table("Requests", partition_key="requestId")
+        add_time_index(table, "userId", "recordedAt")
+        return table
 
     def _table(
         self, id: str, *, partition_key: str, stream: dynamodb.StreamViewType | None = None
@@ -443,7 +485,7 @@ class ReviewCollector(Construct):
             removal_policy=self._removal_policy,
         )
 
-    def _build_api(self, requests_per_second: int) -> None:
+    def _build_api(self, requests_per_second: int, domain: apigateway.IDomainName | None) -> None:
         self.api = apigateway.HttpApi(
             self, "Api", description="Review form and submission", create_default_stage=False
         )
@@ -461,7 +503,11 @@ class ReviewCollector(Construct):
                     route, "APIG4", "the signed link is the authorisation; its holder needs no account"
                 )
         self.api_stage, self.access_log = public_stage(
-            self, api=self.api, requests_per_second=requests_per_second, options=self.function_options
+            self,
+            api=self.api,
+            requests_per_second=requests_per_second,
+            options=self.function_options,
+            domain=domain,
         )
 
     def _build_broadcast(

@@ -21,6 +21,7 @@ from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.channel.base import MESSAGES_INDEX, SmsChannelBase, check_range, grant_actions
+from sms_engagement.checks import add_doubts, check_key
 from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
@@ -31,7 +32,7 @@ from sms_engagement.sms_analytics_pipeline.alarms import pipeline_alarms
 from sms_engagement.sms_analytics_pipeline.archive import ArchiveLifecycle, EventArchive
 from sms_engagement.sms_analytics_pipeline.consumers import ConsumerBatch, read_stream
 from sms_engagement.sms_analytics_pipeline.dashboard import pipeline_dashboard
-from sms_engagement.tables import on_demand_table
+from sms_engagement.tables import TableKeys, check_table, on_demand_table
 from sms_engagement_runtime.sms_analytics_pipeline.domain.answering_patterns import AnsweringPatterns
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import EventType
 
@@ -41,6 +42,17 @@ CAMPAIGN_INDEX: Final = "campaign_id-response_key-index"
 SEGMENT_INDEX: Final = "segment-subscription_status-index"
 """The subscribers of a segment, by status."""
 
+_RESPONSES_KEYS: Final = TableKeys(
+    partition_key="subscriber_id",
+    sort_key="response_key",
+    indexes={CAMPAIGN_INDEX: ("campaign_id", "response_key", dynamodb.AttributeType.STRING)},
+    time_to_live="ttl",
+)
+_SUBSCRIBERS_KEYS: Final = TableKeys(
+    partition_key="subscriber_id",
+    indexes={SEGMENT_INDEX: ("segment", "subscription_status", dynamodb.AttributeType.STRING)},
+    time_to_live=None,
+)
 _SERVICE: Final = "analytics"
 _INGEST_TIMEOUT: Final = Duration.seconds(60)
 _COUNTS_RETENTION: Final = Duration.days(400)
@@ -61,6 +73,14 @@ class SmsAnalyticsPipeline(Construct):
     ----------
     channel
         Whose delivery events and inbound texts are taken in.
+    stream
+        A stream that exists already; one is made when left out. Its retention and shards are its owner's.
+    responses_table, subscribers_table
+        Tables that exist already: the keys ``subscriber_id`` and ``response_key`` with the index
+        ``campaign_id-response_key-index`` and time to live ``ttl``; the key ``subscriber_id`` with the index
+        ``segment-subscription_status-index``; all strings. Made when left out.
+    response_topic
+        A topic that exists already, for the answers that match `notify_patterns`; one is made when left out.
     stream_retention
         How long the stream keeps an event, so that consumers can be run again: 1 to 365 days, 365 when left
         out.
@@ -141,6 +161,10 @@ class SmsAnalyticsPipeline(Construct):
         id: str,
         *,
         channel: SmsChannelBase,
+        stream: kinesis.IStream | None = None,
+        responses_table: dynamodb.ITable | None = None,
+        subscribers_table: dynamodb.ITable | None = None,
+        response_topic: sns.ITopic | None = None,
         stream_retention: Duration | None = None,
         provisioned_shards: int | None = None,
         enhanced_fan_out: bool = False,
@@ -162,6 +186,11 @@ class SmsAnalyticsPipeline(Construct):
         data_scope: Construct | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
+        if stream is not None and (stream_retention is not None or provisioned_shards is not None):
+            raise ValueError(
+                "stream_retention and provisioned_shards are of the stream that is made, got them beside the "
+                "stream that exists; leave them out, or leave stream out"
+            )
         stream_retention = stream_retention or Duration.days(365)
         check_duration("stream_retention", stream_retention, Duration.days(1), Duration.days(365))
         if provisioned_shards is not None:
@@ -173,11 +202,20 @@ class SmsAnalyticsPipeline(Construct):
                 f"channel {channel.node.path} was imported without its topics, so nothing could be counted; "
                 f"give event_topic_arn and inbound_topic_arn in SmsChannelAttributes"
             )
+        doubts = [
+            *check_table("responses_table", responses_table, _RESPONSES_KEYS),
+            *check_table("subscribers_table", subscribers_table, _SUBSCRIBERS_KEYS),
+        ]
+        key = encryption_key or channel.encryption_key
+        check_key("responses_table", responses_table, key)
+        check_key("subscribers_table", subscribers_table, key)
+        channel.check_region(scope)
         super().__init__(scope, id)
+        add_doubts(self, doubts)
         self.channel = channel
         self.minimum_volume = minimum_volume
         self.function_options = function_options or channel.function_options
-        self._key = encryption_key or channel.encryption_key
+        self._key = key
         self._removal_policy = removal_policy
         self._data = place_of_data(self, data_scope)
         self._fan_out = enhanced_fan_out
@@ -186,8 +224,8 @@ class SmsAnalyticsPipeline(Construct):
         self.batches: dict[str, ConsumerBatch] = {}
         self.ingest_queues: dict[str, sqs.Queue] = {}
 
-        self._build_stream(stream_retention, provisioned_shards)
-        self._build_tables()
+        self.stream = stream or self._stream(stream_retention, provisioned_shards)
+        self._build_tables(responses_table, subscribers_table)
         self.archive = EventArchive(
             self,
             "Archive",
@@ -204,7 +242,7 @@ class SmsAnalyticsPipeline(Construct):
         if event_bridge_events:
             self._take_event_bridge_events()
         self._build_event_processor(event_batch)
-        self._build_response_handler(reply_batch, patterns)
+        self._build_response_handler(reply_batch, patterns, response_topic)
         self._build_analytics(analytics_batch, by_campaign=metrics_by_campaign)
         self._build_archiver(archive_batch)
         self._build_subscription_events()
@@ -283,7 +321,7 @@ class SmsAnalyticsPipeline(Construct):
         """Allow reading the counts, by day."""
         return self._grant_reading(grantee, self.counts_table, "Query")
 
-    def _grant_reading(self, grantee: iam.IGrantable, table: dynamodb.TableV2, *actions: str) -> iam.Grant:
+    def _grant_reading(self, grantee: iam.IGrantable, table: dynamodb.ITable, *actions: str) -> iam.Grant:
         if self._key:
             self._key.grant_decrypt(grantee)
         arns = [table.table_arn, f"{table.table_arn}/index/*"]
@@ -293,8 +331,8 @@ class SmsAnalyticsPipeline(Construct):
         """Allow putting canonical events onto the stream."""
         return self.stream.grant_write(grantee)
 
-    def _build_stream(self, retention: Duration, shards: int | None) -> None:
-        self.stream = kinesis.Stream(
+    def _stream(self, retention: Duration, shards: int | None) -> kinesis.Stream:
+        stream = kinesis.Stream(
             self._data,
             "Stream",
             retention_period=retention,
@@ -305,28 +343,39 @@ class SmsAnalyticsPipeline(Construct):
             removal_policy=self._removal_policy,
         )
         if self._key:
-            acknowledge(self.stream, "KDS3", "the key was chosen by whoever gave it")
+            acknowledge(stream, "KDS3", "the key was chosen by whoever gave it")
+        return stream
 
-    def _build_tables(self) -> None:
-        self.responses_table = self._table(
+    def _build_tables(
+        self, responses_table: dynamodb.ITable | None, subscribers_table: dynamodb.ITable | None
+    ) -> None:
+        self.responses_table = responses_table or self._responses_table()
+        self.subscribers_table = subscribers_table or self._subscribers_table()
+        self.counts_table = self._table("Counts", partition_key="day", sort_key="batch")
+        self.register_table = self._table("Register", partition_key="messageId")
+
+    def _responses_table(self) -> dynamodb.TableV2:
+        table = self._table(
             "Responses",
             partition_key="subscriber_id",
             sort_key="response_key",
             time_to_live_attribute="ttl",
         )
-        self._add_index(self.responses_table, CAMPAIGN_INDEX, "campaign_id", "response_key")
-        self.subscribers_table = self._table("Subscribers", partition_key="subscriber_id")
+        self._add_index(table, CAMPAIGN_INDEX, "campaign_id", "response_key")
+        return table
+
+    def _subscribers_table(self) -> dynamodb.TableV2:
+        table = self._table("Subscribers", partition_key="subscriber_id")
         # Not all of a row: every text changes its counters, and all of a segment with one status are one key
         # of the index, which takes a thousand writes a second.
         self._add_index(
-            self.subscribers_table,
+            table,
             SEGMENT_INDEX,
             "segment",
             "subscription_status",
             only=["phone_number", "opt_in_timestamp", "opt_out_timestamp", "attributes"],
         )
-        self.counts_table = self._table("Counts", partition_key="day", sort_key="batch")
-        self.register_table = self._table("Register", partition_key="messageId")
+        return table
 
     def _table(
         self,
@@ -403,6 +452,9 @@ class SmsAnalyticsPipeline(Construct):
             ["kinesis:PutRecords", "kinesis:ListShards", "kinesis:GetShardIterator", "kinesis:GetRecords"],
             [self.stream.stream_arn],
         )
+        if self.stream.encryption_key is not self._key:
+            # Of a stream that was given; the consumers have it by the grant of their event sources.
+            grant_key(self.ingest, self.stream.encryption_key)
         self._let_quarantine(self.ingest)
 
     def _queue(self, id: str) -> sqs.Queue:
@@ -450,8 +502,10 @@ class SmsAnalyticsPipeline(Construct):
             batch=batch,
         )
 
-    def _build_response_handler(self, batch: ConsumerBatch, patterns: str) -> None:
-        self.response_topic = sns.Topic(
+    def _build_response_handler(
+        self, batch: ConsumerBatch, patterns: str, response_topic: sns.ITopic | None
+    ) -> None:
+        self.response_topic: sns.ITopic = response_topic or sns.Topic(
             self,
             "ResponseTopic",
             display_name="Answers that match a pattern",
@@ -606,7 +660,7 @@ class SmsAnalyticsPipeline(Construct):
         assert isinstance(queue, sqs.Queue)
         return queue
 
-    def _grant_table(self, function: RuntimeFunction, table: dynamodb.TableV2, *actions: str) -> None:
+    def _grant_table(self, function: RuntimeFunction, table: dynamodb.ITable, *actions: str) -> None:
         grant_actions(function, [f"dynamodb:{action}" for action in actions], [table.table_arn])
 
     def _let_quarantine(self, function: RuntimeFunction) -> None:

@@ -46,7 +46,7 @@ def read_stream(
     scope: Construct,
     id: str,
     *,
-    stream: kinesis.Stream,
+    stream: kinesis.IStream,
     function: RuntimeFunction,
     batch: ConsumerBatch,
     failures: sqs.IQueue,
