@@ -1,6 +1,5 @@
 """Tables of the constructs: one secure default for all of them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,19 +150,26 @@ def check_stream(name: str, table: dynamodb.ITable, needed_by: str) -> None:
     ValueError
         It can be known here that there is none.
     """
-    resource = table.node.default_child
-    if isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable):
-        stack = Stack.of(table)
-        # As text: of a TableV2 without a stream the L1 is a struct without its one, required, member.
-        given = stack.resolve(stack.to_json_string(resource.stream_specification or {}))
-        view = json.loads(given).get("streamViewType", "none")
-    else:
-        view = "none" if table.table_stream_arn is None else "OLD_IMAGE"
+    view = _stream_view(table)
     if view not in {"OLD_IMAGE", "NEW_AND_OLD_IMAGES"}:
         raise ValueError(
-            f"{name} ({table.node.path}) must have a stream with old images, which {needed_by} reads, got the "
-            f"stream {view}; set it to OLD_IMAGE or NEW_AND_OLD_IMAGES, or leave {needed_by} out"
+            f"{name} ({table.node.path}) must have a stream with old images, which {needed_by} reads, "
+            f"got the stream {view}; set it to OLD_IMAGE or NEW_AND_OLD_IMAGES, or leave {needed_by} out"
         )
+
+
+def _stream_view(table: dynamodb.ITable) -> str:
+    resource = table.node.default_child
+    if not isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable):
+        # Imported: of its stream no more is known than that it has one.
+        return "none" if table.table_stream_arn is None else "OLD_IMAGE"
+    try:
+        given = resource.stream_specification
+    except RuntimeError:
+        # A TableV2 without a stream has the struct without its one member, which jsii cannot hand over.
+        return "none"
+    resolved = Stack.of(table).resolve(given) or {}
+    return str(resolved.get("streamViewType", "none"))
 
 
 def _check_keys(

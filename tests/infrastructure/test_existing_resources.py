@@ -140,10 +140,12 @@ def test_a_table_with_other_keys_is_refused(make: Make, prop: str, keys: TableKe
     assert f"must have the keys {keys}, got 'orderNumber' (number); give a table" in str(refused.value)
 
 
-@pytest.mark.parametrize(("make", "prop", "keys"), TABLES)
+@pytest.mark.parametrize(
+    ("make", "prop", "keys"),
+    # That of a journey's subscribers is never made.
+    [each for each in TABLES if each.id != "subscribers"],
+)
 def test_a_table_that_is_made_would_be_taken(make: Make, prop: str, keys: TableKeys) -> None:
-    if prop == "subscribers":
-        pytest.skip("it is never made")
     made = getattr(make(new_stack()), prop)
 
     assert check_table(prop, made, keys) == []
