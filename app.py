@@ -22,7 +22,11 @@ def build_app(app: cdk.App) -> list[EngagementStage]:
         The configuration in ``cdk.json`` is wrong, or has no such stage.
     """
     environments = [
-        local_environment(app.node.try_get_context("localUrl")),
+        local_environment(
+            app.node.try_get_context("localUrl"),
+            # Text, as the command line gives it.
+            parts_per_second=int(app.node.try_get_context("localPartsPerSecond") or 0) or None,
+        ),
         *configured_environments(app.node.try_get_context("environments")),
     ]
     chosen = _chosen(environments, app.node.try_get_context("stage"))

@@ -152,7 +152,7 @@ class Environment:
         return self.account == PLACEHOLDER_ACCOUNT
 
 
-def local_environment(url: str | None = None) -> Environment:
+def local_environment(url: str | None = None, *, parts_per_second: int | None = None) -> Environment:
     """Return the environment of the embedded cloud.
 
     It differs in configuration only: demo numbers are of all countries, the simulated number is fast, links
@@ -162,12 +162,14 @@ def local_environment(url: str | None = None) -> Environment:
     ----------
     url
         Of the front door, which plays the short custom domain.
+    parts_per_second
+        Of the simulated number, for runs of many people.
     """
     return Environment(
         name=LOCAL,
         origination_identity=_LOCAL_IDENTITY,
         allowed_countries=("US", "CA"),
-        parts_per_second=10,
+        parts_per_second=parts_per_second or 10,
         sender_name="Demo Store",
         link_base_url=url or _LOCAL_URL,
         review_retention_days=_LOCAL_RETENTION_DAYS,

@@ -11,6 +11,7 @@ from types import FrameType
 
 from sms_local import lifecycle, reset
 from sms_local.failures import LocalCloudError
+from sms_local.faults import FAULTS, switch_faults
 from sms_local.places import DEFAULT_PORT_BASE, Places, recorded_places
 
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -67,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
             metavar="ISO",
             help="where virtual time begins, as 2026-11-21T17:00:00Z (default: the next 17:00 UTC)",
         )
+        starting.add_argument(
+            "--parts-per-second",
+            type=int,
+            metavar="N",
+            help="rate of the simulated number, for runs of many people (default: the local stage's, 10)",
+        )
         starting.add_argument("--no-iam", action="store_true", help="let every role do everything")
         starting.add_argument(
             "--without",
@@ -84,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
         add(name, command, summary).add_argument(
             "--port-base", type=_port_base, metavar="N", help="which one, when several are up"
         )
+    faults = add("faults", _faults, "switch what goes wrong, and print what is set and has happened, as JSON")
+    faults.add_argument("--port-base", type=_port_base, metavar="N", help="which one, when several are up")
+    faults.add_argument("--off", action="store_true", help="switch all off first")
+    for name, (kind, summary) in FAULTS.items():
+        faults.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=summary)
     add("prepare", _prepare, "make the emulator's environment and the Lambda layer, and start nothing")
     return parser
 
@@ -118,6 +130,7 @@ def _start(options: argparse.Namespace, places: Places) -> bool:
         without=options.without,
         say=say,
         clock_start=options.clock_start,
+        parts_per_second=options.parts_per_second,
     )
     if started:
         say(f"Ready: open {places.front_door}/")
@@ -151,6 +164,14 @@ def _outputs(options: argparse.Namespace) -> int:
 def _reset(options: argparse.Namespace) -> int:
     places = _chosen(options) or Places()
     reset.empty_everything(places, lifecycle.outputs_of(places), say=_Stages())
+    return 0
+
+
+def _faults(options: argparse.Namespace) -> int:
+    places = _chosen(options) or Places()
+    lifecycle.outputs_of(places)
+    given = {name: getattr(options, name) for name in FAULTS if getattr(options, name) is not None}
+    print(json.dumps(switch_faults(places.carrier_endpoint, given, is_cleared=options.off), indent=2))
     return 0
 
 

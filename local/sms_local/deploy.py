@@ -95,8 +95,15 @@ def bootstrap_command(toolchain: Toolchain) -> list[str]:
     return toolchain.command("bootstrap", f"aws://{ACCOUNT}/{REGION}")
 
 
-def synth_command(toolchain: Toolchain, places: Places) -> list[str]:
-    """Return the command that synthesizes the `local` stage into the cloud's own folder."""
+def synth_command(toolchain: Toolchain, places: Places, *, parts_per_second: int | None = None) -> list[str]:
+    """Return the command that synthesizes the `local` stage into the cloud's own folder.
+
+    Parameters
+    ----------
+    parts_per_second
+        Of the simulated number; the stage's own when left out.
+    """
+    rate = () if parts_per_second is None else ("--context", f"localPartsPerSecond={parts_per_second}")
     return toolchain.command(
         "synth",
         "local/*",
@@ -108,6 +115,7 @@ def synth_command(toolchain: Toolchain, places: Places) -> list[str]:
         # The other stages need not be built for it.
         "--context",
         "stage=local",
+        *rate,
     )
 
 

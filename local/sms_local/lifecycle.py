@@ -41,7 +41,13 @@ _START_HOUR = 17
 
 
 def bring_up(
-    places: Places, *, iam: bool, without: Sequence[str], say: Say, clock_start: datetime | None = None
+    places: Places,
+    *,
+    iam: bool,
+    without: Sequence[str],
+    say: Say,
+    clock_start: datetime | None = None,
+    parts_per_second: int | None = None,
 ) -> bool:
     """Start an embedded cloud and return when all of it answers.
 
@@ -58,6 +64,8 @@ def bring_up(
     clock_start
         Where virtual time begins, aware; the next 17:00 UTC when left out, when all of the United States is
         awake and nobody's quiet hours are near.
+    parts_per_second
+        Of the simulated number, for runs of many people; the stage's own when left out.
 
     Returns
     -------
@@ -86,7 +94,7 @@ def bring_up(
         record = CloudRecord(mark=secrets.token_hex(16), iam=iam, clock_start=start)
         starting = _Start(places=places, record=record)
         try:
-            _carry_out(starting, toolchain, without, say)
+            _carry_out(starting, toolchain, without, say, parts_per_second=parts_per_second)
         except BaseException:
             starting.end()
             raise
@@ -255,7 +263,14 @@ class _Start:
         forget_record(self.places)
 
 
-def _carry_out(starting: _Start, toolchain: deploy.Toolchain, without: Sequence[str], say: Say) -> None:
+def _carry_out(
+    starting: _Start,
+    toolchain: deploy.Toolchain,
+    without: Sequence[str],
+    say: Say,
+    *,
+    parts_per_second: int | None,
+) -> None:
     places = starting.places
     prepare(say)
     starting.launch(
@@ -278,6 +293,7 @@ def _carry_out(starting: _Start, toolchain: deploy.Toolchain, without: Sequence[
             *(sys.executable, "-m", "sms_local.carrier"),
             *("--port", str(places.ports["carrier simulator"]), "--aws-endpoint", places.aws_endpoint),
             *("--clock-offset-file", str(clock)),
+            *(() if parts_per_second is None else ("--parts-per-second", str(parts_per_second))),
         ],
         _tool_environment(),
     )
@@ -291,7 +307,7 @@ def _carry_out(starting: _Start, toolchain: deploy.Toolchain, without: Sequence[
     starting.run(
         {
             "cdk bootstrap": deploy.bootstrap_command(toolchain),
-            "cdk synth": deploy.synth_command(toolchain, places),
+            "cdk synth": deploy.synth_command(toolchain, places, parts_per_second=parts_per_second),
         },
         cdk,
     )

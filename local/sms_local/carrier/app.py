@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from sms_local.carrier.account import DEFAULT_PARTS_PER_SECOND, Account
 from sms_local.carrier.clock import CloudClock, EmulatorClock, TimeMachine
+from sms_local.carrier.cloud_faults import CloudFaults, EmulatorFaults
 from sms_local.carrier.control import ControlApi
 from sms_local.carrier.loopback import LoopbackOnly
 from sms_local.carrier.message_centre import EVENT_INTERVAL, MessageCentre
@@ -36,6 +37,7 @@ def create_app(
     timeline: Timeline | None = None,
     cloud: CloudClock | None = None,
     publisher: Publisher | None = None,
+    cloud_faults: CloudFaults | None = None,
 ) -> Starlette:
     """Return the simulator as an ASGI application with state of its own.
 
@@ -53,8 +55,8 @@ def create_app(
     offset_file
         In which the emulator publishes how far its clock is ahead; the machine's own clock, which cannot be
         moved, when left out.
-    timeline, cloud, publisher
-        Time, the clock of the rest of the cloud, and topics, other than those at `aws_endpoint`.
+    timeline, cloud, publisher, cloud_faults
+        Time, clock and faults of the rest of the cloud, and topics, other than those at `aws_endpoint`.
     """
     timeline = timeline or VirtualTimeline(offset_file)
     emulator = EmulatorClock(aws_endpoint) if offset_file is not None and cloud is None else None
@@ -68,7 +70,10 @@ def create_app(
     centre = MessageCentre(account, script, timeline, publisher, event_interval=event_interval)
     sender = TextSender(account, script, centre, requests_per_second=requests_per_second)
     service = ServiceApi(account, script, sender)
-    control = ControlApi(account, script, centre, sender, time_machine)
+    faults = cloud_faults
+    if faults is None and offset_file is not None:
+        faults = EmulatorFaults(aws_endpoint)
+    control = ControlApi(account, script, centre, sender, time_machine, faults)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -76,6 +81,8 @@ def create_app(
         await timeline.close()
         if emulator is not None:
             await emulator.close()
+        if isinstance(faults, EmulatorFaults):
+            await faults.close()
         publisher.close()
 
     return Starlette(

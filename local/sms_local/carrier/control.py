@@ -7,6 +7,7 @@ fields and wrong types get 400 and ``{"error": "<sentence>"}``.
 import json
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from sms_local.carrier.clock import (
     TimeMachine,
     UnreachableError,
 )
+from sms_local.carrier.cloud_faults import CloudFaults
 from sms_local.carrier.errors import ServiceError, scripted
 from sms_local.carrier.events import EVENT_TYPES
 from sms_local.carrier.message_centre import InboundMessage, MessageCentre
@@ -35,6 +37,12 @@ from sms_local.carrier.service_model import errors_of, reasons_of
 
 _MAX_DELAY_SECONDS: Final = 366 * 24 * 3600
 _MAX_DUPLICATES: Final = 100
+_MAX_SEED: Final = 2**53
+
+#: Faults of what the carrier tells and answers, of what happens in the cloud, and those that are of both.
+_ON_THE_WAY: Final = frozenset({"seed", "duplicate", "reorder", "delay", "accept_crash"})
+_IN_THE_CLOUD: Final = frozenset({"service_throttle", "function_crash"})
+_IN_BOTH: Final = frozenset({"seed", "duplicate", "reorder"})
 
 
 class ControlApi:
@@ -47,12 +55,14 @@ class ControlApi:
         centre: MessageCentre,
         sender: TextSender,
         time_machine: TimeMachine | None,
+        cloud_faults: CloudFaults | None = None,
     ) -> None:
         self._account = account
         self._script = script
         self._centre = centre
         self._sender = sender
         self._time_machine = time_machine
+        self._cloud_faults = cloud_faults
 
     def routes(self) -> list[Route]:
         """Return the routes of the control API."""
@@ -63,8 +73,10 @@ class ControlApi:
             Route("/control/messages", self.messages, methods=["GET"]),
             Route("/control/messages", self.clear, methods=["DELETE"]),
             Route("/control/opt-outs", self.clear_opt_outs, methods=["DELETE"]),
+            Route("/control/inbound", self.received, methods=["GET"]),
             Route("/control/inbound", self.inbound, methods=["POST"]),
             Route("/control/outcome", self.outcome, methods=["POST"]),
+            Route("/control/fault", self.faults, methods=["GET"]),
             Route("/control/fault", self.fault, methods=["POST"]),
         ]
 
@@ -104,6 +116,13 @@ class ControlApi:
         now = self._account.now().isoformat()
         return JSONResponse({"now": now, "due": [one.describe() for one in due]})
 
+    async def _set_cloud_faults(self, fields: Mapping[str, Any]) -> None:
+        assert self._cloud_faults is not None
+        try:
+            await self._cloud_faults.set(fields)
+        except UnreachableError as exc:
+            raise HTTPException(HTTPStatus.BAD_GATEWAY, str(exc)) from exc
+
     def _instant(self, fields: Mapping[str, Any]) -> datetime:
         text = _text(fields, "at") or ""
         try:
@@ -117,17 +136,25 @@ class ControlApi:
         return at
 
     async def messages(self, request: Request) -> JSONResponse:
-        """Return the texts that the service accepted, to ``?phone=`` or to all, in order."""
-        _only(request.query_params, {"phone"}, "query parameter")
-        phone = request.query_params.get("phone")
-        if phone is not None:
-            # An unescaped plus sign of a query string reads as a space.
-            phone = phone.replace(" ", "+", 1)
-        return JSONResponse([message.describe() for message in self._centre.messages(phone)])
+        """Return the texts that the service accepted, to ``?phone=`` or to all, in order.
+
+        ``?after=N`` leaves out the first N, for whoever asks again and again.
+        """
+        messages = self._centre.messages(_phone_in(request, "after"))
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal():
+            raise _bad("`after` must be a whole number from 0 on.")
+        return JSONResponse([message.describe() for message in messages[int(after) :]])
+
+    async def received(self, request: Request) -> JSONResponse:
+        """Return the texts that the carrier got, from ``?phone=`` or from all: each once, in order."""
+        return JSONResponse([text.describe() for text in self._centre.received(_phone_in(request))])
 
     async def clear(self, request: Request) -> JSONResponse:  # noqa: ARG002 - Starlette passes the request
         """Forget messages with their events still to come, outcomes, faults and used rates."""
         self._script.clear()
+        if self._cloud_faults is not None and self._cloud_faults.are_set:
+            await self._set_cloud_faults({})
         self._sender.reset_rates()
         return JSONResponse({"cleared": self._centre.clear()})
 
@@ -173,11 +200,38 @@ class ControlApi:
         self._script.set_outcome(phone, outcome, _scripted_error(error) if error else None)
         return JSONResponse({"phone": phone, "event_type": event_type})
 
+    async def faults(self, request: Request) -> JSONResponse:  # noqa: ARG002 - Starlette passes the request
+        """Return all faults as they are set, and under `done` how often each has happened."""
+        found = self._script.describe_faults()
+        if self._cloud_faults is not None:
+            try:
+                cloud = await self._cloud_faults.read()
+            except UnreachableError as exc:
+                raise HTTPException(HTTPStatus.BAD_GATEWAY, str(exc)) from exc
+            done = {**found["done"], **{f"cloud_{kind}": count for kind, count in cloud["done"].items()}}
+            found |= {**{name: cloud[name] for name in _IN_THE_CLOUD}, "done": done}
+        return JSONResponse(found)
+
     async def fault(self, request: Request) -> JSONResponse:
-        """Set faults of the service; a fault that is not named stays as it is."""
-        fields = await _fields(request, {"after_accept_crash", "throttle"})
+        """Set faults of the service, of the way, and of the cloud; one that is not named stays as it is."""
+        fields = await _fields(request, {"after_accept_crash", "throttle", *_ON_THE_WAY, *_IN_THE_CLOUD})
         crashes = _count(fields, "after_accept_crash", high=1_000_000)
         share = _number(fields, "throttle", high=1)
+        way: dict[str, Any] = {
+            name: _number(fields, name, high=_MAX_DELAY_SECONDS if name == "delay" else 1)
+            for name in _ON_THE_WAY & set(fields) - {"seed"}
+        }
+        if "seed" in fields:
+            way["seed"] = _count(fields, "seed", high=_MAX_SEED)
+        cloud = {name: _number(fields, name, high=1) for name in _IN_THE_CLOUD & set(fields)}
+        if cloud and self._cloud_faults is None:
+            raise HTTPException(HTTPStatus.CONFLICT, "This carrier has no cloud whose faults it could set.")
+        if self._cloud_faults is not None:
+            shared = {name: way[name] for name in _IN_BOTH & set(way)}
+            if cloud or shared:
+                await self._set_cloud_faults({**shared, **cloud})
+        if way:
+            self._script.set_way_faults(replace(self._script.way_faults, **way))
         if "after_accept_crash" in fields:
             self._script.set_crashes(crashes)
         if "throttle" in fields:
@@ -195,6 +249,13 @@ def _scripted_error(text: str) -> ServiceError:
     if reasons and reason not in reasons:
         raise _bad(f"`error` must be {code}: and one of {', '.join(reasons)}.")
     return scripted(code, reason or None)
+
+
+def _phone_in(request: Request, *others: str) -> str | None:
+    _only(request.query_params, {"phone", *others}, "query parameter")
+    phone = request.query_params.get("phone")
+    # An unescaped plus sign of a query string reads as a space.
+    return None if phone is None else phone.replace(" ", "+", 1)
 
 
 async def _fields(request: Request, known: Collection[str]) -> dict[str, Any]:

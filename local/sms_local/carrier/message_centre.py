@@ -1,9 +1,9 @@
 """The short message service centre: takes texts to phones, and what phones answer to the account."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from sms_engagement_runtime.channel.domain.encoding import exceeds_cap, measure
@@ -15,7 +15,7 @@ from sms_local.carrier.messages import Message
 from sms_local.carrier.publisher import Publisher, publish_or_log
 from sms_local.carrier.resources import Keyword, OriginationSettings, PhoneNumber
 from sms_local.carrier.script import Outcome, Script
-from sms_local.carrier.timeline import Timeline
+from sms_local.carrier.timeline import Action, Timeline
 
 EVENT_INTERVAL: Final = timedelta(milliseconds=150)
 """Time to the first event of a message and between two of them."""
@@ -38,6 +38,33 @@ class InboundMessage:
     destination: str | None = None
     id: str | None = None
     previous_message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedText:
+    """What the carrier got from a phone.
+
+    Attributes
+    ----------
+    received_at, told_at
+        Virtual time, aware: when the phone sent it, and when the first copy is told to the account.
+    """
+
+    id: str
+    origination: str | None
+    body: str | None
+    received_at: datetime
+    told_at: datetime
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as the control API shows it."""
+        return {
+            "inbound_message_id": self.id,
+            "from": self.origination,
+            "body": self.body,
+            "received_at": self.received_at.isoformat(),
+            "told_at": self.told_at.isoformat(),
+        }
 
 
 class MessageCentre:
@@ -64,11 +91,16 @@ class MessageCentre:
         self._publisher = publisher
         self._event_interval = event_interval
         self._messages: dict[str, Message] = {}
+        # The last text of each of the account's numbers to each phone: a search through all takes too long
+        # where thousands answer.
+        self._last: dict[tuple[str, str], Message] = {}
+        self._received: dict[str, ReceivedText] = {}
         self._answered: set[str] = set()
 
     def submit(self, message: Message) -> None:
         """Take `message` and let its events follow, as the script says for its destination."""
         self._messages[message.id] = message
+        self._last[message.destination.e164, message.origination] = message
         outcome = self._script.outcome_for(message.destination.e164)
         event_type = "TEXT_INVALID_MESSAGE" if exceeds_cap(message.measured) else outcome.event_type
         for position, (kind, is_final) in enumerate(events_until(event_type), start=1):
@@ -83,9 +115,20 @@ class MessageCentre:
             return
         message.status = event_type
         event = delivery_event(message, event_type, is_final=is_final, at=self._timeline.now())
-        for topic_arn in self._topics_for(message, event_type):
-            for _ in range(1 + outcome.duplicates):
+        topics = self._topics_for(message, event_type)
+        for topic_arn in topics:
+            for _ in range(outcome.duplicates):
                 await publish_or_log(self._publisher, topic_arn, event)
+        for late in self._script.arrivals("event"):
+            for topic_arn in topics:
+                told = partial(publish_or_log, self._publisher, topic_arn, event)
+                await self._in_time(told, late, name=f"{event_type} that is late")
+
+    async def _in_time(self, action: Action, late: timedelta, *, name: str) -> None:
+        if late:
+            self._timeline.call_after(late, action, name=name)
+        else:
+            await action()
 
     def _topics_for(self, message: Message, event_type: str) -> list[str]:
         configuration_set = self._account.configuration_sets.get(message.configuration_set_name or "")
@@ -105,6 +148,8 @@ class MessageCentre:
         """Forget all messages and the events still to come; return how many messages there were."""
         count = len(self._messages)
         self._messages.clear()
+        self._last.clear()
+        self._received.clear()
         self._answered.clear()
         self._timeline.drop()
         return count
@@ -126,6 +171,16 @@ class MessageCentre:
         number = self._receiving_number(inbound)
         settings = self._account.settings_of(number)
         inbound_id = inbound.id or str(uuid4())
+        now = self._timeline.now()
+        first, *others = self._script.arrivals("inbound")
+        received = ReceivedText(
+            id=inbound_id,
+            origination=inbound.origination,
+            body=inbound.body,
+            received_at=now,
+            told_at=now + first,
+        )
+        self._received.setdefault(inbound_id, received)
         keyword = _keyword_in(inbound.body, settings)
         if keyword is not None and not settings.self_managed_opt_outs_enabled:
             self._answer(keyword, number, settings, inbound, inbound_id)
@@ -141,23 +196,35 @@ class MessageCentre:
             inbound_message_id=inbound_id,
             previous_message_id=previous,
         )
-        await self._publisher.publish(topic_arn, payload)
+        told = partial(publish_or_log, self._publisher, topic_arn, payload)
+        if first:
+            await self._in_time(told, first, name="a text of a phone that is late")
+        else:
+            # Who sends it learns that the topic refuses.
+            await self._publisher.publish(topic_arn, payload)
+        for late in others:
+            await self._in_time(told, late, name="a text of a phone that comes again")
         return inbound_id, topic_arn
+
+    def received(self, phone: str | None = None) -> list[ReceivedText]:
+        """Return the texts that a phone sent, or all, each once, in order."""
+        return [text for text in self._received.values() if phone is None or text.origination == phone]
 
     def _receiving_number(self, inbound: InboundMessage) -> PhoneNumber:
         if inbound.destination is not None:
             return self._account.phone_number(inbound.destination)
-        numbers = {number.e164: number for number in self._account.phone_numbers.values()}
-        for message in reversed(self._messages.values()):
-            if message.destination.e164 == inbound.origination and message.origination in numbers:
-                return numbers[message.origination]
+        texted = [
+            (message.accepted_at, number)
+            for number in self._account.phone_numbers.values()
+            if (message := self._last.get((inbound.origination or "", number.e164))) is not None
+        ]
+        if texted:
+            return max(texted, key=lambda one: one[0])[1]
         return self._account.phone_number(PRE_OWNED_NUMBER_ID)
 
     def _last_message_id(self, phone: str | None, number: PhoneNumber) -> str | None:
-        for message in reversed(self._messages.values()):
-            if message.destination.e164 == phone and message.origination == number.e164:
-                return message.id
-        return None
+        message = self._last.get((phone or "", number.e164))
+        return None if message is None else message.id
 
     def _answer(
         self,

@@ -42,7 +42,7 @@ BAD_BODIES = [
     ("fault", {"throttle": "half"}, "`throttle` must be a number"),
     ("fault", {"after_accept_crash": -1}, "`after_accept_crash` must be between 0 and"),
     ("fault", {"after_accept_crash": 0.5}, "`after_accept_crash` must be a whole number"),
-    ("fault", {"crash": 1}, "Unknown field crash; known: after_accept_crash, throttle"),
+    ("fault", {"crash": 1}, "Unknown field crash; known: accept_crash, after_accept_crash, "),
     ("fault", [], "The body must be a JSON object"),
 ]
 

@@ -37,6 +37,7 @@ PATCHES = (
     "secret_rotation",
     "custom_resource_errors",
     "sns_timestamps",
+    "bus_invocations",
     "schedule_properties",
     "virtual_time",
     "map_settings_paths",
@@ -46,10 +47,11 @@ PATCHES = (
     "schedules",
     "scheduled_rules",
     "time_to_live_sweep",
+    "faults",
 )
 """Names of the patches in the order in which they are applied.
 
-Those about time come last, since they wrap what others rewrite.
+Those about time come late, since they wrap what others rewrite; faults last, since they wrap those.
 """
 
 
