@@ -1,6 +1,8 @@
 """What every test relies on: no folder that shadows a library, and no way to reach a real AWS account."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["sms_local.testing"]
 
 _SOURCE_ROOTS = ("constructs", "runtime")
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).resolve().parent.parent
 
 for _name in _SOURCE_ROOTS:
     if (_ROOT / _name / "__init__.py").exists():
@@ -45,6 +47,20 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repository")
+
+
+@pytest.fixture(scope="session")
+def wheel_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built as it is released."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)],
+        cwd=_ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (path,) = folder.glob("*.whl")
+    return path
 
 
 @pytest.hookimpl(trylast=True)
