@@ -33,7 +33,8 @@ from sms_engagement.durations import check_duration, span
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.http_stage import own_address, public_stage
 from sms_engagement.metrics import business_metric, count_messages
-from sms_engagement.queues import dead_letter_queue
+from sms_engagement.queues import dead_letter_queue, grant_queue_key
+from sms_engagement.roles import state_machine_role
 from sms_engagement.tables import TableKeys, add_time_index, check_table, on_demand_table
 from sms_engagement.text_layer import text_layer
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import Provider
@@ -262,7 +263,9 @@ class AppointmentFollowUp(Construct):
             master_key=channel.topic_key,
             enforce_ssl=True,
         )
-        self.dead_letter_queue = dead_letter_queue(self, of="rules, a function and state machines")
+        self.dead_letter_queue = dead_letter_queue(
+            self, of="rules, a function and state machines", encryption_key=channel.encryption_key
+        )
         self._build_follow_up()
         self._build_state_machine()
         self._build_webhook(phone_questions, language_questions, webhook_concurrency)
@@ -404,9 +407,10 @@ class AppointmentFollowUp(Construct):
             retention=self.function_options.log_retention,
             removal_policy=self.function_options.removal_policy,
         )
-        role = iam.Role(self, "StateMachineRole", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        role = state_machine_role(self, "StateMachineRole")
         grant_actions(role, ["lambda:InvokeFunction"], [self.follow_up.function_arn])
         grant_actions(role, ["sqs:SendMessage"], [self.dead_letter_queue.queue_arn])
+        grant_queue_key(role, self.dead_letter_queue)
         # A number, which a substitution could not be: those are texts.
         definition = _DEFINITION.read_text(encoding="utf-8").replace(
             '"${FollowUpDelaySeconds}"', str(int(self.policy.follow_up_delay.total_seconds()))

@@ -18,6 +18,7 @@ from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.channel.base import SmsChannelBase, grant_actions
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
+from sms_engagement.roles import state_machine_role
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 
 RUNS_PREFIX: Final = "runs/"
@@ -267,7 +268,7 @@ class Broadcast(Construct):
         self.log_group = logs.LogGroup(
             self, "Logs", retention=self._options.log_retention, removal_policy=removal_policy
         )
-        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        role = state_machine_role(self)
         functions = (self.snapshot, self.plan, self.send_part, self.summary)
         role.add_to_policy(
             iam.PolicyStatement(

@@ -44,6 +44,7 @@ from sms_engagement.channel.origination import (
 from sms_engagement.checks import add_doubts, check_arn_region, check_key
 from sms_engagement.data import place_of_data
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
+from sms_engagement.queues import allow_services, encrypted_queue, key_without_policy
 from sms_engagement.tables import check_table, on_demand_table
 
 SERVICE_PRINCIPAL: Final = "sms-voice.amazonaws.com"
@@ -309,6 +310,7 @@ class SmsChannel(SmsChannelBase):
 
         self.topic_key = encryption_key or self._build_topic_key()
         self._allow_service_to_encrypt()
+        allow_services(self, encryption_key)
         self._build_topics(attention_topic)
         self._build_identity_settings()
         self._build_data(contacts_table, messages_table, bus)
@@ -444,7 +446,10 @@ class SmsChannel(SmsChannelBase):
         self.messages_table = messages_table or self._messages_table()
         self._build_subscriber_key()
         self.bus: events.IEventBus = bus or events.EventBus(
-            self, "Bus", description="Where the SMS engagement systems meet"
+            self,
+            "Bus",
+            description="Where the SMS engagement systems meet",
+            kms_key=key_without_policy(self, "BusKey", self.encryption_key),
         )
 
     def _messages_table(self) -> dynamodb.TableV2:
@@ -497,19 +502,15 @@ class SmsChannel(SmsChannelBase):
         )
 
     def _queue(self, name: str, function_timeout: Duration) -> tuple[sqs.Queue, sqs.Queue]:
-        dead = sqs.Queue(
-            self,
-            f"{name}DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
+        key = self.encryption_key
+        dead = encrypted_queue(
+            self, f"{name}DeadLetters", encryption_key=key, retention_period=Duration.days(14)
         )
-        queue = sqs.Queue(
+        queue = encrypted_queue(
             self,
             f"{name}Queue",
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=5, queue=dead),
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+            encryption_key=key,
             retention_period=Duration.days(4),
             # Six times the function's, as Lambda asks of queues that it reads.
             visibility_timeout=Duration.seconds(6 * int(function_timeout.to_seconds())),

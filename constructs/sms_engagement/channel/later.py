@@ -14,6 +14,8 @@ from sms_engagement._acknowledge import acknowledge
 from sms_engagement.alarms import lost_executions
 from sms_engagement.channel.base import grant_actions
 from sms_engagement.functions import RuntimeFunction
+from sms_engagement.queues import grant_queue_key
+from sms_engagement.roles import state_machine_role
 
 _DEFINITION = Path(__file__).with_name("later.asl.json")
 
@@ -55,8 +57,9 @@ class Later(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=removal_policy)
-        self._role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        self._role = state_machine_role(self)
         grant_actions(self._role, ["sqs:SendMessage"], [dead_letter_queue.queue_arn])
+        grant_queue_key(self._role, dead_letter_queue)
         self.state_machine = sfn.StateMachine(
             self,
             "StateMachine",

@@ -150,7 +150,9 @@ class JourneyEngine(Construct):
         self.bucket = run_bucket(
             data, "Bucket", encryption_key=channel.encryption_key, removal_policy=removal_policy
         )
-        self.dead_letter_queue = dead_letter_queue(self, of="rules, a function and schedules")
+        self.dead_letter_queue = dead_letter_queue(
+            self, of="rules, a function and schedules", encryption_key=channel.encryption_key
+        )
         self._build_start()
         self._build_audience()
         self._build_send_part(require_recorded_consent=require_recorded_consent)

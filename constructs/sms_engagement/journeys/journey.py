@@ -22,6 +22,8 @@ from sms_engagement.functions import FunctionOptions
 from sms_engagement.journeys.alarms import journey_alarms
 from sms_engagement.journeys.compiler import compile_journey
 from sms_engagement.journeys.engine import DEFAULT_LONGEST_JOURNEY, OBJECTS_KEPT_FOR, JourneyEngine
+from sms_engagement.queues import grant_queue_key
+from sms_engagement.roles import state_machine_role
 from sms_engagement_runtime.journeys.domain.bus_events import SUBSCRIBER_ENTERED
 from sms_engagement_runtime.journeys.domain.description import JourneyDefinition
 from sms_engagement_runtime.journeys.domain.runs import MAX_TEXT_LENGTH
@@ -195,7 +197,7 @@ class Journey(Construct):
         )
 
     def _role(self) -> iam.Role:
-        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        role = state_machine_role(self)
         executions = f"{self._engine_executions}:*"
         rule = Stack.of(self).format_arn(service="events", resource="rule", resource_name=_EVENTS_RULE)
         for actions, resource in (
@@ -221,6 +223,7 @@ class Journey(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
             ),
         )
+        grant_queue_key(role, self.engine.dead_letter_queue)
         return scheduler.Schedule(
             self,
             "Schedule",

@@ -8,13 +8,13 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.channel.base import grant_actions
 from sms_engagement.data import place_of_data
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
+from sms_engagement.queues import dead_letter_queue
 
 ARCHIVE_PREFIX: Final = "reviews/"
 """Where reviews lie in the bucket: ``reviews/year=YYYY/month=MM/<reviewId>.json``."""
@@ -73,14 +73,7 @@ class ReviewArchive(Construct):
         super().__init__(scope, id)
         self._data = place_of_data(self, data_scope)
         self.bucket: s3.IBucket = bucket or self._build_bucket(encryption_key, removal_policy)
-        self.dead_letter_queue = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
-        acknowledge(self.dead_letter_queue, "SQS3", "it is the dead-letter queue of an event source")
+        self.dead_letter_queue = dead_letter_queue(self, of="an event source", encryption_key=encryption_key)
         self.archive_reviews = RuntimeFunction(
             self,
             "Reviews",

@@ -12,6 +12,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
@@ -297,7 +298,9 @@ class ReviewCollector(Construct):
         self.review_archive = self.archive.bucket if self.archive else None
         self._build_api(public_requests_per_second, api_domain)
         self.link_base_url = (link_base_url or own_address(self.api, api_domain)).rstrip("/")
-        self.dead_letter_queue = dead_letter_queue(self, of="a rule, a function and schedules")
+        self.dead_letter_queue = dead_letter_queue(
+            self, of="a rule, a function and schedules", encryption_key=channel.encryption_key
+        )
         self._build_broadcast(
             max_concurrency=broadcast_concurrency,
             stop_rules=broadcast_stop_rules,
@@ -425,6 +428,10 @@ class ReviewCollector(Construct):
             # The first key is as new as its secret.
             rotate_immediately_on_update=False,
         )
+        # The L2 lets Secrets Manager in for secrets of any account.
+        for child in self.rotate_link_key.node.children:
+            if isinstance(child, lambda_.CfnPermission):
+                child.source_account = Stack.of(self).account
 
     def _build_public_functions(self) -> None:
         self.form = self._function(

@@ -16,6 +16,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge_wildcard
+from sms_engagement.queues import grant_queue_key
 
 # What begins hours late would go on past the allowed hours of the day.
 _MAX_EVENT_AGE: Final = Duration.hours(6)
@@ -97,6 +98,8 @@ def start_daily(
 
     EventBridge Scheduler starts each of them at least once: a second one, which is rare, asks nobody again.
     """
+    role = _role(scope, f"{id}Role")
+    grant_queue_key(role, dead_letter_queue)
     return _daily(
         scope,
         id,
@@ -107,7 +110,7 @@ def start_daily(
             input=scheduler.ScheduleTargetInput.from_object({"reason": "schedule"}),
             dead_letter_queue=dead_letter_queue,
             max_event_age=_MAX_EVENT_AGE,
-            role=_role(scope, f"{id}Role"),
+            role=role,
         ),
     )
 
@@ -122,6 +125,7 @@ def call_daily(
 ) -> scheduler.Schedule:
     """Call a function by the clock, at least once a day."""
     role = _role(scope, f"{id}Role")
+    grant_queue_key(role, dead_letter_queue)
     acknowledge_wildcard(
         role, f"{function.function_arn}:*", "the L2 grant is for versions of the function too"
     )

@@ -20,7 +20,7 @@ from sms_engagement.channel.base import grant_actions
 from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
-from sms_engagement.queues import dead_letter_queue
+from sms_engagement.queues import dead_letter_queue, grant_queue_key
 from sms_engagement.sms_analytics_pipeline.queries import SAVED_QUERIES
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import RAW_PREFIX
 from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import (
@@ -397,8 +397,9 @@ class EventArchive(Construct):
         self._grant_reading(self.compact)
         self._grant_results(self.compact)
         self._grant_compaction()
-        self.dead_letter_queue = dead_letter_queue(self, "DeadLetters", of="a schedule")
+        self.dead_letter_queue = dead_letter_queue(self, of="a schedule", encryption_key=self._key)
         role = iam.Role(self, "ScheduleRole", assumed_by=self._scheduler())
+        grant_queue_key(role, self.dead_letter_queue)
         acknowledge_wildcard(
             role, f"{self.compact.function_arn}:*", "the L2 grant is for versions of the function too"
         )

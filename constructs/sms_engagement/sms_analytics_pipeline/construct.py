@@ -26,7 +26,7 @@ from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.metrics import business_metric
-from sms_engagement.queues import dead_letter_queue
+from sms_engagement.queues import allow_services, dead_letter_queue, encrypted_queue
 from sms_engagement.sms_analytics_pipeline import metrics as pipeline_metrics
 from sms_engagement.sms_analytics_pipeline.alarms import pipeline_alarms
 from sms_engagement.sms_analytics_pipeline.archive import ArchiveLifecycle, EventArchive
@@ -216,6 +216,8 @@ class SmsAnalyticsPipeline(Construct):
         self.minimum_volume = minimum_volume
         self.function_options = function_options or channel.function_options
         self._key = key
+        if encryption_key is not channel.encryption_key:
+            allow_services(self, encryption_key)
         self._removal_policy = removal_policy
         self._data = place_of_data(self, data_scope)
         self._fan_out = enhanced_fan_out
@@ -458,12 +460,11 @@ class SmsAnalyticsPipeline(Construct):
         self._let_quarantine(self.ingest)
 
     def _queue(self, id: str) -> sqs.Queue:
-        return sqs.Queue(
+        return encrypted_queue(
             self,
             id,
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=5, queue=self._ingest_dead_letters),
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+            encryption_key=self._key,
             retention_period=Duration.days(14),
             # Six times the function's, as Lambda asks of queues that it reads.
             visibility_timeout=Duration.seconds(6 * int(_INGEST_TIMEOUT.to_seconds())),
@@ -650,7 +651,7 @@ class SmsAnalyticsPipeline(Construct):
         return function
 
     def _dead_letters(self, id: str, *, of: str) -> sqs.Queue:
-        queue = dead_letter_queue(self, id, of=of)
+        queue = dead_letter_queue(self, id, of=of, encryption_key=self._key)
         self.dead_letter_queues[id] = queue
         return queue
 

@@ -22,6 +22,7 @@ PATCHES = (
     "bucket_lifecycle",
     "kinesis_properties",
     "rights_by_id",
+    "rights_record",
     "kinesis_shards",
     "event_source_properties",
     "kinesis_event_sources",
