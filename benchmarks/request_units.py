@@ -69,15 +69,11 @@ class RequestUnits:
     def _count_write(
         self, name: str, before: Mapping[str, Any], after: Mapping[str, Any], *, factor: int
     ) -> None:
-        units = _kilobytes(max(size_of(before), size_of(after)), 1_024)
-        for index in self._schema(name).get("GlobalSecondaryIndexes", ()):
-            units += _index_writes(index, before, after)
-        self.usage["DynamoDB write units"] += factor * units
+        self.usage["DynamoDB write units"] += factor * write_units(self._schema(name), before, after)
 
     def _count_read(self, items: Sequence[Mapping[str, Any]], *, is_consistent: bool) -> None:
-        units = _kilobytes(sum(map(size_of, items)), 4_096)
         # Half units: the counter is of whole numbers by its type, and of any by its arithmetic.
-        self.usage["DynamoDB read units"] += units if is_consistent else units / 2  # type: ignore[assignment]
+        self.usage["DynamoDB read units"] += read_units(items, is_consistent=is_consistent)  # type: ignore[assignment]
 
     def _item(self, name: str, key: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = self._plain.get_item(TableName=name, Key=key).get("Item", {})
@@ -87,6 +83,20 @@ class RequestUnits:
         if name not in self._schemas:
             self._schemas[name] = self._plain.describe_table(TableName=name)["Table"]
         return self._schemas[name]
+
+
+def write_units(schema: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
+    """Return the write units of one item and of the indexes that it is in."""
+    units = _kilobytes(max(size_of(before), size_of(after)), 1_024)
+    for index in schema.get("GlobalSecondaryIndexes", ()):
+        units += _index_writes(index, before, after)
+    return units
+
+
+def read_units(items: Sequence[Mapping[str, Any]], *, is_consistent: bool) -> float:
+    """Return the read units of what one call found."""
+    units = _kilobytes(sum(map(size_of, items)), 4_096)
+    return units if is_consistent else units / 2
 
 
 def _kilobytes(size: int, unit: int) -> int:
@@ -117,6 +127,8 @@ def _value_size(value: Mapping[str, Any]) -> int:
     match kind:
         case "S":
             return len(content.encode())
+        case "B":
+            return len(content)
         case "N":
             return len(content) // 2 + 2
         case "BOOL" | "NULL":

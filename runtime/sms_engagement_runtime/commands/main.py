@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from sms_engagement_runtime.commands.analytics import add_analytics_commands
+from sms_engagement_runtime.commands.cost import add_cost_command
 from sms_engagement_runtime.commands.exits import ExitStatus, fail
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ usage; 3 (status only) sending is paused
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the console script ends with what it returns."""
     options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], ExitStatus] = options.run
+    if getattr(options, "is_offline", False):
+        return run(options)
     try:
         # Here, since boto3 comes with the extra only, and ``--help`` needs neither.
         from botocore.exceptions import BotoCoreError
@@ -40,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return fail(f"{error.name} is missing; install sms-engagement[runtime]")
     try:
-        run: Callable[[argparse.Namespace], ExitStatus] = options.run
         return run(options)
     except (ServiceCallError, BotoCoreError) as error:
         return fail(f"the {options.place.format(**vars(options))} could not be used: {error}")
@@ -74,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     progress.add_argument("--run", metavar="ID", required=True, dest="run_id", help="name of its execution")
     progress.set_defaults(run=_progress, place="bucket {broadcast_bucket}")
     add_analytics_commands(commands, endpoint)
+    add_cost_command(commands)
     return parser
 
 

@@ -1,0 +1,1 @@
+"""Prices, volumes and the bill; pure."""
