@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.text_cost import COMMAND, PROFILE, memory_of, synthesized
+from benchmarks.text_cost import PROFILE, STANDING_COMMAND, memory_of, synthesized
 from sms_engagement_runtime.costs.domain.standing import standing_by_system, standing_of
 from tools.appointment_tables import block_of
 from tools.cost_page import PAGE, blocks
@@ -23,7 +23,7 @@ def templates():
 def test_what_stands_is_what_the_templates_of_prod_have(templates: Mapping[str, Any]) -> None:
     counted = {name: dict(counts) for name, counts in standing_by_system(templates).items()}
 
-    assert counted == MEASURED["standing"], f"run `{COMMAND}`, and commit what it writes"
+    assert counted == MEASURED["standing"], f"run `{STANDING_COMMAND}`, and commit what it writes"
 
 
 def test_the_function_that_sends_has_the_memory_that_is_reckoned_with(templates: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ def test_the_function_that_sends_has_the_memory_that_is_reckoned_with(templates:
 def test_the_page_has_the_tables_of_the_command(name: str) -> None:
     written = block_of(PAGE.read_text(encoding="utf-8"), name)
 
-    assert written == blocks()[name], f"run `{COMMAND}`, and commit what it writes"
+    assert written == blocks()[name], f"run `{STANDING_COMMAND}`, and commit what it writes"
 
 
 def test_each_kind_of_what_stands_is_counted() -> None:

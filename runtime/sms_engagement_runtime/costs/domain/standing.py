@@ -25,14 +25,24 @@ def standing_by_system(templates: Mapping[str, Mapping[str, Any]]) -> dict[str, 
     Parameters
     ----------
     templates
-        By name of the stack, without the environment's: ``Channel``, ``ReviewsF0D4A959``, ``ChannelData``.
+        By name of the stack, without the environment's: ``Channel``, ``ReviewsF0D4A959``. What lies in
+        a stack of no system, as the data of all of them, goes by the beginning of its logical id.
     """
     counted: dict[str, Counter[str]] = {}
     for name, template in templates.items():
-        system = next((system for system in SYSTEMS if name.startswith(system)), OTHERS)
-        counted.setdefault(system, Counter()).update(standing_of(template))
+        resources = template.get("Resources", {})
+        of_system: dict[str, dict[str, Any]] = {}
+        for logical_id, resource in resources.items():
+            system = _system(name) or _system(logical_id) or OTHERS
+            of_system.setdefault(system, {})[logical_id] = resource
+        for system, some in of_system.items():
+            counted.setdefault(system, Counter()).update(standing_of({"Resources": some}))
     order = (*SYSTEMS, OTHERS)
     return {system: counted[system] for system in order if counted.get(system)}
+
+
+def _system(name: str) -> str | None:
+    return next((system for system in SYSTEMS if name.startswith(system)), None)
 
 
 def standing_of(template: Mapping[str, Any]) -> Counter[str]:
