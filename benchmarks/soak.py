@@ -382,6 +382,11 @@ class Soak:
                     RequestItems={outputs["tables"][name]: [{"PutRequest": {"Item": row}} for row in chunk]}
                 )
 
+        for person in self.persons:
+            if person.failure is not None:
+                outcome = {"phone": person.phone, "event_type": person.failure}
+                self.cloud.carrier.post("/control/outcome", json=outcome).raise_for_status()
+
     def _start(self, machine: str, request: Mapping[str, Any]) -> str:
         arn = self.cloud.outputs["state_machines"][machine]
         started = self.cloud.stepfunctions.start_execution(stateMachineArn=arn, input=json.dumps(request))

@@ -22,14 +22,19 @@ WORDS: Final = (
     ("YES", 30),
     ("Great service, thank you!", 20),
     ("NO", 12),
-    ("STOP", 12),
     ("HELP", 8),
     ("R", 6),
     ("not what I expected", 6),
-    ("UNSUBSCRIBE", 3),
-    ("wrong number", 3),
+    ("STOP", 5),
+    ("UNSUBSCRIBE", 1),
+    ("wrong number", 1),
 )
-"""What people answer, with how often."""
+"""What people answer, with how often. Fewer leave than would stop a broadcast (5 % of its people)."""
+
+ANSWER_SHARE: Final = 0.4
+FAILURES: Final = ("TEXT_UNREACHABLE", "TEXT_CARRIER_BLOCKED", "TEXT_INVALID")
+FAILURE_SHARE: Final = 0.02
+"""Of phones that get no text, one of the ways in which that is told."""
 
 _FIRST_NAMES: Final = ("Ada", "Bo", "Chidi", "Dana", "Eli", "Fay", "Goran", "Hana", "Ivo", "June")
 
@@ -50,6 +55,8 @@ class Person:
         Says START some time after a STOP.
     reviews
         Submits a review.
+    failure
+        Delivery event of texts to the phone, None where they are delivered.
     """
 
     user_id: str
@@ -62,6 +69,7 @@ class Person:
     answer: str | None
     comes_back: bool
     reviews: bool
+    failure: str | None
 
 
 def people(number: int, *, seed: int) -> list[Person]:
@@ -91,9 +99,10 @@ def people(number: int, *, seed: int) -> list[Person]:
                 is_subscriber=index % 10 in {1, 4, 7},
                 is_member=index % 10 == 5,
                 books=index % 10 in {2, 7},
-                answer=chance.choices(words, weights)[0] if chance.random() < 0.4 else None,
+                answer=chance.choices(words, weights)[0] if chance.random() < ANSWER_SHARE else None,
                 comes_back=chance.random() < 0.3,
                 reviews=chance.random() < 0.15,
+                failure=chance.choice(FAILURES) if chance.random() < FAILURE_SHARE else None,
             )
         )
     return found

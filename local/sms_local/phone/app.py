@@ -36,6 +36,7 @@ from sms_local.phone.counted import CountsReader, MetricsReader, PeopleReader
 from sms_local.phone.dashboard import Dashboard
 from sms_local.phone.dashboard_requests import DashboardRequests
 from sms_local.phone.executions import ExecutionReader
+from sms_local.phone.fault_requests import FaultRequests
 from sms_local.phone.listener import Listener
 from sms_local.phone.loopback import LoopbackOnly
 from sms_local.phone.requests import json_object, problem
@@ -57,6 +58,7 @@ _SCRIPTS = (
     "clock",
     "dashboard",
     "dom",
+    "faults",
     "server",
     "tabs",
     "threads",
@@ -127,6 +129,8 @@ def create_app(places: Places, outputs: Mapping[str, Any]) -> Starlette:
     api_id = output_value(outputs, "ApiId")
     if api_id is not None:
         page.routes += front_door_routes(client, aws_endpoint=places.aws_endpoint, api_id=api_id)
+
+    page.routes += FaultRequests(places.carrier_endpoint).routes
 
     async def close() -> None:
         await client.aclose()

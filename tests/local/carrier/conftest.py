@@ -3,7 +3,7 @@ import json
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -229,3 +229,25 @@ class ManualTimeline:
 @pytest.fixture
 def timeline() -> ManualTimeline:
     return ManualTimeline()
+
+
+class CloudSwitches:
+    """The faults of the rest of the cloud: keeps what is set."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, float] = {"service_throttle": 0, "function_crash": 0}
+
+    @property
+    def are_set(self) -> bool:
+        return False
+
+    async def set(self, fields: Mapping[str, float]) -> None:
+        self.faults |= fields
+
+    async def read(self) -> dict[str, Any]:
+        return {**self.faults, "done": {}}
+
+
+@pytest.fixture
+def cloud_switches() -> CloudSwitches:
+    return CloudSwitches()

@@ -6,26 +6,9 @@ from sms_local.failures import LocalCloudError
 from sms_local.faults import FAULTS, switch_faults
 
 
-class CloudSwitches:
-    """The rest of the cloud: keeps what is set."""
-
-    def __init__(self) -> None:
-        self.faults = {"service_throttle": 0, "function_crash": 0}
-
-    @property
-    def are_set(self) -> bool:
-        return False
-
-    async def set(self, fields):
-        self.faults |= fields
-
-    async def read(self):
-        return {**self.faults, "done": {}}
-
-
 @pytest.fixture
-def endpoint(start_carrier):
-    return start_carrier(cloud_faults=CloudSwitches()).url
+def endpoint(start_carrier, cloud_switches):
+    return start_carrier(cloud_faults=cloud_switches).url
 
 
 def test_every_switch_can_be_set_and_is_read_back(endpoint):

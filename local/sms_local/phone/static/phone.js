@@ -6,6 +6,7 @@ import { showBroadcast, startBroadcast } from "./broadcast.js";
 import { showCampaigns, startCampaigns } from "./campaigns.js";
 import { showClock, startClock } from "./clock.js";
 import { byId, isEnabled, setEnabled } from "./dom.js";
+import { startFaults } from "./faults.js";
 import { post, say, showProblem } from "./server.js";
 import { startTabs } from "./tabs.js";
 import { showConversations, showPhones, showSituations } from "./threads.js";
@@ -67,6 +68,7 @@ startAccount();
 startBroadcast();
 startAppointments();
 startCampaigns();
+startFaults();
 startTabs();
 setEnabled(byId("pause"), false);
 
