@@ -243,8 +243,9 @@ class Soak:
         if person is None:
             return
         link = _LINK.search(text["body"])
-        if link is not None and person.reviews and person.phone not in self.reviewed:
-            self._review(person, link[1])
+        intent = text["context"].get("intent", "")
+        if link is not None and person.reviews and intent not in self.reviewed:
+            self._review(person, link[1], intent)
         elif person.answer is not None and person.phone not in self._answered:
             self._answered.add(person.phone)
             self._text(person, person.answer)
@@ -255,13 +256,13 @@ class Soak:
         self.cloud.text_from(person.phone, body)
         self.tally.done["replies"] += 1
 
-    def _review(self, person: Person, token: str) -> None:
+    def _review(self, person: Person, token: str, intent: str) -> None:
         form = {"token": token, "rating": 1 + len(person.name) % 5, "reviewText": "As expected."}
         for _ in range(_WEBHOOK_ATTEMPTS):
             with contextlib.suppress(httpx.HTTPError):
                 answer = self._http.post(self.cloud.outputs["urls"]["submit_review"], json=form)
                 if answer.status_code in {200, 201}:
-                    self.reviewed[person.phone] = self.cloud.now()
+                    self.reviewed[intent] = self.cloud.now()
                     self.tally.done["reviews"] += 1
                     return
                 if answer.status_code < 500:

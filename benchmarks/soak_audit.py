@@ -22,6 +22,10 @@ OPT_OUTS: Final = frozenset({"STOP", "UNSUBSCRIBE", "QUIT", "WRONG NUMBER"})
 OPT_INS: Final = frozenset({"START", "UNSTOP"})
 """Of the words that the soak's people use, whole bodies in capitals."""
 
+UNDER_WAY_FOR: Final = timedelta(minutes=15)
+"""So long after the arrival of STOP a text may be claimed at most: where the function that was to handle it
+was killed, its queue gives it out again minutes later."""
+
 ALLOWED_FROM: Final = time(8)
 ALLOWED_UNTIL: Final = time(21)
 CAP_TEXTS: Final = 3
@@ -128,7 +132,7 @@ class Books:
     zones
         Where each phone's owner lives, by the driver.
     reviewed
-        When a review was taken (HTTP 201), by phone.
+        When a review was taken (HTTP 201), by the intent of the text whose link led to it.
     totals
         By source: `carrier`, `counts`, `archive`, `athena`.
     people
@@ -281,7 +285,6 @@ def none_after_stop(books: Books) -> Line:
     longest = timedelta(0)
     for phone, told, handled, until in _silences(books.heard):
         examined += 1
-        longest = max(longest, handled - told)
         confirmations = 0
         for text in texts[phone]:
             if text.sent_at <= told or (until is not None and text.sent_at >= until):
@@ -293,11 +296,14 @@ def none_after_stop(books: Books) -> Line:
                     findings.append(f"{_named(row)}: a second answer to one STOP")
                 continue
             claimed = row.claimed_at if row is not None and row.claimed_at is not None else text.sent_at
-            if claimed > handled:
+            if claimed > handled or claimed > told + UNDER_WAY_FOR:
                 findings.append(f"text {text.message_id} was claimed after STOP was handled")
             else:
                 in_between += 1
-    note = f"{in_between} were under way when STOP came; it took {longest.total_seconds():.1f} s at most"
+                longest = max(longest, claimed - told)
+    note = f"{in_between} were under way when STOP came"
+    if in_between:
+        note += f", the last one was claimed {longest.total_seconds():.1f} s after it"
     return Line(name="no text after STOP", examined=examined, findings=tuple(findings), note=note)
 
 
@@ -322,6 +328,11 @@ def none_about_what_is_over(books: Books) -> Line:
     """Nothing is claimed about an appointment that is over, nor asked of who has answered."""
     appointments = {one.id: one for one in books.appointments}
     rows = {row.key: row for row in books.rows}
+    reviewed = {
+        (rows[intent].subscriber_id, rows[intent].occasion): at
+        for intent, at in books.reviewed.items()
+        if intent in rows
+    }
     findings, examined = [], 0
     for text in books.sent:
         row = rows.get(text.intent or "")
@@ -340,8 +351,8 @@ def none_about_what_is_over(books: Books) -> Line:
                 findings.append(f"{_named(row)} was claimed after the appointment had begun")
         elif row.construct == "reviews" and row.purpose.startswith("review-re"):
             examined += 1
-            reviewed = books.reviewed.get(text.phone)
-            if row.purpose == "review-reminder" and reviewed is not None and claimed > reviewed:
+            reviewed_at = reviewed.get((row.subscriber_id, row.occasion))
+            if row.purpose == "review-reminder" and reviewed_at is not None and claimed > reviewed_at:
                 findings.append(f"{_named(row)} was claimed after the review was there")
     return Line(
         name="none about what is cancelled, moved, answered or over",

@@ -8,9 +8,9 @@ from sms_local import aws
 from sms_local.places import REGION
 from sms_local.testing import Cloud
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.timeout(1200)]
 
-PEOPLE = 60
+PEOPLE = 30
 SEED = 11
 
 

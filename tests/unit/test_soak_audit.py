@@ -158,7 +158,7 @@ LATE_ROW = replace(ROW, key="k4", message_id="m4", occasion="other", claimed_at=
             "after the appointment had begun",
         ),
         (
-            replace(BOOKS, rows=rows(replace(ROW, purpose="review-reminder")), reviewed={PHONE: NOON}),
+            replace(BOOKS, rows=rows(replace(ROW, purpose="review-reminder")), reviewed={"k1": NOON}),
             "after the review was there",
         ),
         (replace(BOOKS, stored=()), "reply i1 is stored 0 times"),
@@ -232,7 +232,16 @@ def test_a_text_that_was_under_way_when_stop_came_is_told_and_no_finding() -> No
     (line,) = (line for line in audit(books) if line.name == "no text after STOP")
 
     assert line.balances
-    assert line.note == "1 were under way when STOP came; it took 2.0 s at most"
+    assert line.note == "1 were under way when STOP came, the last one was claimed 1.0 s after it"
+
+
+def test_a_stop_that_nobody_handled_for_an_hour_excuses_no_text() -> None:
+    under_way = replace(LATE_TEXT, sent_at=at(hours=1, minutes=20))
+    books = with_text(under_way, replace(LATE_ROW, claimed_at=at(hours=1, minutes=20)))
+
+    lines = audit(replace(books, heard=(replace(STOP, handled_at=LATE),)))
+
+    assert any("was claimed after STOP" in finding for line in lines for finding in line.findings)
 
 
 def test_the_sheet_shows_the_first_findings_and_how_many_more_there_are() -> None:

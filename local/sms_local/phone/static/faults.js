@@ -10,10 +10,8 @@ function show({ on, done }) {
     button.setAttribute("aria-pressed", String(on.includes(button.dataset.fault)));
     setEnabled(button, true);
   }
-  setText(
-    byId("faults-done"),
-    on.length ? `${count(done, "thing has", "things have")} gone wrong.` : "All goes well.",
-  );
+  const told = done ? `${count(done, "thing has", "things have")} gone wrong.` : "Nothing has gone wrong yet.";
+  setText(byId("faults-done"), on.length ? told : "All goes well.");
 }
 
 async function look() {
