@@ -58,10 +58,10 @@ FAULTS: Final[Mapping[str, float]] = {
 }
 NO_FAULTS: Final[Mapping[str, float]] = dict.fromkeys(FAULTS, 0)
 
-PARTS_PER_SECOND: Final = 400
+PARTS_PER_SECOND: Final = 100
 """Of the simulated number: more than the machine can do, so that the machine is what is measured."""
 
-_WORKERS: Final = 8
+_WORKERS: Final = 4
 _ROWS_A_CALL: Final = 25
 _QUIET_SECONDS: Final = 2.0
 """Without a new text for so long, what runs waits by the clock."""

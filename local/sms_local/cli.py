@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
             "--parts-per-second",
             type=int,
             metavar="N",
-            help="rate of the simulated number, for runs of many people (default: the local stage's, 10)",
+            help="rate of the simulated number, for runs of many people: functions then run six at a time "
+            "(default: the local stage's, 10)",
         )
         starting.add_argument("--no-iam", action="store_true", help="let every role do everything")
         starting.add_argument(

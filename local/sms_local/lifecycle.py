@@ -36,6 +36,8 @@ _ANSWER_SECONDS = 60.0
 #: A deployment takes half a minute, but an hour where a custom resource does not answer.
 _TOOL_SECONDS = 240.0
 _POLL_SECONDS = 0.05
+#: For runs of many people, on a machine of a few cores.
+_INVOCATIONS_AT_ONCE = 6
 _WITHOUT_APP = ("cdk bootstrap",)
 _START_HOUR = 17
 
@@ -282,6 +284,7 @@ def _carry_out(
             iam=starting.record.iam,
             clock_start=starting.record.clock_start,
             without=without,
+            invocations_at_once=None if parts_per_second is None else _INVOCATIONS_AT_ONCE,
         ),
         emulator.environment(),
     )

@@ -1,12 +1,15 @@
 """Which faults happen in the emulated cloud, and what a delivery with faults is like."""
 
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from sms_local.emulator.faults import CRASH_WITHIN_CALLS, Draws, Faults
 from sms_local.emulator.patches.faults import delivering
+from sms_local.emulator.patches.invocation_slots import in_turn
 
 
 def queue(*bodies: str) -> dict[str, Any]:
@@ -129,3 +132,37 @@ def test_what_happened_is_counted():
 def test_what_is_no_fault_is_refused(fields, sentence):
     with pytest.raises(ValueError, match=sentence):
         Faults().changed(fields)
+
+
+def test_invocations_take_turns_when_their_number_is_limited():
+    running, most, lock = 0, 0, threading.Lock()
+
+    def execute(_number):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        barrier.wait()
+        with lock:
+            running -= 1
+
+    # Two go on together, and only two.
+    barrier = threading.Barrier(2, timeout=10)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(in_turn(execute, 2), range(6)))
+
+    assert most == 2
+
+
+def test_who_waits_for_long_goes_on_without_a_turn():
+    calls = []
+
+    def execute(name):
+        calls.append(name)
+        if name == "outer":
+            wrapped("inner")
+
+    wrapped = in_turn(execute, 1, patience_seconds=0.01)
+    wrapped("outer")
+
+    assert calls == ["outer", "inner"]

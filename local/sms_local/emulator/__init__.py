@@ -87,6 +87,7 @@ def command(
     persist: bool = False,
     clock_start: datetime | None = None,
     without: Sequence[str] = (),
+    invocations_at_once: int | None = None,
 ) -> list[str]:
     """Tell the command that runs the emulator in the foreground; run it in :func:`environment`.
 
@@ -106,12 +107,15 @@ def command(
         Aware; where virtual time begins, unless a kept state knows it. Now when left out.
     without
         Names of patches to leave out.
+    invocations_at_once
+        How many functions run at the same time; the others wait. No limit when left out.
     """
     words = [str(emulator_venv() / "bin" / "python"), "-I", str(LAUNCHER), "--port", str(port)]
     words += ["--carrier-url", carrier_url, "--state-dir", str(state_dir)]
     words += [] if iam else ["--no-iam"]
     words += ["--persist"] if persist else []
     words += ["--clock-start", clock_start.isoformat()] if clock_start else []
+    words += ["--invocations-at-once", str(invocations_at_once)] if invocations_at_once else []
     return [*words, "--without", *without] if without else words
 
 

@@ -92,6 +92,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="where virtual time begins, in ISO 8601 with an offset from UTC, unless a kept state knows it "
         "(default: now)",
     )
+    parser.add_argument(
+        "--invocations-at-once", type=int, metavar="N", help="the others wait (default: no limit)"
+    )
     parser.add_argument("--no-iam", action="store_true", help="allow every request")
     parser.add_argument("--persist", action="store_true", help="keep the state over an orderly end")
     parser.add_argument(
@@ -182,7 +185,9 @@ def _patched_application(options: argparse.Namespace) -> object:
 
     start: datetime | None = options.clock_start
     clock = VirtualClock(options.state_dir / OFFSET_FILE, start=start.timestamp() if start else None)
-    settings = PatchSettings(carrier_url=options.carrier_url, clock=clock)
+    settings = PatchSettings(
+        carrier_url=options.carrier_url, clock=clock, invocations_at_once=options.invocations_at_once
+    )
     apply_patches(settings, without=frozenset(options.without))
     application: object = gateway.app
     return application

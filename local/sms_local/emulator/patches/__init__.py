@@ -49,6 +49,7 @@ PATCHES = (
     "scheduled_rules",
     "time_to_live_sweep",
     "faults",
+    "invocation_slots",
 )
 """Names of the patches in the order in which they are applied.
 

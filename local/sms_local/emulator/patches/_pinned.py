@@ -30,10 +30,13 @@ class PatchSettings:
         Base URL of the carrier simulator's service API, e.g. ``http://127.0.0.1:4571``.
     clock
         The time of day of all services.
+    invocations_at_once
+        How many functions run at the same time; None for as many as are called.
     """
 
     carrier_url: str
     clock: VirtualClock = field(default_factory=VirtualClock)
+    invocations_at_once: int | None = None
 
 
 class PatchMismatchError(Exception):
