@@ -51,6 +51,7 @@ class ChannelStack(Stack):
             "OriginationIdentity": self.channel.origination_identity,
             "ConfigurationSetName": self.channel.configuration_set_name,
             "OptOutListName": self.channel.opt_out_list.ref,
+            "TimelineFunctionName": self.channel.timeline_function.function_name,
             "SubscriberKeySecretArn": self.channel.subscriber_key_secret.secret_arn,
         }.items():
             CfnOutput(self, name, value=value)

@@ -19,7 +19,14 @@ HANDLERS = sorted(
     f"{capability}.handlers.{module}"
     for capability, modules in {
         "appointment_follow_up": ["follow_up", "phone_events", "webhook"],
-        "channel": ["event_recorder", "origination", "plan_broadcast", "router", "summarise_broadcast"],
+        "channel": [
+            "event_recorder",
+            "origination",
+            "plan_broadcast",
+            "router",
+            "summarise_broadcast",
+            "timeline",
+        ],
         "journeys": ["audience", "phone_events", "send_part", "start_journey"],
         "sms_analytics_pipeline": [
             "analytics",

@@ -315,7 +315,10 @@ def test_reviews_and_customers_have_their_keys_and_indexes(default: Template) ->
     assert tables == {
         "ReviewsCustomers": (["userId"], []),
         "ReviewsReviewRows": (["reviewId"], ["status-timestamp-index", "userId-timestamp-index"]),
-        "ReviewsRequests": (["requestId"], ["userId-recordedAt-index"]),
+        "ReviewsRequests": (
+            ["requestId"],
+            ["subscriberId-recordedAt-index", "userId-recordedAt-index"],
+        ),
     }
 
 

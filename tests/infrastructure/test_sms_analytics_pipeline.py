@@ -201,7 +201,7 @@ def test_each_function_has_exactly_the_rights_that_it_needs(default: Template) -
         "EventProcessor": READING
         | {"s3:PutObject", "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"},
         "Archiver": READING
-        | {"s3:PutObject", "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"},
+        | {"dynamodb:Query", "s3:PutObject", "sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"},
     }
     assert rights["AnalyticsAnalyticsRole"] - READING == {
         "dynamodb:PutItem",
@@ -431,3 +431,22 @@ def test_one_shard_is_warned_of() -> None:
     assert isinstance(app, cdk.App)
 
     assert any("one shard" in warning for warning in warnings_of(app, stack))
+
+
+def test_who_reads_who_was_erased_reads_no_contact(default: Template) -> None:
+    readers = {
+        name: statement
+        for name, policy in resources_of(default, "AWS::IAM::Policy").items()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "dynamodb:LeadingKeys" in json.dumps(statement)
+    }
+
+    assert sorted(name.removeprefix("Analytics").partition("Role")[0] for name in readers) == [
+        "Archiver",
+        "Ingest",
+        "ResponseHandler",
+        "SubscriptionEvents",
+    ]
+    for statement in readers.values():
+        assert statement["Action"] == "dynamodb:Query"
+        assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["erased"]}}

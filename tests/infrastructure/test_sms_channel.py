@@ -7,6 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -301,6 +302,11 @@ def test_rights_of_each_function(default: Template) -> None:
             "sqs:GetQueueUrl",
             "sqs:ReceiveMessage",
         },
+        "ChannelTimelineRole": {
+            "dynamodb:BatchGetItem",
+            "dynamodb:Query",
+            "secretsmanager:GetSecretValue",
+        },
         "ChannelOriginationHandlerRole": {
             "dynamodb:DeleteItem",
             "dynamodb:GetItem",
@@ -342,13 +348,13 @@ def test_sns_as_sender_publishes_to_phones_and_never_to_topics(full: Template) -
 def test_functions_log_for_a_limited_time_are_traced_and_share_one_layer(default: Template) -> None:
     functions = resources_of(default, "AWS::Lambda::Function")
 
-    assert len(functions) == 3
+    assert len(functions) == 4
     for function in functions.values():
         assert function["Architectures"] == ["arm64"]
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert "LogGroup" in function["LoggingConfig"]
     assert len(resources_of(default, "AWS::Lambda::LayerVersion")) == 1
-    assert len({json.dumps(function["Role"]) for function in functions.values()}) == 3
+    assert len({json.dumps(function["Role"]) for function in functions.values()}) == 4
     assert all(
         group["RetentionInDays"] == 90 for group in resources_of(default, "AWS::Logs::LogGroup").values()
     )
@@ -696,3 +702,24 @@ def test_a_layer_of_ones_own_replaces_the_shipped_one() -> None:
     assert resources_of(template, "AWS::Lambda::LayerVersion") == {}
     for function in resources_of(template, "AWS::Lambda::Function").values():
         assert function["Layers"] == ["arn:aws:lambda:us-east-1:111122223333:layer:libraries:3"]
+
+
+def test_who_may_read_timelines_may_invoke_that_function_and_read_no_table() -> None:
+    app = new_app()
+    stack = new_stack(app)
+    channel = channel_in(stack)
+    support = iam.Role(stack, "Support", assumed_by=iam.AccountRootPrincipal())
+
+    channel.grant_read_timeline(support)
+
+    template = app.synth().get_stack_by_name(stack.stack_name).template
+    (policy,) = (
+        policy["PolicyDocument"]["Statement"]
+        for name, policy in (
+            (name, resource["Properties"])
+            for name, resource in template["Resources"].items()
+            if resource["Type"] == "AWS::IAM::Policy"
+        )
+        if name.startswith("SupportDefaultPolicy")
+    )
+    assert [statement["Action"] for statement in policy] == ["lambda:InvokeFunction"]

@@ -36,6 +36,7 @@ CHANNEL_OUTPUTS = {
     "OptOutListName",
     "OriginationIdentity",
     "SubscriberKeySecretArn",
+    "TimelineFunctionName",
 }
 ANALYTICS_OUTPUTS = {
     "ArchiveBucketName",

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import boto3
 from botocore.client import BaseClient
 from moto import mock_aws
+
+from sms_engagement_runtime.channel.adapters.erased_people import PARTITION, ErasedPeople
 
 CONTACTS = "contacts"
 MESSAGES = "messages"
@@ -75,6 +78,21 @@ def channel_tables() -> Iterator[Any]:
             ],
         )
         yield client
+
+
+def put_erased(client: Any, *subscriber_ids: str) -> None:
+    """List people as erased."""
+    for each in subscriber_ids:
+        client.put_item(TableName=CONTACTS, Item={"subscriberId": {"S": PARTITION}, "record": {"S": each}})
+
+
+@contextmanager
+def erased_at_once(module: ModuleType, *subscriber_ids: str) -> Iterator[None]:
+    """Have a handler know of erased people, without waiting until its list is old."""
+    fresh = ErasedPeople(_client(), table=CONTACTS, max_age_seconds=0)
+    with patch.object(module, "_erased", fresh):
+        put_erased(_client(), *subscriber_ids)
+        yield
 
 
 def create_table(client: Any, name: str, key: str, *indexes: tuple[str, str]) -> None:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
-from tests.support.dynamodb_tables import MESSAGES, create_table
+from tests.support.dynamodb_tables import CONTACTS, MESSAGES, create_table
 from tests.support.fakes import FakeClock
 from tests.support.handlers import Context, fresh_handler
 from tests.support.review_tables import aws_client
@@ -29,6 +29,7 @@ _ENVIRONMENT = {
     "COUNTS_TABLE": COUNTS,
     "COUNTS_RETENTION_SECONDS": "34560000",
     "MESSAGES_TABLE": MESSAGES,
+    "CONTACTS_TABLE": CONTACTS,
     "STREAM_NAME": STREAM,
     "ARCHIVE_BUCKET": BUCKET,
     "SUBSCRIBER_KEY_SECRET_ARN": "subscriber-key",

@@ -56,6 +56,7 @@ _EXTRA_OPT_OUT_WORDS: Final = ("REVOKE", "OPT OUT")
 
 
 # Five texts at one part a second and their waits fit; the queue hands the rest to others.
+_TIMELINE_TIMEOUT: Final = Duration.seconds(30)
 _ROUTER_TIMEOUT: Final = Duration.seconds(60)
 _RECORDER_TIMEOUT: Final = Duration.seconds(60)
 
@@ -218,6 +219,8 @@ class SmsChannel(SmsChannelBase):
         Between topic and function; what failed five times waits in a dead-letter queue for 14 days.
     router, event_recorder
         The functions behind the queues.
+    timeline_function
+        Tells why somebody did or did not get a text; :meth:`grant_read_timeline` lets others ask it.
     configuration_set, opt_out_list, protect_configuration
         Of End User Messaging.
     contacts_table, messages_table, subscriber_key_secret, bus, encryption_key
@@ -317,6 +320,7 @@ class SmsChannel(SmsChannelBase):
         self._build_queues()
         self._build_router()
         self._build_event_recorder()
+        self._build_timeline()
         self.origination_handler: RuntimeFunction | None = None
         if kind is not IdentityKind.SENDER_ID:
             self._connect(kind, manage_origination=manage_origination)
@@ -597,6 +601,37 @@ class SmsChannel(SmsChannelBase):
         grant_key(self.event_recorder, self.encryption_key)
         self.bus.grant_put_events_to(self.event_recorder)
 
+    def grant_read_timeline(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let somebody ask, by invoking `timeline_function`, why a person did or did not get a text.
+
+        The function takes ``{"phoneNumber": "+1…"}`` or ``{"subscriberId": "v1:…"}``. Its answer has numbers
+        and words of people masked, so that support staff need no right to any table.
+        """
+        return self.timeline_function.grant_invoke(grantee)
+
+    def _build_timeline(self) -> None:
+        self.timeline_function = RuntimeFunction(
+            self,
+            "Timeline",
+            handler="channel.handlers.timeline",
+            service="channel",
+            description="Tells why somebody did or did not get a text",
+            options=self.function_options,
+            environment={
+                "CONTACTS_TABLE": self.contacts_table.table_name,
+                "MESSAGES_TABLE": self.messages_table.table_name,
+                "SUBSCRIBER_KEY_SECRET_ARN": self.subscriber_key_secret.secret_arn,
+                "DEFAULT_COUNTRY": self.policy.default_country,
+            },
+            timeout=_TIMELINE_TIMEOUT,
+        )
+        function = self.timeline_function
+        grant_actions(function, ["dynamodb:Query"], [self.contacts_table.table_arn])
+        self._grant_recent(function)
+        grant_actions(function, ["dynamodb:BatchGetItem"], [self.messages_table.table_arn])
+        grant_actions(function, ["secretsmanager:GetSecretValue"], [self.subscriber_key_secret.secret_arn])
+        grant_key(function, self.encryption_key)
+
     def _grant_recent(self, function: RuntimeFunction) -> None:
         index = f"{self.messages_table.table_arn}/index/{MESSAGES_INDEX}"
         grant_actions(function, ["dynamodb:Query"], [index])
@@ -668,6 +703,7 @@ class SmsChannel(SmsChannelBase):
     def _build_alarms(self, alarm_topic: sns.ITopic | None) -> None:
         self.alarms = Alarms(self, "Alarms", system="channel", topic=alarm_topic)
         self.alarms.add_functions({"Router": self.router, "EventRecorder": self.event_recorder})
+        self.alarms.add_seldom_called({"Timeline": self.timeline_function})
         if self.origination_handler is not None:
             self.alarms.add_seldom_called({"OriginationHandler": self.origination_handler})
         inbound_dead, event_dead = self.dead_letter_queues

@@ -89,7 +89,8 @@ class ReviewCollector(Construct):
         ``status`` and ``createdAt``. Left out, one is made.
     reviews_table, review_requests_table
         Tables that exist already: the key ``reviewId`` with the indexes ``userId-timestamp-index`` and
-        ``status-timestamp-index``, and the key ``requestId`` with the index ``userId-recordedAt-index``, the
+        ``status-timestamp-index``, and the key ``requestId`` with the index ``userId-recordedAt-index`` (and, for
+        timelines and erasures, ``subscriberId-recordedAt-index``, which needs to hold no more than keys), the
         instants numbers; both with time to live ``expiresAt``, and the first with a stream of old images
         where there is a `review_retention`. Made when left out.
     add_customers_from_events
@@ -374,6 +375,13 @@ class ReviewCollector(Construct):
     def _requests_table(self) -> dynamodb.TableV2:
         table = self._table("Requests", partition_key="requestId")
         add_time_index(table, "userId", "recordedAt")
+        # Whose requests they were, for a timeline and an erasure: customers have no index by phone.
+        table.add_global_secondary_index(
+            index_name="subscriberId-recordedAt-index",
+            partition_key=dynamodb.Attribute(name="subscriberId", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="recordedAt", type=dynamodb.AttributeType.NUMBER),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
         return table
 
     def _table(

@@ -56,6 +56,9 @@ _SUBSCRIBERS_KEYS: Final = TableKeys(
 _SERVICE: Final = "analytics"
 _INGEST_TIMEOUT: Final = Duration.seconds(60)
 _COUNTS_RETENTION: Final = Duration.days(400)
+_ERASED: Final = "erased"
+"""Partition of the contacts table that lists who was erased."""
+
 _QUARANTINE: Final = "quarantine/*"
 # A function's environment holds four kilobytes (Lambda, *Quotas*).
 _MAX_PATTERN_BYTES: Final = 2_500
@@ -424,6 +427,7 @@ class SmsAnalyticsPipeline(Construct):
                 "REGISTER_TABLE": self.register_table.table_name,
                 "SUBSCRIBERS_TABLE": self.subscribers_table.table_name,
                 "MESSAGES_TABLE": self.channel.messages_table.table_name,
+                "CONTACTS_TABLE": self.channel.contacts_table.table_name,
                 "STREAM_NAME": self.stream.stream_name,
                 "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
                 "SUBSCRIBER_KEY_SECRET_ARN": self.channel.subscriber_key_secret.secret_arn,
@@ -457,6 +461,7 @@ class SmsAnalyticsPipeline(Construct):
         if self.stream.encryption_key is not self._key:
             # Of a stream that was given; the consumers have it by the grant of their event sources.
             grant_key(self.ingest, self.stream.encryption_key)
+        self._grant_erased(self.ingest)
         self._let_quarantine(self.ingest)
 
     def _queue(self, id: str) -> sqs.Queue:
@@ -520,6 +525,7 @@ class SmsAnalyticsPipeline(Construct):
             environment={
                 "RESPONSES_TABLE": self.responses_table.table_name,
                 "SUBSCRIBERS_TABLE": self.subscribers_table.table_name,
+                "CONTACTS_TABLE": self.channel.contacts_table.table_name,
                 "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
                 "RESPONSE_TOPIC_ARN": self.response_topic.topic_arn,
                 "NOTIFY_PATTERNS": patterns,
@@ -530,6 +536,7 @@ class SmsAnalyticsPipeline(Construct):
         )
         self._grant_table(self.response_handler, self.responses_table, "GetItem", "PutItem")
         self._grant_table(self.response_handler, self.subscribers_table, "BatchGetItem", "UpdateItem")
+        self._grant_erased(self.response_handler)
         self.channel.grant_publish(self.response_handler, self.response_topic)
 
     def _build_analytics(self, batch: ConsumerBatch, *, by_campaign: bool) -> None:
@@ -552,11 +559,15 @@ class SmsAnalyticsPipeline(Construct):
             "Archiver",
             handler="archive",
             description="Keeps every event in S3",
-            environment={"ARCHIVE_BUCKET": self.archive.bucket.bucket_name},
+            environment={
+                "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
+                "CONTACTS_TABLE": self.channel.contacts_table.table_name,
+            },
             batch=batch,
             timeout=Duration.seconds(60),
             memory_size=1024,
         )
+        self._grant_erased(self.archiver)
         objects = self.archive.bucket.arn_for_objects("events/*")
         grant_actions(self.archiver, ["s3:PutObject"], [objects])
         acknowledge_wildcard(
@@ -570,10 +581,12 @@ class SmsAnalyticsPipeline(Construct):
             description="Notes who was asked to confirm a subscription",
             environment={
                 "SUBSCRIBERS_TABLE": self.subscribers_table.table_name,
+                "CONTACTS_TABLE": self.channel.contacts_table.table_name,
                 "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
             },
             timeout=Duration.seconds(30),
         )
+        self._grant_erased(self.subscription_events)
         notices = self.archive.bucket.arn_for_objects("notices/*")
         grant_actions(self.subscription_events, ["s3:PutObject"], [notices])
         acknowledge_wildcard(
@@ -663,6 +676,17 @@ class SmsAnalyticsPipeline(Construct):
 
     def _grant_table(self, function: RuntimeFunction, table: dynamodb.ITable, *actions: str) -> None:
         grant_actions(function, [f"dynamodb:{action}" for action in actions], [table.table_arn])
+
+    def _grant_erased(self, function: RuntimeFunction) -> None:
+        """Let a function read who was erased: one partition of the channel's contacts, and no contact."""
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["dynamodb:Query"],
+                resources=[self.channel.contacts_table.table_arn],
+                conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [_ERASED]}},
+            )
+        )
+        grant_key(function, self.channel.encryption_key)
 
     def _let_quarantine(self, function: RuntimeFunction) -> None:
         """Let a function keep what it cannot read."""

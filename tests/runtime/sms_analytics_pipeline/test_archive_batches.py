@@ -8,10 +8,10 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.s3_archive import objects_of, read
 from tests.support.aws_faults import failing
+from tests.support.dynamodb_tables import CONTACTS, channel_tables, erased_at_once
 from tests.support.handlers import Context, fresh_handler
 from tests.support.kinesis_events import NOON_MS, SHARD, canonical, stream_batch, stream_record
 from tests.support.logs import captured_logs
@@ -25,13 +25,13 @@ DONE = {"batchItemFailures": []}
 @pytest.fixture(scope="module")
 def module():
     name = "sms_engagement_runtime.sms_analytics_pipeline.handlers.archive"
-    with fresh_handler(name, {"ARCHIVE_BUCKET": BUCKET}) as module:
+    with fresh_handler(name, {"ARCHIVE_BUCKET": BUCKET, "CONTACTS_TABLE": CONTACTS}) as module:
         yield module
 
 
 @pytest.fixture
 def s3():
-    with mock_aws():
+    with channel_tables():
         client = aws_client("s3")
         client.create_bucket(Bucket=BUCKET)
         yield client
@@ -234,3 +234,36 @@ def test_the_test_above_would_see_objects_named_after_the_batch():
             bucket.put(objects_of(read({"Records": part})), 1000)
 
     assert len(bucket.lines()) > len(records)
+
+
+def test_events_of_an_erased_person_become_no_lines_and_the_batch_keeps_its_names(module, s3):
+    events = [canonical(number, subscriber_id=f"v1:{number % 2}") for number in range(4)]
+    batch = stream_batch(events, first=10)
+    module.handler(batch, Context())
+    before = keys(s3)
+
+    with erased_at_once(module, "v1:0"):
+        assert module.handler(batch, Context()) == DONE
+
+    assert keys(s3) == before
+    ((_, content),) = archived(s3).items()
+    assert [line["subscriber_id"] for line in content] == ["v1:1", "v1:1"]
+
+
+def test_a_batch_of_nobody_but_an_erased_person_is_no_object(module, s3):
+    with erased_at_once(module, "v1:0"):
+        batch = stream_batch([canonical(0, subscriber_id="v1:0")], first=10)
+        assert module.handler(batch, Context()) == DONE
+
+    assert keys(s3) == []
+
+
+@pytest.mark.usefixtures("s3")
+def test_where_nobody_says_who_was_erased_the_batch_comes_again(module):
+    batch = stream_batch([canonical(0)], first=10)
+
+    with erased_at_once(module), failing("Query"):
+        answer = module.handler(batch, Context())
+
+    first = batch["Records"][0]["kinesis"]["sequenceNumber"]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": first}]}

@@ -15,6 +15,7 @@ import pytest
 from botocore.client import BaseClient
 
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
+from sms_engagement_runtime.channel.adapters.erased_people import ErasedPeople
 from sms_engagement_runtime.channel.adapters.subscriber_ids import build_subscriber_id
 from sms_engagement_runtime.channel.domain.consent import Contact, Scope
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
@@ -24,7 +25,7 @@ from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
 from sms_engagement_runtime.sms_analytics_pipeline.domain.register import LEASE_MS
 from tests.support.aws_faults import failing
-from tests.support.dynamodb_tables import CONTACTS, MESSAGES, channel_tables, create_table
+from tests.support.dynamodb_tables import CONTACTS, MESSAGES, channel_tables, create_table, put_erased
 from tests.support.fakes import FakeClock
 from tests.support.handlers import Context, fresh_handler
 from tests.support.logs import captured_logs
@@ -38,6 +39,7 @@ ENVIRONMENT = {
     "REGISTER_TABLE": REGISTER,
     "SUBSCRIBERS_TABLE": SUBSCRIBERS,
     "MESSAGES_TABLE": MESSAGES,
+    "CONTACTS_TABLE": CONTACTS,
     "STREAM_NAME": STREAM,
     "ARCHIVE_BUCKET": BUCKET,
     "SUBSCRIBER_KEY_SECRET_ARN": "subscriber-key",
@@ -311,7 +313,9 @@ def test_a_full_batch_needs_few_calls(ingest, streamed):
     real = BaseClient._make_api_call
 
     def noted(self, name, arguments):
-        calls.append(name)
+        # Who was erased is asked every ten seconds, whatever comes in.
+        if name != "Query":
+            calls.append(name)
         return real(self, name, arguments)
 
     with patch.object(BaseClient, "_make_api_call", noted):
@@ -324,3 +328,24 @@ def test_a_full_batch_needs_few_calls(ingest, streamed):
     assert first == {"BatchGetItem": 2, "TransactWriteItems": 90, "PutRecords": 1, "UpdateItem": 100}
     assert calls == ["BatchGetItem"]
     assert len(streamed()) == 100
+
+
+def test_what_comes_late_of_an_erased_person_is_taken_and_nothing_of_it_is_kept(
+    module, ingest, dynamodb, streamed
+):
+    erased = ErasedPeople(dynamodb, table=CONTACTS, max_age_seconds=0)
+    put_erased(dynamodb, PERSON)
+    with with_service(module, erased=erased):
+        assert ingest(envelope(DELIVERED)) == []
+
+    assert streamed() == []
+    for table in (REGISTER, SUBSCRIBERS):
+        assert dynamodb.scan(TableName=table)["Items"] == []
+
+
+def test_where_nobody_says_who_was_erased_the_records_come_again(module, ingest, dynamodb, streamed):
+    erased = ErasedPeople(dynamodb, table=CONTACTS, max_age_seconds=0)
+    with with_service(module, erased=erased), failing("Query"):
+        assert len(ingest(envelope(DELIVERED))) == 1
+
+    assert streamed() == []

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from sms_engagement_runtime.settings import SettingsError
 from tests.support.aws_faults import failing
+from tests.support.dynamodb_tables import CONTACTS, erased_at_once
 from tests.support.handlers import Context, fresh_handler
 from tests.support.kinesis_events import NOON_MS, SHARD, canonical, stream_batch
 from tests.support.logs import captured_logs
@@ -21,6 +22,7 @@ BUCKET = "archive"
 ENVIRONMENT = {
     "RESPONSES_TABLE": RESPONSES,
     "SUBSCRIBERS_TABLE": SUBSCRIBERS,
+    "CONTACTS_TABLE": CONTACTS,
     "ARCHIVE_BUCKET": BUCKET,
     "NOTIFY_PATTERNS": json.dumps({"money": ["refund"]}),
     "RESPONSE_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:responses",
@@ -371,3 +373,13 @@ def test_patterns_that_cannot_be_stop_the_start():
         fresh_handler(HANDLER, wrong),
     ):
         pass
+
+
+def test_answers_of_an_erased_person_are_not_kept(module, client):
+    batch = stream_batch([answer(0, subscriber_id="v1:a"), answer(1, subscriber_id="v1:b")])
+
+    with erased_at_once(module, "v1:a"):
+        assert module.handler(batch, Context()) == {"batchItemFailures": []}
+
+    assert {row["subscriber_id"]["S"] for row in rows(client, RESPONSES)} == {"v1:b"}
+    assert {row["subscriber_id"]["S"] for row in rows(client, SUBSCRIBERS)} == {"v1:b"}

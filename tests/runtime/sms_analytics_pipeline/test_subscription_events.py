@@ -18,6 +18,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.subscription_notices i
     read_notice,
 )
 from tests.support.aws_faults import failing
+from tests.support.dynamodb_tables import CONTACTS, erased_at_once
 from tests.support.handlers import Context, fresh_handler
 from tests.support.review_tables import aws_client
 from tests.support.subscriber_tables import SUBSCRIBERS, subscriber_tables
@@ -25,6 +26,7 @@ from tests.support.subscriber_tables import SUBSCRIBERS, subscriber_tables
 AT = 1_795_280_400_000
 BUCKET = "archive-bucket"
 DAY = date(2026, 11, 21)
+ENVIRONMENT = {"SUBSCRIBERS_TABLE": SUBSCRIBERS, "CONTACTS_TABLE": CONTACTS, "ARCHIVE_BUCKET": BUCKET}
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def client():
 @pytest.fixture(scope="module")
 def module():
     name = "sms_engagement_runtime.sms_analytics_pipeline.handlers.subscription_events"
-    with fresh_handler(name, {"SUBSCRIBERS_TABLE": SUBSCRIBERS, "ARCHIVE_BUCKET": BUCKET}) as module:
+    with fresh_handler(name, ENVIRONMENT) as module:
         yield module
 
 
@@ -184,3 +186,11 @@ def test_a_row_that_never_rests_brings_the_event_back():
 
     with pytest.raises(SubscriberChangedError):
         recorder(Contested(MOST_ATTEMPTS)).record(notice)
+
+
+def test_of_an_erased_person_nothing_is_noted(module, client):
+    with erased_at_once(module, "v1:a"):
+        assert module.handler(asked(), Context()) == {"status": None}
+
+    assert stored(client) is None
+    assert "Contents" not in aws_client("s3").list_objects_v2(Bucket=BUCKET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from typing import Annotated, Any, Final
 
@@ -81,9 +82,18 @@ def read(event: Mapping[str, Any]) -> Batch[AnswerEvent] | None:
 
 
 def keep_batch(
-    batch: Batch[AnswerEvent], keeper: ResponseKeeper, workers: Executor
+    batch: Batch[AnswerEvent],
+    keeper: ResponseKeeper,
+    workers: Executor,
+    *,
+    erased: AbstractSet[str] = frozenset(),
 ) -> tuple[dict[Kept, int], str | None]:
     """Keep the answers of a batch.
+
+    Parameters
+    ----------
+    erased
+        Subscriber ids of who was erased: nothing of them is kept.
 
     Returns
     -------
@@ -92,7 +102,7 @@ def keep_batch(
     """
     people: dict[str, list[tuple[str, AnswerEvent]]] = {}
     for number, event in zip(batch.sequence_numbers, batch.events, strict=True):
-        if event.event_type == EventType.RECEIVED:
+        if event.event_type == EventType.RECEIVED and event.subscriber_id not in erased:
             people.setdefault(event.subscriber_id, []).append((number, event))
     if not people:
         return {}, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -63,11 +64,17 @@ class RawBatch(NamedTuple):
     rejected: Sequence[RejectedRecord]
 
 
-def read(event: Mapping[str, Any]) -> RawBatch:
+def read(event: Mapping[str, Any], *, erased: AbstractSet[str] = frozenset()) -> RawBatch:
     """Decode a batch into the lines that it is to be.
 
     Each event is written as soon as it is read: its line takes less room than the event, and to hold
     thousands of events at once took a tenth of the time (``docs/performance.md``).
+
+    Parameters
+    ----------
+    erased
+        Subscriber ids of who was erased: their events become no lines. They name the day's object all the
+        same, so that a batch that comes again writes over what it wrote before the erasure.
     """
     rejected: list[RejectedRecord] = []
     days: dict[int, RawDay] = {}
@@ -85,8 +92,9 @@ def read(event: Mapping[str, Any]) -> RawBatch:
         if number != today:
             today = number
             lines = days.setdefault(number, RawDay(kinesis["sequenceNumber"], bytearray())).lines
-        add_line(line, lines)
-        events += 1
+        if line.subscriber_id not in erased:
+            add_line(line, lines)
+            events += 1
     return RawBatch(*start_of(event["Records"]), days, events, rejected)
 
 
@@ -95,6 +103,7 @@ def objects_of(batch: RawBatch) -> list[RawObject]:
     return [
         RawObject(raw_key(day_of(number), batch.shard_id, day.first_sequence_number), compressed(day.lines))
         for number, day in batch.days.items()
+        if day.lines
     ]
 
 

@@ -6,6 +6,7 @@ and marked. What fails on the way comes back with its record, and finds in the r
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -95,6 +96,8 @@ class IngestReport:
         Records that shall come again.
     ingested, duplicates
         Events.
+    erased
+        Events of people who were erased: nothing of them is kept.
     set_aside
         Payloads and events that are in the quarantine, by reason.
     errors
@@ -104,6 +107,7 @@ class IngestReport:
     failed: set[str] = field(default_factory=set)
     ingested: int = 0
     duplicates: int = 0
+    erased: int = 0
     set_aside: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
 
@@ -202,6 +206,8 @@ class IngestService:
         Keyed hash of a phone number.
     pause
         Waits before rows that somebody else wrote are tried again; takes the number of the attempt.
+    erased
+        Subscriber ids of who was erased.
     """
 
     register: MessageRegister
@@ -214,6 +220,7 @@ class IngestService:
     clock: Clock
     pause: Callable[[int], None]
     run_all: RunAll = run_in_turn
+    erased: Callable[[], AbstractSet[str]] = frozenset
 
     def ingest(self, arrivals: Sequence[Arrival]) -> IngestReport:
         """Take in a batch. What fails is in the report, and shall come again; nothing is raised for it."""
@@ -222,7 +229,7 @@ class IngestService:
         items = self._read(arrivals, aside, report)
         rows = self._find_rows(items, report)
         if rows is not None:
-            ready = self._completed(items, rows, aside, report)
+            ready = self._kept(self._completed(items, rows, aside, report), report)
             groups = self._grouped(ready, rows, report)
             puts = self._claim_all(groups, report)
             self._put_all(puts, report)
@@ -304,6 +311,19 @@ class IngestService:
             else:
                 ready.append(_Ready(item.arrival.record, _event(item.draft, person, attribution)))
         return ready
+
+    def _kept(self, ready: list[_Ready], report: IngestReport) -> list[_Ready]:
+        """Leave out what is of erased people: no row and no record of the stream is to name them again."""
+        if not ready:
+            return ready
+        try:
+            erased = self.erased()
+        except TransientError as error:
+            report.fail((one.record for one in ready), _told(error))
+            return []
+        kept = [one for one in ready if one.event.subscriber_id not in erased]
+        report.erased += len(ready) - len(kept)
+        return kept
 
     def _may_be_known_soon(self, item: _Item) -> bool:
         """Whether another event, which names the phone, may still come: EventBridge may be quicker."""

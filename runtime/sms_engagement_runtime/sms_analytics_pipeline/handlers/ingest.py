@@ -19,6 +19,7 @@ from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
+from sms_engagement_runtime.channel.adapters.erased_people import ErasedPeople
 from sms_engagement_runtime.channel.adapters.instants import to_milliseconds
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
 from sms_engagement_runtime.channel.adapters.sns_batch import BatchResponse
@@ -48,6 +49,8 @@ class Settings:
     ----------
     messages_table
         The channel's ledger, which knows what an inbound text answers.
+    contacts_table
+        Holds the list of who was erased.
     archive_bucket
         Holds the quarantine too.
     subscriber_key_secret_arn
@@ -57,6 +60,7 @@ class Settings:
     register_table: str
     subscribers_table: str
     messages_table: str
+    contacts_table: str
     stream_name: str
     archive_bucket: str
     subscriber_key_secret_arn: str
@@ -93,6 +97,7 @@ _service = IngestService(
     clock=_clock,
     pause=_pause,
     run_all=_threads.map,
+    erased=ErasedPeople(_dynamodb, table=_settings.contacts_table),
 )
 
 
@@ -115,6 +120,7 @@ def _tell(report: IngestReport, payloads: int) -> None:
         payloads=payloads,
         ingested=report.ingested,
         duplicates=report.duplicates,
+        of_erased_people=report.erased,
         set_aside=dict(report.set_aside),
         failed_records=len(report.failed),
         errors=dict(report.errors),

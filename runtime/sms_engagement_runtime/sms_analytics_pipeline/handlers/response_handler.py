@@ -22,6 +22,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.attention import SnsAttentionTopic
+from sms_engagement_runtime.channel.adapters.erased_people import ErasedPeople
 from sms_engagement_runtime.channel.domain.errors import TransientError
 from sms_engagement_runtime.channel.domain.sentiment import analyse
 from sms_engagement_runtime.observability import instrumented, logger
@@ -47,12 +48,15 @@ class ResponseSettings:
 
     Attributes
     ----------
+    contacts_table
+        Holds the list of who was erased.
     response_topic_arn, notify_patterns
         Who hears of answers that match, and of which: name to words or phrases. Nobody when left out.
     """
 
     responses_table: str
     subscribers_table: str
+    contacts_table: str
     archive_bucket: str
     response_topic_arn: str | None = None
     notify_patterns: Mapping[str, Any] = field(default_factory=dict)
@@ -79,6 +83,7 @@ _keeper = ResponseKeeper(
     sleep=time.sleep,
     jitter=random.random,
 )
+_erased = ErasedPeople(_dynamodb, table=_settings.contacts_table)
 _quarantine = RecordQuarantine(
     clients.s3_client(), bucket=_settings.archive_bucket, consumer="response-handler"
 )
@@ -93,7 +98,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> StreamResponse:
         return ALL_DONE
     try:
         _quarantine.keep(batch.shard_id, batch.rejected)
-        counts, failed_at = keep_batch(batch, _keeper, _workers)
+        counts, failed_at = keep_batch(batch, _keeper, _workers, erased=_erased())
     except TransientError as error:
         logger.warning("batch not kept", reason=str(error))
         return failed_from(batch.first_sequence_number)

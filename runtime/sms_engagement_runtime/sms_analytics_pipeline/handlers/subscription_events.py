@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters import clients
+from sms_engagement_runtime.channel.adapters.erased_people import ErasedPeople
 from sms_engagement_runtime.observability import instrumented, logger, metrics
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.dynamodb_subscribers import DynamoSubscribers
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.notice_archive import NoticeArchive
@@ -26,16 +27,25 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.subscription_notices i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionSettings:
-    """Environment of this function."""
+    """Environment of this function.
+
+    Attributes
+    ----------
+    contacts_table
+        Holds the list of who was erased.
+    """
 
     subscribers_table: str
+    contacts_table: str
     archive_bucket: str
 
 
 _settings = settings.load(SubscriptionSettings)
 _archive = NoticeArchive(clients.s3_client(), bucket=_settings.archive_bucket)
+_dynamodb = clients.dynamodb_client()
+_erased = ErasedPeople(_dynamodb, table=_settings.contacts_table)
 _recorder = SubscriptionRecorder(
-    subscribers=DynamoSubscribers(clients.dynamodb_client(), _settings.subscribers_table),
+    subscribers=DynamoSubscribers(_dynamodb, _settings.subscribers_table),
     sleep=time.sleep,
     jitter=random.random,
 )
@@ -54,7 +64,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str | No
     Returns
     -------
     dict
-        ``{"status"}``: the status of the subscriber; None for an event that nobody can carry out.
+        ``{"status"}``: the status of the subscriber; None for an event that nobody can carry out, and of
+        an erased person.
 
     Raises
     ------
@@ -67,6 +78,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str | No
     if notice is None:
         logger.error("Event cannot be carried out", event_id=event_id, event_type=event_type)
         metrics.add_metric(name="MalformedEvents", unit=MetricUnit.Count, value=1)
+        return {"status": None}
+    if notice.subscriber_id in _erased():
+        logger.info("Subscription event of an erased person", event_id=event_id, event_type=event_type)
         return {"status": None}
     # First: a table that is made anew from the archive has to know it, too.
     _archive.keep(notice)
