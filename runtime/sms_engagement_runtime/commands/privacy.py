@@ -27,6 +27,23 @@ def add_person_commands(commands: Any, endpoint: argparse.ArgumentParser) -> Non
     timeline.add_argument("--unmask", action="store_true", help="show the number, and what people wrote")
     timeline.add_argument("--json", action="store_true", help="for a program")
     timeline.set_defaults(run=_timeline)
+    export = commands.add_parser(
+        "export", parents=[endpoint], help="write everything about a person to a file"
+    )
+    _add_person(export)
+    export.add_argument("--to", metavar="FILE", type=Path, required=True, help="JSON, for its owner alone")
+    export.set_defaults(run=_export)
+    erase = commands.add_parser("erase", parents=[endpoint], help="erase a person, who is never texted again")
+    _add_person(erase)
+    erase.add_argument("--dry-run", action="store_true", help="say what would be erased, and change nothing")
+    erase.add_argument("--yes", action="store_true", help="do not ask whether this is meant")
+    erase.add_argument("--settle-seconds", type=float, default=15.0, help=argparse.SUPPRESS)
+    erase.set_defaults(run=_erase)
+    readmit = commands.add_parser(
+        "readmit", parents=[endpoint], help="let an erased number come back by a START of its own"
+    )
+    _add_person(readmit)
+    readmit.set_defaults(run=_readmit)
 
 
 def _add_person(parser: argparse.ArgumentParser) -> None:
@@ -73,3 +90,21 @@ def _timeline(options: argparse.Namespace) -> int:
     from sms_engagement_runtime.commands.timeline import show_timeline
 
     return show_timeline(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from sms_engagement_runtime.commands.erase import export
+
+    return export(options)
+
+
+def _erase(options: argparse.Namespace) -> int:
+    from sms_engagement_runtime.commands.erase import erase
+
+    return erase(options)
+
+
+def _readmit(options: argparse.Namespace) -> int:
+    from sms_engagement_runtime.commands.erase import readmit
+
+    return readmit(options)

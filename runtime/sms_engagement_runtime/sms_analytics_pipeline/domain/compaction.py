@@ -120,22 +120,47 @@ UNLOAD (
             WHERE year = ${year} AND month = ${month} AND day = ${day}
         ) AS copies
     ) AS numbered
-    WHERE nth = 1
+    WHERE nth = 1${but}
 )
 TO '${destination}'
 WITH (format = 'PARQUET', compression = 'ZSTD')"""
 )
 
 
-def unload_statement(tables: Tables, day: date, *, destination: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedPerson:
+    """Whose events are looked for: those with the subscriber id, or with the number (E.164)."""
+
+    subscriber_id: str
+    phone_number: str
+
+    @property
+    def condition(self) -> str:
+        """The condition in SQL that an event is theirs."""
+        return (
+            f"(subscriber_id = {_quoted(self.subscriber_id)} "
+            f"OR coalesce(phone_number, '') = {_quoted(self.phone_number)})"
+        )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def unload_statement(
+    tables: Tables, day: date, *, destination: str, without: ArchivedPerson | None = None
+) -> str:
     """Return the statement that writes a day's events, each once, as Parquet below an empty prefix.
 
     Parameters
     ----------
     destination
         ``s3://bucket/prefix/``.
+    without
+        Whose events are left out, for good.
     """
     return _UNLOAD.substitute(
+        but="" if without is None else f" AND NOT {without.condition}",
         columns=", ".join(name for name, _ in COLUMNS),
         others=", ".join(name for name, _ in COLUMNS if name != "event_id"),
         raw=f'"{tables.database}"."{tables.raw}"',
@@ -298,6 +323,29 @@ def compact(day: date, *, attempt: str, store: CompactionStore, unload: Unload) 
     _finish(day, record, version, store)
     store.clear(staging)
     return Outcome.COMPACTED
+
+
+def rewrite(day: date, *, attempt: str, store: CompactionStore, unload: Unload) -> None:
+    """Write the files of a compacted day anew, as `unload` writes them, whatever was compacted before.
+
+    The steps are those of `compact`, so that a reader sees each event at every moment, and a crash leaves
+    what the next attempt, or the day's next compaction, finishes. An empty outcome is none here: the day may
+    have had nobody's events but those that are left out.
+
+    Raises
+    ------
+    RecordChangedError
+        A compaction was faster. Nothing was given up; try again.
+    """
+    raw = frozenset(store.raw_objects(day))
+    _, version = store.record(day)
+    staging = staging_prefix(day, attempt)
+    unload(day, staging)
+    copied = store.take_over(day, staging, attempt)
+    unreadable = {file.key for file in store.compacted_files(day) if not file.is_readable}
+    record = DayRecord(files=frozenset(copied) | unreadable, raw=raw, is_done=False)
+    _finish(day, record, version, store)
+    store.clear(staging)
 
 
 def _finish(day: date, record: DayRecord, version: str | None, store: CompactionStore) -> None:

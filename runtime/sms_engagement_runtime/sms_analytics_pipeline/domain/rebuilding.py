@@ -24,7 +24,11 @@ from string import Template
 from typing import Final
 
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import MILLISECONDS_PER_DAY, day_of
-from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import CLOSED_AFTER, COLUMNS
+from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import (
+    CLOSED_AFTER,
+    COLUMNS,
+    ArchivedPerson,
+)
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import CanonicalEvent, EventType
 from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import Happening
@@ -220,5 +224,43 @@ def export_statement(days: Iterable[date], *, database: str, table: str, destina
         year=year,
         month=month,
         days=", ".join(str(day.day) for day in wanted),
+        destination=destination,
+    )
+
+
+_EXPORT_PERSON: Final = Template(
+    """\
+UNLOAD (
+    SELECT ${columns}
+    FROM "${database}"."${table}"
+    WHERE year BETWEEN ${first} AND ${last} AND ${person}
+)
+TO '${destination}'
+WITH (format = 'JSON', compression = 'GZIP')"""
+)
+
+
+def person_statement(
+    person: ArchivedPerson, days: Days, *, database: str, table: str, destination: str
+) -> str:
+    """Return the statement that writes the compacted events of one person as gzip JSON lines.
+
+    Parameters
+    ----------
+    days
+        Of the archive; whole years are looked at.
+    destination
+        ``s3://bucket/prefix/``.
+    """
+    columns = ", ".join(
+        f"coalesce({name}, 1) AS {name}" if name == "schema_version" else name for name, _ in COLUMNS
+    )
+    return _EXPORT_PERSON.substitute(
+        columns=columns,
+        database=database,
+        table=table,
+        first=days.first.year,
+        last=days.last.year,
+        person=person.condition,
         destination=destination,
     )
