@@ -90,7 +90,14 @@ class World:
 
 def secrets_of(phone: str) -> tuple[str, ...]:
     """What must be nowhere once somebody is erased."""
-    return (phone, phone[2:], NAMES[phone], f"words of {NAMES[phone]}", f"user-{phone[-4:]}", f"{phone}-text")
+    return (
+        phone,
+        phone[2:],
+        NAMES[phone],
+        f"words of {NAMES[phone]}",
+        f"user-{phone[-4:]}",
+        f"message-{phone[-4:]}",
+    )
 
 
 @contextmanager
@@ -141,11 +148,13 @@ def _fill(system: Pipeline, phone: str) -> None:
     now_ms = int(now.timestamp() * 1000)
     contacts = DynamoContacts(system.dynamodb, table=CONTACTS)
     evidence = Evidence(
-        source=Source.INBOUND_MESSAGE, words=f"words of {name}", message_id=f"{phone}-text-in", at=now
+        source=Source.INBOUND_MESSAGE, words=f"words of {name}", message_id=f"message-{phone[-4:]}-in", at=now
     )
     for transition in (ask_to_confirm, confirm):
         contact = contacts.get(own)
-        change = transition(contact, replace(evidence, message_id=f"{phone}-text-{transition.__name__}"))
+        change = transition(
+            contact, replace(evidence, message_id=f"message-{phone[-4:]}-{transition.__name__}")
+        )
         assert change is not None
         change = replace_contact(change, phone_number=PhoneNumber(phone))
         contacts.save(change.contact, expected_version=contact.version, records=change.records)
@@ -156,7 +165,7 @@ def _fill(system: Pipeline, phone: str) -> None:
             construct="appointments",
             purpose="confirmation",
             occasion=f"appointment-{user_id}",
-            message_id=f"{phone}-text-1",
+            message_id=f"message-{phone[-4:]}-1",
             asked_at=now,
             expires_at=now + timedelta(days=1),
             opt_out_reply=f"Bye, {name}",
@@ -179,7 +188,7 @@ def _fill(system: Pipeline, phone: str) -> None:
             journey_id=journey,
         )
         ledger.claim(intent, key=intent.key, contact=contacts.get(own), parts=1, now=now)
-        ledger.accept(intent.key, f"{phone}-text-{number}", now)
+        ledger.accept(intent.key, f"message-{phone[-4:]}-{number}", now)
     put = {
         "conversations": {
             "appointmentId": f"appointment-{user_id}",
@@ -239,7 +248,7 @@ def _fill(system: Pipeline, phone: str) -> None:
                 "eventType": "TEXT_DELIVERED",
                 "eventTimestamp": now_ms - day * 86_400_000,
                 "isFinal": True,
-                "messageId": f"{phone}-text-{day}",
+                "messageId": f"message-{phone[-4:]}-{day}",
                 "messageStatus": "DELIVERED",
                 "destinationPhoneNumber": phone,
                 "originationPhoneNumber": "+12025550100",
@@ -255,7 +264,7 @@ def _fill(system: Pipeline, phone: str) -> None:
                 "destinationNumber": "+12025550100",
                 "messageKeyword": "KEYWORD_1",
                 "messageBody": f"words of {name}",
-                "inboundMessageId": f"{phone}-text-reply",
+                "inboundMessageId": f"message-{phone[-4:]}-reply",
             }
         ]
     )

@@ -89,10 +89,10 @@ class ReviewCollector(Construct):
         ``status`` and ``createdAt``. Left out, one is made.
     reviews_table, review_requests_table
         Tables that exist already: the key ``reviewId`` with the indexes ``userId-timestamp-index`` and
-        ``status-timestamp-index``, and the key ``requestId`` with the index ``userId-recordedAt-index`` (and, for
-        timelines and erasures, ``subscriberId-recordedAt-index``, which needs to hold no more than keys), the
+        ``status-timestamp-index``, and the key ``requestId`` with the index ``userId-recordedAt-index``, the
         instants numbers; both with time to live ``expiresAt``, and the first with a stream of old images
-        where there is a `review_retention`. Made when left out.
+        where there is a `review_retention`. Made when left out. Timelines and erasures of a person read
+        ``subscriberId-recordedAt-index`` of the second, keys only.
     add_customers_from_events
         Whether a customer whom a ``ReviewRequested`` event brings, such as the invitee of an appointment, is
         added to that table where it has nobody of the id: then this collector writes to it. Nobody's row is

@@ -203,7 +203,7 @@ def test_what_comes_late_or_is_replayed_does_not_bring_her_back(world, capsys):
                 "destinationNumber": "+12025550100",
                 "messageKeyword": "KEYWORD_1",
                 "messageBody": "words of Wilhelmina, again",
-                "inboundMessageId": f"{HER}-text-late",
+                "inboundMessageId": f"message-{HER[-4:]}-late",
             }
         ]
     )

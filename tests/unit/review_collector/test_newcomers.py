@@ -6,6 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from sms_engagement_runtime.channel.domain.consent import erase
+from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
+from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from sms_engagement_runtime.review_collector.domain.customers import Customer
 from sms_engagement_runtime.review_collector.domain.errands import (
     AskForReview,
@@ -15,7 +18,7 @@ from sms_engagement_runtime.review_collector.domain.errands import (
 )
 from tests.support.asking_system import request_key
 from tests.support.bus_schemas import errors_of, hold_to_schema
-from tests.support.fakes import START, Crash, CrashPlan
+from tests.support.fakes import START, SUBSCRIBER_KEY, Crash, CrashPlan
 from tests.support.review_errands import Errands
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -54,6 +57,19 @@ class TestAdding:
 
         assert (outcome.state, outcome.reason) == ("SUPPRESSED", "OPTED_OUT")
         assert errands.bodies == []
+
+    def test_who_was_erased_is_not_added_again(self, errands):
+        number = PhoneNumber("+12025550147")
+        own = subscriber_id(number, SUBSCRIBER_KEY)
+        contacts = errands.system.contacts
+        contacts.put(erase(contacts.get(own), START))
+
+        outcome = errands.publish(**MEETING, customer=INVITEE)
+
+        assert (outcome.state, outcome.reason) == ("SUPPRESSED", "ERASED")
+        assert "invitee-1" not in errands.system.customers.rows
+        assert errands.bodies == []
+        assert asked_about(errands) == []
 
     @pytest.mark.parametrize(
         ("standing", "state", "reason"),

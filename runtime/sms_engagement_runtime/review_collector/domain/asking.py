@@ -303,6 +303,9 @@ class ReviewAsker:
         person = self._meet(newcomer)
         if isinstance(person, PersonOutcome):
             return person
+        # Who was erased does not come back as a customer, whoever tells of them.
+        if self.send_service.contacts.get(person.subscriber_id).is_erased:
+            return _skipped(newcomer.user_id, Reason.ERASED)
         now = request.recorded_at
         if now >= ends_at:
             return _skipped(newcomer.user_id, Reason.EXPIRED)
