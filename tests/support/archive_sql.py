@@ -16,6 +16,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import RAW_PRE
 from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import (
     COLUMNS,
     COMPACTED_PREFIX,
+    ArchivedPerson,
     Tables,
     unload_statement,
 )
@@ -57,10 +58,10 @@ class ArchiveSql:
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
-    def compact(self, day: date, name: str) -> None:
-        """Write a day's events where compaction does."""
+    def compact(self, day: date, name: str, *, without: ArchivedPerson | None = None) -> None:
+        """Write a day's events where compaction does, but for those of somebody."""
         destination = f"{COMPACTED_PREFIX}year={day:%Y}/month={day:%m}/day={day:%d}/"
-        statement = unload_statement(TABLES, day, destination=f"s3://bucket/{destination}")
+        statement = unload_statement(TABLES, day, destination=f"s3://bucket/{destination}", without=without)
         assert statement.startswith("UNLOAD (")
         select, _, options = statement.removeprefix("UNLOAD (").rpartition("\n)\nTO ")
         assert options.startswith(f"'s3://bucket/{destination}'\nWITH (format = 'PARQUET'")

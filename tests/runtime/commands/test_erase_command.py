@@ -9,13 +9,14 @@ from botocore.client import BaseClient
 from sms_engagement_runtime.channel.adapters.clock import SystemClock
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.erased_people import ErasedPeople
+from sms_engagement_runtime.channel.adapters.tombstones import proof_of
 from sms_engagement_runtime.commands import main as command
 from tests.support.dynamodb_tables import CONTACTS
+from tests.support.fakes import Crash
 from tests.support.pipeline_drive import KEY, person
 from tests.support.whole_person import HER, HIM, secrets_of, whole_people
 
 ID = person(HER)
-TOMBSTONE = ("contact", "consent#")
 WRITES = {
     "DeleteItem",
     "DeleteObjects",
@@ -132,8 +133,6 @@ def test_what_stays_proves_consent_to_who_has_the_words_and_closes_the_gate(worl
         for item in world.dynamodb.scan(TableName=CONTACTS)["Items"]
         if item["subscriberId"]["S"] == ID and item["record"]["S"].startswith("consent#")
     ]
-    from sms_engagement_runtime.channel.adapters.tombstones import proof_of
-
     assert {item["wordsHash"]["S"] for item in proofs} == {proof_of(KEY.encode(), "words of Wilhelmina")}
     assert {item["state"]["S"] for item in proofs} == {"PENDING", "ACTIVE"}
     assert all("words" not in item for item in proofs)
@@ -152,9 +151,6 @@ def test_erased_twice_is_erased_once(world, capsys):
 
 
 def test_a_crash_between_any_two_steps_leaves_what_running_it_again_finishes(world, capsys):
-    class Crash(BaseException):
-        pass
-
     real = BaseClient._make_api_call
     crashed_at = 0
     while True:
