@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from sms_engagement_runtime.commands.analytics import add_analytics_commands
+from sms_engagement_runtime.commands.carry_over import add_carry_over_command
 from sms_engagement_runtime.commands.cost import add_cost_command
 from sms_engagement_runtime.commands.exits import ExitStatus, fail
 from sms_engagement_runtime.commands.privacy import add_person_commands
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     progress.set_defaults(run=_progress, place="bucket {broadcast_bucket}")
     add_person_commands(commands, endpoint)
     add_analytics_commands(commands, endpoint)
+    add_carry_over_command(commands, endpoint)
     add_cost_command(commands)
     return parser
 
