@@ -44,6 +44,8 @@ class ReviewsStack(Stack):
             "ReviewRequestsTableName": self.reviews.review_requests_table.table_name,
             "ApiId": self.reviews.api.api_id,
             "ApiUrl": self.reviews.api.api_endpoint,
+            "AdminApiUrl": f"{self.reviews.api.api_endpoint}/admin/reviews",
+            "ReviewFiguresTableName": self.reviews.figures.table.table_name,
             "AdminTopicArn": self.reviews.admin_topic.topic_arn,
             "ReviewBroadcastArn": self.reviews.broadcast.state_machine_arn,
             "LinkSecretArn": self.reviews.link_secret.secret_arn,

@@ -158,17 +158,22 @@ def check_stream(name: str, table: dynamodb.ITable, needed_by: str) -> None:
         )
 
 
+def has_new_images(table: dynamodb.ITable) -> bool:
+    """Whether a table has a stream of its rows as they are now; of an imported one any stream counts."""
+    if not isinstance(table.node.default_child, dynamodb.CfnTable | dynamodb.CfnGlobalTable):
+        return table.table_stream_arn is not None
+    return _stream_view(table) in {"NEW_IMAGE", "NEW_AND_OLD_IMAGES"}
+
+
 def _stream_view(table: dynamodb.ITable) -> str:
     resource = table.node.default_child
     if not isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable):
         # Imported: of its stream no more is known than that it has one.
         return "none" if table.table_stream_arn is None else "OLD_IMAGE"
-    try:
-        given = resource.stream_specification
-    except RuntimeError:
-        # A TableV2 without a stream has the struct without its one member, which jsii cannot hand over.
-        return "none"
-    resolved = Stack.of(table).resolve(given) or {}
+    # The property itself cannot be read: TableV2 fills it in while the template is made, and jsii does not
+    # hand over the struct whose one member is missing until then.
+    properties = Stack.of(table).resolve(resource._cfn_properties)
+    resolved = properties.get("streamSpecification") or {}
     return str(resolved.get("streamViewType", "none"))
 
 

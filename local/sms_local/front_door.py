@@ -12,7 +12,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 #: Paths of the HTTP API; everything else on the address is the phone page's own.
-PATHS = ("/r/{token:path}", "/review", "/submit-review", "/new-link")
+PATHS = (
+    "/r/{token:path}",
+    "/review",
+    "/submit-review",
+    "/new-link",
+    "/reviews",
+    "/reviews/{id}/helpful",
+)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 #: RFC 9110 section 7.6.1, and those that each of the two connections states for itself.

@@ -119,7 +119,13 @@ def _urls(values: Mapping[str, str], places: Places) -> dict[str, str]:
     urls = {}
     if "ApiId" in values:
         door = places.front_door
-        urls = {"review_form": f"{door}/review", "submit_review": f"{door}/submit-review"}
+        urls = {
+            "review_form": f"{door}/review",
+            "submit_review": f"{door}/submit-review",
+            "reviews_api": f"{door}/reviews",
+            # Not by the front door, which signs nothing: the emulator asks whoever calls it for a signature.
+            "admin_api": f"{places.aws_endpoint}/_aws/execute-api/{values['ApiId']}/$default/admin/reviews",
+        }
     if "AppointmentsApiId" in values:
         api = f"{places.aws_endpoint}/_aws/execute-api/{values['AppointmentsApiId']}/$default"
         urls |= {f"{name}_webhook": f"{api}/webhooks/{name}" for name in ("calendly", "calcom")}

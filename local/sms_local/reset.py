@@ -24,6 +24,7 @@ _ROWS_A_CALL = 25
 _KEYS_A_CALL = 1000
 
 #: Outputs of tables that nobody drives from outside, and of buckets.
+_FIGURES = "ReviewFiguresTableName"
 _INNER_TABLES = ("CountsTableName", "RegisterTableName", "EnrolmentsTableName")
 _BUCKETS = ("BroadcastBucketName", "ReviewArchiveName", "ArchiveBucketName", "JourneyBucketName")
 
@@ -61,7 +62,12 @@ def empty_everything(
     _purge_queues(client("sqs"))
     _put_clock_back(places)
     inner = (output_value(outputs, name) for name in _INNER_TABLES)
-    tables = [*outputs["tables"].values(), *(table for table in inner if table)]
+    # The figures first: a review that is deleted then has nothing left to be taken off.
+    tables = [
+        table
+        for table in (output_value(outputs, _FIGURES), *outputs["tables"].values(), *inner)
+        if table is not None
+    ]
     rows = sum(_empty_table(client("dynamodb"), table) for table in tables)
     buckets = (output_value(outputs, name) for name in _BUCKETS)
     objects = sum(_empty_bucket(client("s3"), bucket) for bucket in buckets if bucket)

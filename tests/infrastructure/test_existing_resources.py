@@ -386,3 +386,18 @@ def test_an_imported_channel_of_another_region_is_refused() -> None:
         ValueError, match=r"origination_identity must be in the Region of its stack, eu-central-1"
     ):
         SmsChannel.from_attributes(elsewhere, "Imported", ATTRIBUTES)
+
+
+@pytest.mark.parametrize("view", [None, dynamodb.StreamViewType.NEW_AND_OLD_IMAGES])
+def test_reviews_of_a_table_without_stream_are_not_counted_and_that_is_said(
+    view: dynamodb.StreamViewType | None,
+) -> None:
+    app = new_app()
+    stack = new_stack(app)
+    theirs = table_of(stack, "Theirs", _REVIEWS_KEYS, dynamo_stream=view)
+
+    reviews = ReviewCollector(stack, "Reviews", channel=channel_in(stack), reviews_table=theirs)
+
+    doubts = [warning for warning in warnings_of(app, stack) if "no stream of new images" in warning]
+    assert len(doubts) == (0 if view else 1)
+    assert len(reviews.figures.sources) == (2 if view else 1)

@@ -40,8 +40,13 @@ HANDLERS = sorted(
         "review_collector": [
             "archive_reviews",
             "audience",
+            "console",
+            "count_reviews",
             "digest",
             "form",
+            "helpful",
+            "moderate",
+            "public_reviews",
             "review_requested",
             "rotate_link_key",
             "send_part",

@@ -46,7 +46,11 @@ def only(template: Template, type_: str, prefix: str) -> Any:
     return found
 
 
-def test_without_retention_there_is_neither_stream_nor_archive() -> None:
+def archive_source(template: Template) -> Any:
+    return only(template, "AWS::Lambda::EventSourceMapping", "ReviewsArchive")
+
+
+def test_without_retention_there_is_no_archive_and_old_rows_are_not_in_the_stream() -> None:
     stack = new_stack()
     reviews = collector(stack)
 
@@ -55,17 +59,18 @@ def test_without_retention_there_is_neither_stream_nor_archive() -> None:
     assert reviews.archive is None
     assert reviews.review_archive is None
     assert not any(name.startswith("ReviewsArchive") for name in template["Resources"])
-    assert all(
-        "StreamSpecification" not in table
+    assert {
+        table["StreamSpecification"]["StreamViewType"]
         for table in resources_of(template, "AWS::DynamoDB::GlobalTable").values()
-    )
+        if "StreamSpecification" in table
+    } == {"NEW_IMAGE"}
 
 
 def test_the_stream_has_the_rows_as_they_were_and_only_expired_ones_are_taken(template: Template) -> None:
     table = only(template, "AWS::DynamoDB::GlobalTable", "ReviewsReviewRows")
-    (source,) = resources_of(template, "AWS::Lambda::EventSourceMapping").values()
+    source = archive_source(template)
 
-    assert table["StreamSpecification"] == {"StreamViewType": "OLD_IMAGE"}
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     assert [json.loads(each["Pattern"]) for each in source["FilterCriteria"]["Filters"]] == [
         {
             "eventName": ["REMOVE"],
@@ -77,7 +82,7 @@ def test_the_stream_has_the_rows_as_they_were_and_only_expired_ones_are_taken(te
 def test_a_failure_is_tried_again_alone_and_ends_in_a_queue_while_the_stream_still_has_it(
     template: Template,
 ) -> None:
-    (source,) = resources_of(template, "AWS::Lambda::EventSourceMapping").values()
+    source = archive_source(template)
 
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["BisectBatchOnFunctionError"] is True

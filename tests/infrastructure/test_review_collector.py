@@ -8,6 +8,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Annotations, Match
@@ -151,6 +152,7 @@ def test_ids_of_what_holds_data_are_a_public_contract(default: Template) -> None
     assert kept == {
         "ReviewsBroadcastBucket340C49A2": "AWS::S3::Bucket",
         "ReviewsCustomersA5ECA6BD": "AWS::DynamoDB::GlobalTable",
+        "ReviewsFiguresTable309A93BB": "AWS::DynamoDB::GlobalTable",
         "ReviewsLinkKeys65DED3FC": "AWS::SecretsManager::Secret",
         "ReviewsRequests98AE8413": "AWS::DynamoDB::GlobalTable",
         "ReviewsReviewRows790C8F73": "AWS::DynamoDB::GlobalTable",
@@ -193,6 +195,26 @@ def test_each_function_has_exactly_the_rights_that_it_needs(default: Template) -
         | KEY_RIGHTS,
         # Reads reviews by their index, tells the admins.
         "ReviewsDigestRole": {"dynamodb:Query", "sns:Publish"} | KEY_RIGHTS,
+        # Reads the streams of reviews and requests, writes figures, and what the words of a review say.
+        "ReviewsFiguresCountRole": {
+            "dynamodb:BatchGetItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:DescribeStream",
+            "dynamodb:GetRecords",
+            "dynamodb:GetShardIterator",
+            "dynamodb:ListStreams",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:SendMessage",
+        },
+        # Reads reviews and figures, and changes nothing.
+        "ReviewsConsoleReadRole": {"dynamodb:GetItem", "dynamodb:Query"},
+        "ReviewsConsoleModerateRole": {"dynamodb:GetItem", "dynamodb:UpdateItem"},
+        # What everybody calls reads one index, or adds a vote.
+        "ReviewsConsolePublicReviewsRole": {"dynamodb:Query"},
+        "ReviewsConsoleHelpfulRole": {"dynamodb:PutItem", "dynamodb:UpdateItem"},
         "ReviewsRotateLinkKeyRole": {
             "secretsmanager:DescribeSecret",
             "secretsmanager:GetRandomPassword",
@@ -242,6 +264,13 @@ def statements_of(template: Template, role: str, action: str) -> list[str]:
         ("ReviewRequested", "states:StartExecution", ["LaterStateMachine"]),
         ("Submit", "dynamodb:PutItem", ["ReviewRows"]),
         ("Digest", "dynamodb:Query", ["ReviewRows"]),
+        ("ConsoleRead", "dynamodb:Query", ["FiguresTable", "ReviewRows"]),
+        ("ConsoleModerate", "dynamodb:UpdateItem", ["ReviewRows"]),
+        ("ConsolePublicReviews", "dynamodb:Query", ["ReviewRows"]),
+        ("ConsoleHelpful", "dynamodb:PutItem", ["FiguresTable"]),
+        ("ConsoleHelpful", "dynamodb:UpdateItem", ["ReviewRows"]),
+        ("FiguresCount", "dynamodb:GetRecords", ["Requests", "ReviewRows"]),
+        ("FiguresCount", "dynamodb:PutItem", ["FiguresTable"]),
         ("Later", "lambda:InvokeFunction", ["ReviewRequested"]),
         ("Later", "sqs:SendMessage", ["DeadLetters"]),
         ("Schedule", "states:StartExecution", ["BroadcastStateMachine"]),
@@ -260,17 +289,69 @@ def test_rights_are_on_what_is_needed_alone(
     assert not any("*" in statement for statement in statements if role != "DigestSchedule")
 
 
-def test_routes_are_the_forms_and_the_submissions(default: Template) -> None:
+def test_everybody_may_use_the_form_and_read_reviews_and_the_console_is_for_signed_requests(
+    default: Template,
+) -> None:
     routes = resources_of(default, "AWS::ApiGatewayV2::Route").values()
 
-    assert sorted(route["RouteKey"] for route in routes) == [
-        "GET /r/{token}",
-        "GET /review",
-        "HEAD /r/{token}",
-        "HEAD /review",
-        "POST /new-link",
-        "POST /submit-review",
-    ]
+    assert {route["RouteKey"]: route["AuthorizationType"] for route in routes} == {
+        "GET /r/{token}": "NONE",
+        "GET /review": "NONE",
+        "GET /reviews": "NONE",
+        "HEAD /r/{token}": "NONE",
+        "HEAD /review": "NONE",
+        "HEAD /reviews": "NONE",
+        "POST /new-link": "NONE",
+        "POST /reviews/{id}/helpful": "NONE",
+        "POST /submit-review": "NONE",
+        "GET /admin/figures": "AWS_IAM",
+        "GET /admin/reviews": "AWS_IAM",
+        "GET /admin/reviews/{id}": "AWS_IAM",
+        "POST /admin/reviews/{id}/approve": "AWS_IAM",
+        "POST /admin/reviews/{id}/reject": "AWS_IAM",
+    }
+
+
+def test_a_moderator_may_call_the_console_and_who_only_looks_may_decide_nothing() -> None:
+    stack = new_stack()
+    reviews = ReviewCollector(stack, "Reviews", channel=imported(stack))
+    for name in ("Moderator", "Owner"):
+        iam.Role(stack, name, assumed_by=iam.AccountRootPrincipal())
+    moderator, owner = (stack.node.find_child(name) for name in ("Moderator", "Owner"))
+    assert isinstance(moderator, iam.Role)
+    assert isinstance(owner, iam.Role)
+
+    reviews.grant_moderate(moderator)
+    reviews.console.grant_read(owner)
+
+    template = template_of(stack)
+
+    def allowed(role: str) -> list[str]:
+        (policy,) = (
+            policy
+            for policy in resources_of(template, "AWS::IAM::Policy").values()
+            if policy["Roles"][0]["Ref"].startswith(role)
+        )
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Action"] == "execute-api:Invoke"
+        resources = statement["Resource"]
+        found = resources if isinstance(resources, list) else [resources]
+        return [resource["Fn::Join"][1][-1] for resource in found]
+
+    assert allowed("Moderator") == ["/*/GET/admin/*", "/*/POST/admin/*"]
+    assert allowed("Owner") == ["/*/GET/admin/*"]
+
+
+def test_what_counts_reads_both_streams_and_what_it_cannot_count_is_kept(default: Template) -> None:
+    sources = resources_of(default, "AWS::Lambda::EventSourceMapping").values()
+
+    assert len(sources) == 2
+    for source in sources:
+        assert source["BisectBatchOnFunctionError"] is True
+        assert source["StartingPosition"] == "TRIM_HORIZON"
+        assert source["MaximumRecordAgeInSeconds"] < 24 * 3600
+        destination = source["DestinationConfig"]["OnFailure"]["Destination"]
+        assert destination["Fn::GetAtt"][0].startswith("ReviewsFiguresDeadLetters")
 
 
 def test_access_log_never_has_the_token(default: Template) -> None:
@@ -298,6 +379,8 @@ def test_what_the_public_calls_is_throttled_and_cannot_starve_the_account(defaul
 
     assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 100, "ThrottlingRateLimit": 50}
     assert {name: limit for name, limit in reserved.items() if limit} == {
+        "ReviewsConsoleHelpful": 20,
+        "ReviewsConsolePublicReviews": 20,
         "ReviewsForm": 20,
         "ReviewsSubmit": 20,
     }
@@ -319,6 +402,7 @@ def test_reviews_and_customers_have_their_keys_and_indexes(default: Template) ->
             ["requestId"],
             ["subscriberId-recordedAt-index", "userId-recordedAt-index"],
         ),
+        "ReviewsFiguresTable": (["part", "id"], []),
     }
 
 
@@ -419,7 +503,7 @@ def test_a_table_that_is_given_is_read_with_its_own_key() -> None:
     rights = rights_of(template_of(stack))
     readers = {
         role for role, actions in rights.items() if actions & {"dynamodb:Scan", "dynamodb:BatchGetItem"}
-    }
+    } - {"ReviewsFiguresCountRole"}
     assert readers == {"ReviewsAudienceRole", "ReviewsSendPartRole", "ReviewsReviewRequestedRole"}
     assert {role for role, actions in rights.items() if "kms:Decrypt" in actions} >= readers
     assert "kms:Decrypt" not in rights["ReviewsFormRole"]

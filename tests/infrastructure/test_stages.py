@@ -72,6 +72,7 @@ APPOINTMENTS_OUTPUTS = {
     "HostTopicArn",
 }
 REVIEWS_OUTPUTS = {
+    "AdminApiUrl",
     "AdminTopicArn",
     "ApiId",
     "ApiUrl",
@@ -80,6 +81,7 @@ REVIEWS_OUTPUTS = {
     "LinkSecretArn",
     "ReviewArchiveName",
     "ReviewBroadcastArn",
+    "ReviewFiguresTableName",
     "ReviewRequestsTableName",
     "ReviewsTableName",
 }

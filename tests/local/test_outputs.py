@@ -45,6 +45,8 @@ def test_outputs_have_the_fixed_shape() -> None:
         "urls": {
             "review_form": "http://127.0.0.1:4602/review",
             "submit_review": "http://127.0.0.1:4602/submit-review",
+            "reviews_api": "http://127.0.0.1:4602/reviews",
+            "admin_api": "http://127.0.0.1:4600/_aws/execute-api/abc123/$default/admin/reviews",
             "calendly_webhook": ("http://127.0.0.1:4600/_aws/execute-api/def456/$default/webhooks/calendly"),
             "calcom_webhook": "http://127.0.0.1:4600/_aws/execute-api/def456/$default/webhooks/calcom",
         },
@@ -83,7 +85,7 @@ def test_webhooks_are_absent_without_appointments_and_the_form_without_reviews()
     reviews = compose({"local-Reviews": STACKS["local-Reviews"]}, Places())
     appointments = compose({"local-Appointments": STACKS["local-Appointments"]}, Places())
 
-    assert set(reviews["urls"]) == {"review_form", "submit_review"}
+    assert set(reviews["urls"]) == {"review_form", "submit_review", "reviews_api", "admin_api"}
     assert set(appointments["urls"]) == {"calendly_webhook", "calcom_webhook"}
 
 

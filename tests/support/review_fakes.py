@@ -10,8 +10,10 @@ from datetime import datetime
 from sms_engagement_runtime.channel.domain.broadcast.audience import Cursor, Page
 from sms_engagement_runtime.review_collector.domain.customers import Customer
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeys
+from sms_engagement_runtime.review_collector.domain.moderation import Shown
+from sms_engagement_runtime.review_collector.domain.queries import Position, Slice
 from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
-from sms_engagement_runtime.review_collector.domain.reviews import Review, ReviewStatus
+from sms_engagement_runtime.review_collector.domain.reviews import Decision, Review, ReviewStatus
 
 LINK_KEY = b"a link key of the tests"
 LINK_KEYS = LinkKeys(1, {1: LINK_KEY})
@@ -179,6 +181,50 @@ class FakeReviews:
         found = [row for row in self.rows.values() if row.status is status and start <= row.created_at < end]
         for row in sorted(found, key=lambda row: row.created_at):
             yield row.review_id, row.opinion.rating
+
+    def of_status(
+        self, status: ReviewStatus, *, since: datetime | None, after: Position | None, limit: int
+    ) -> Slice:
+        rows = [row for row in self.rows.values() if row.status is status]
+        return self._slice(rows, since, after, limit)
+
+    def of_customer(
+        self, user_id: str, *, since: datetime | None, after: Position | None, limit: int
+    ) -> Slice:
+        rows = [row for row in self.rows.values() if row.user_id == user_id]
+        return self._slice(rows, since, after, limit)
+
+    def _slice(self, rows: list[Review], since: datetime | None, after: Position | None, limit: int) -> Slice:
+        def place(row: Review) -> Position:
+            return Position(round(row.created_at.timestamp() * 1000), row.review_id)
+
+        found = sorted(
+            (
+                row
+                for row in rows
+                if (since is None or row.created_at >= since) and (after is None or place(row) < after)
+            ),
+            key=place,
+            reverse=True,
+        )
+        # DynamoDB names a place to go on from even where nothing follows.
+        return Slice(found[:limit], place(found[limit - 1]) if len(found) >= limit else None)
+
+    def decide(self, review_id: str, decision: Decision, *, shown: Shown) -> bool:
+        with self.lock:
+            row = self.rows.get(review_id)
+            if row is None or row.version != shown.version or row.status is not shown.status:
+                return False
+            self.rows[review_id] = replace(row, status=decision.status, decisions=(*row.decisions, decision))
+            return True
+
+    def set_sentiment(self, review_id: str, sentiment: str, *, version: int) -> bool:
+        with self.lock:
+            row = self.rows.get(review_id)
+            if row is None or row.version != version:
+                return False
+            self.rows[review_id] = replace(row, sentiment=sentiment)
+            return True
 
     def claim_announcement(self, review_id: str, *, now: datetime, until: datetime) -> bool:
         with self.lock:

@@ -12,6 +12,7 @@ from tests.support.dynamodb_tables import channel_tables, create_table
 CUSTOMERS = "customers"
 REVIEWS = "reviews"
 REVIEW_REQUESTS = "review-requests"
+FIGURES = "review-figures"
 
 
 @cache
@@ -27,4 +28,13 @@ def review_tables() -> Iterator[Any]:
         create_table(client, CUSTOMERS, "userId")
         create_table(client, REVIEWS, "reviewId", ("userId", "timestamp"), ("status", "timestamp"))
         create_table(client, REVIEW_REQUESTS, "requestId", ("userId", "recordedAt"))
+        client.create_table(
+            TableName=FIGURES,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[
+                {"AttributeName": "part", "KeyType": "HASH"},
+                {"AttributeName": "id", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("part", "id")],
+        )
         yield client

@@ -25,11 +25,21 @@ def review_alarms(reviews: "ReviewCollector", topic: sns.ITopic | None) -> Alarm
             "ReviewRequested": reviews.review_requested,
             "Form": reviews.form,
             "Submit": reviews.submit,
+            "CountReviews": reviews.figures.count_reviews,
+            "Console": reviews.console.read,
+            "Moderate": reviews.console.moderate,
+            "PublicReviews": reviews.console.public_reviews,
+            "Helpful": reviews.console.helpful,
         }
     )
     digest = {} if reviews.digest is None else {"Digest": reviews.digest}
     alarms.add_seldom_called({"RotateLinkKey": reviews.rotate_link_key, **digest})
-    alarms.add_dead_letter_queues({"DeadLetters": reviews.dead_letter_queue})
+    alarms.add_dead_letter_queues(
+        {
+            "DeadLetters": reviews.dead_letter_queue,
+            "FiguresDeadLetters": reviews.figures.dead_letter_queue,
+        }
+    )
     if reviews.archive is not None:
         _add_archive(alarms, reviews.archive)
     alarms.add_tables(
@@ -37,9 +47,16 @@ def review_alarms(reviews: "ReviewCollector", topic: sns.ITopic | None) -> Alarm
             **({"Customers": reviews.customers_table} if reviews.owns_customers_table else {}),
             "ReviewRows": reviews.reviews_table,
             "Requests": reviews.review_requests_table,
+            "Figures": reviews.figures.table,
         }
     )
     alarms.add_api(reviews.api, slowest=MAX_PAGE_LATENCY, who="somebody with a link")
+    alarms.add(
+        "FiguresLate",
+        reviews.figures.count_reviews.metric("IteratorAge", statistic="Maximum"),
+        threshold=Duration.hours(1).to_milliseconds(),
+        description="reviews and requests wait to be counted; after a day they have to be counted again",
+    )
     _add_sending(alarms, reviews)
     alarms.add(
         "ReviewsUnannounced",

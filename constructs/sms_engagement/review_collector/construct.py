@@ -36,9 +36,18 @@ from sms_engagement.metrics import business_metric, count_messages
 from sms_engagement.queues import dead_letter_queue
 from sms_engagement.review_collector.alarms import review_alarms
 from sms_engagement.review_collector.archive import ReviewArchive
+from sms_engagement.review_collector.console import ReviewConsole
+from sms_engagement.review_collector.figures import ReviewFigures
 from sms_engagement.review_collector.schedule import BroadcastSchedule, call_daily, start_daily
 from sms_engagement.review_collector.texts import ReviewTexts, as_setting
-from sms_engagement.tables import TableKeys, add_time_index, check_stream, check_table, on_demand_table
+from sms_engagement.tables import (
+    TableKeys,
+    add_time_index,
+    check_stream,
+    check_table,
+    has_new_images,
+    on_demand_table,
+)
 from sms_engagement_runtime.channel.domain.broadcast.stop_rules import StopRules
 from sms_engagement_runtime.review_collector.domain.notices import UNANNOUNCED
 from sms_engagement_runtime.review_collector.domain.occasions import OccasionPolicy
@@ -91,7 +100,8 @@ class ReviewCollector(Construct):
         Tables that exist already: the key ``reviewId`` with the indexes ``userId-timestamp-index`` and
         ``status-timestamp-index``, and the key ``requestId`` with the index ``userId-recordedAt-index``, the
         instants numbers; both with time to live ``expiresAt``, and the first with a stream of old images
-        where there is a `review_retention`. Made when left out. Timelines and erasures of a person read
+        where there is a `review_retention`. Both need a stream of new images to be counted in the figures; a
+        warning says where there is none. Made when left out. Timelines and erasures of a person read
         ``subscriberId-recordedAt-index`` of the second, keys only.
     add_customers_from_events
         Whether a customer whom a ``ReviewRequested`` event brings, such as the invitee of an appointment, is
@@ -158,7 +168,9 @@ class ReviewCollector(Construct):
     customers_table, reviews_table, review_requests_table
         Data.
     api, api_stage
-        HTTP API: ``GET /review``, ``GET /r/{token}``, ``POST /submit-review``, ``POST /new-link``.
+        HTTP API: ``GET /review``, ``GET /r/{token}``, ``POST /submit-review``, ``POST /new-link``; approved
+        reviews at ``GET /reviews``, votes for them at ``POST /reviews/{id}/helpful``; the moderators' console
+        below ``/admin/``, behind the IAM authoriser.
     link_secret
         Keys of the links, rotated.
     admin_topic
@@ -173,6 +185,10 @@ class ReviewCollector(Construct):
         Where single texts wait for their hour, and reminders for their day.
     digest_schedule
         Calls the digest; None without one.
+    figures
+        What keeps ratings, sentiment and response rate by day.
+    console
+        The moderators' console and the public reviews.
     archive, review_archive
         The way of old reviews, and the bucket at its end; None without `review_retention`.
     audience, plan, send_part, summary, review_requested, form, submit, digest, rotate_link_key
@@ -263,6 +279,8 @@ class ReviewCollector(Construct):
             *check_table("customers_table", customers_table, _CUSTOMERS_KEYS),
             *check_table("reviews_table", reviews_table, _REVIEWS_KEYS),
             *check_table("review_requests_table", review_requests_table, _REQUESTS_KEYS),
+            *_check_counted("reviews_table", reviews_table),
+            *_check_counted("review_requests_table", review_requests_table),
         ]
         check_key("reviews_table", reviews_table, channel.encryption_key)
         check_key("review_requests_table", review_requests_table, channel.encryption_key)
@@ -297,7 +315,9 @@ class ReviewCollector(Construct):
         self._build_public_functions()
         self.archive = self._build_archive(archive_bucket) if review_retention else None
         self.review_archive = self.archive.bucket if self.archive else None
+        when = schedule or BroadcastSchedule()
         self._build_api(public_requests_per_second, api_domain)
+        self._build_console(when.time_zone)
         self.link_base_url = (link_base_url or own_address(self.api, api_domain)).rstrip("/")
         self.dead_letter_queue = dead_letter_queue(
             self, of="a rule, a function and schedules", encryption_key=channel.encryption_key
@@ -308,7 +328,6 @@ class ReviewCollector(Construct):
             expires_after=broadcast_expires_after,
         )
         self._build_review_requested(adds_customers=add_customers_from_events)
-        when = schedule or BroadcastSchedule()
         self.schedule = start_daily(
             self, "Schedule", when, broadcast=self.broadcast, dead_letter_queue=self.dead_letter_queue
         )
@@ -321,6 +340,10 @@ class ReviewCollector(Construct):
     def grant_start_broadcast(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow asking everybody who is due, now."""
         return self.broadcast.grant_start_execution(grantee)
+
+    def grant_moderate(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow looking at reviews and figures in the console, and approving and rejecting reviews."""
+        return self.console.grant_moderate(grantee)
 
     def metric_requests_sent(
         self, *, period: Duration | None = None, statistic: str | None = None
@@ -365,15 +388,17 @@ class ReviewCollector(Construct):
         table = self._table(
             "ReviewRows",
             partition_key="reviewId",
-            # What the archive needs: the row as it was. Nobody reads a stream that nobody archives from.
-            stream=dynamodb.StreamViewType.OLD_IMAGE if self.review_retention else None,
+            # The archive needs the row as it was, the figures need it as it is.
+            stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES
+            if self.review_retention
+            else dynamodb.StreamViewType.NEW_IMAGE,
         )
         for partition_key in ("userId", "status"):
             add_time_index(table, partition_key, "timestamp")
         return table
 
     def _requests_table(self) -> dynamodb.TableV2:
-        table = self._table("Requests", partition_key="requestId")
+        table = self._table("Requests", partition_key="requestId", stream=dynamodb.StreamViewType.NEW_IMAGE)
         add_time_index(table, "userId", "recordedAt")
         # Whose requests they were, for a timeline and an erasure: customers have no index by phone.
         table.add_global_secondary_index(
@@ -523,6 +548,30 @@ class ReviewCollector(Construct):
             requests_per_second=requests_per_second,
             options=self.function_options,
             domain=domain,
+        )
+
+    def _build_console(self, time_zone: str) -> None:
+        self.figures = ReviewFigures(
+            self,
+            "Figures",
+            reviews_table=self.reviews_table,
+            requests_table=self.review_requests_table,
+            encryption_key=self.channel.encryption_key,
+            time_zone=time_zone,
+            function_options=self.function_options,
+            removal_policy=self._removal_policy,
+            data_scope=None if self._data is self else self._data,
+        )
+        self.console = ReviewConsole(
+            self,
+            "Console",
+            api=self.api,
+            reviews_table=self.reviews_table,
+            figures_table=self.figures.table,
+            encryption_key=self.channel.encryption_key,
+            time_zone=time_zone,
+            public_concurrency=self._public_concurrency,
+            function_options=self.function_options,
         )
 
     def _build_broadcast(
@@ -750,6 +799,15 @@ def _occasion_policy(
         lifetime=span(occasion_lifetime),
         reminder_delay=span(reminder_delay) if remind else None,
     )
+
+
+def _check_counted(name: str, table: dynamodb.ITable | None) -> list[str]:
+    if table is None or has_new_images(table):
+        return []
+    return [
+        f"{name} has no stream of new images, so that what it holds is missing in the console's figures; "
+        "give it a stream NEW_AND_OLD_IMAGES, or count from time to time with sms-engagement repair reviews"
+    ]
 
 
 def _check_needed(name: str, value: object, switch: str, *, needed: bool) -> None:

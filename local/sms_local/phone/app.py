@@ -32,6 +32,7 @@ from sms_local.phone.campaign_requests import CampaignRequests
 from sms_local.phone.campaigns import MACHINES, Journeys
 from sms_local.phone.carrier import CarrierControl, CarrierError
 from sms_local.phone.clock import PageClock
+from sms_local.phone.console import console_routes
 from sms_local.phone.counted import CountsReader, MetricsReader, PeopleReader
 from sms_local.phone.dashboard import Dashboard
 from sms_local.phone.dashboard_requests import DashboardRequests
@@ -129,6 +130,7 @@ def create_app(places: Places, outputs: Mapping[str, Any]) -> Starlette:
     api_id = output_value(outputs, "ApiId")
     if api_id is not None:
         page.routes += front_door_routes(client, aws_endpoint=places.aws_endpoint, api_id=api_id)
+    page.routes += console_routes(outputs, port=places.ports["phone page"])
 
     page.routes += FaultRequests(places.carrier_endpoint).routes
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sms_engagement_runtime.commands.analytics import add_analytics_commands
 from sms_engagement_runtime.commands.carry_over import add_carry_over_command
+from sms_engagement_runtime.commands.console import add_console_command
 from sms_engagement_runtime.commands.cost import add_cost_command
 from sms_engagement_runtime.commands.exits import ExitStatus, fail
 from sms_engagement_runtime.commands.privacy import add_person_commands
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add_analytics_commands(commands, endpoint)
     add_carry_over_command(commands, endpoint)
     add_cost_command(commands)
+    add_console_command(commands)
     return parser
 
 

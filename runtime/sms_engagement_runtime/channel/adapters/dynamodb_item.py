@@ -1,16 +1,16 @@
 """Rows as DynamoDB's wire format and back, for the few types that our tables hold.
 
 boto3's own serialiser turns every number into a ``Decimal`` and takes any type; these rows hold text, whole
-numbers, booleans and maps of them, and a float in one is a mistake (prices are whole millicents).
+numbers, booleans, and maps and lists of them, and a float in one is a mistake (prices are whole millicents).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 type Item = dict[str, Any]
 """A row in wire format: ``{"state": {"S": "CLAIMED"}, "rank": {"N": "0"}}``."""
 
-type Value = str | int | bool | Mapping[str, "Value"]
+type Value = str | int | bool | Mapping[str, "Value"] | Sequence["Value"]
 
 
 def to_item(row: Mapping[str, Value | None]) -> Item:
@@ -44,6 +44,8 @@ def to_attribute(value: Value) -> dict[str, Any]:
             return {"S": str(value)}
         case Mapping():
             return {"M": to_item(value)}
+        case list() | tuple():
+            return {"L": [to_attribute(member) for member in value]}
     raise TypeError(f"a row holds no {type(value).__name__}")
 
 
@@ -63,6 +65,8 @@ def from_attribute(attribute: Mapping[str, Any]) -> Any:
             return flag
         case {"M": members}:
             return from_item(members)
+        case {"L": members}:
+            return [from_attribute(member) for member in members]
         case {"NULL": True}:
             return None
     raise TypeError(f"a row holds no attribute of type {next(iter(attribute), 'none')}")

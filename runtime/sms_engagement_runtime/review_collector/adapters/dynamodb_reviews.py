@@ -3,7 +3,9 @@
 Row: ``reviewId`` (PK), ``userId``, ``timestamp`` (epoch ms of the first submission), ``rating``,
 ``reviewText``, ``status``, ``helpful``, ``createdAt`` and ``updatedAt`` (epoch seconds), ``version``,
 ``announcingUntil`` and ``announcedAt`` (epoch ms), ``expiresAt`` where old reviews are deleted,
-``schemaVersion``.
+``schemaVersion``; ``authorName`` (first name and initial), ``sentiment`` once it is judged, and
+``decisions``, a list of ``{status, version, at (epoch seconds), by, reason}``, once there are any. Rows that
+lack the last three are read as they are.
 """
 
 from __future__ import annotations
@@ -22,13 +24,23 @@ from sms_engagement_runtime.channel.adapters.instants import (
     to_seconds,
 )
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import CONDITION_FAILED
-from sms_engagement_runtime.review_collector.domain.reviews import Opinion, Review, ReviewStatus
+from sms_engagement_runtime.review_collector.domain.moderation import Shown
+from sms_engagement_runtime.review_collector.domain.queries import Position, Slice
+from sms_engagement_runtime.review_collector.domain.reviews import Decision, Opinion, Review, ReviewStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from sms_engagement_runtime.channel.domain.ports import Clock
+
 SCHEMA_VERSION: Final = 1
+BY_CUSTOMER: Final = "userId-timestamp-index"
 BY_STATUS: Final = "status-timestamp-index"
+
+
+# Reads of an index for one page of an answer: what lies past its retention is read and left out, and may fill
+# whole reads for the few days until DynamoDB deletes it.
+_MOST_READS: Final = 5
 
 
 class DynamoReviews:
@@ -38,12 +50,22 @@ class DynamoReviews:
     ----------
     retention
         After which DynamoDB deletes a review; None keeps it.
+    clock
+        Tells which reviews are past their retention; needed by whoever lists reviews.
     """
 
-    def __init__(self, client: DynamoDBClient, *, table: str, retention: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        *,
+        table: str,
+        retention: timedelta | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._client = client
         self._table = table
         self._retention = retention
+        self._clock = clock
 
     def create(self, review: Review, *, announcing_until: datetime) -> Review | None:
         """Write a review, unless its id exists: then return what is there; None after writing."""
@@ -56,7 +78,8 @@ class DynamoReviews:
                 "rating": review.opinion.rating,
                 "reviewText": review.opinion.text,
                 "status": review.status.value,
-                "helpful": 0,
+                "helpful": review.helpful,
+                "authorName": review.author_name,
                 "createdAt": to_seconds(review.created_at),
                 "version": review.version,
                 "announcingUntil": to_milliseconds(announcing_until),
@@ -77,7 +100,7 @@ class DynamoReviews:
             review.review_id,
             UpdateExpression=(
                 "SET rating = :rating, reviewText = :text, #status = :status, "
-                "updatedAt = :updated, #version = :version"
+                "updatedAt = :updated, #version = :version REMOVE sentiment"
             ),
             ConditionExpression="#version = :expected",
             ExpressionAttributeNames={"#status": "status", "#version": "version"},
@@ -101,6 +124,101 @@ class DynamoReviews:
             )
         item = response.get("Item")
         return None if item is None else _from_item(item)
+
+    def of_status(
+        self, status: ReviewStatus, *, since: datetime | None, after: Position | None, limit: int
+    ) -> Slice:
+        """Read reviews of a status, newest first."""
+        return self._slice(BY_STATUS, "status", status.value, since, after, limit)
+
+    def of_customer(
+        self, user_id: str, *, since: datetime | None, after: Position | None, limit: int
+    ) -> Slice:
+        """Read reviews of a customer, newest first."""
+        return self._slice(BY_CUSTOMER, "userId", user_id, since, after, limit)
+
+    def decide(self, review_id: str, decision: Decision, *, shown: Shown) -> bool:
+        """Set status and add to the decisions, where version and status are those that were shown."""
+        values = to_item(
+            {
+                ":status": decision.status.value,
+                ":shownStatus": shown.status.value,
+                ":version": shown.version,
+                ":none": [],
+                ":decision": [
+                    {
+                        "status": decision.status.value,
+                        "version": decision.version,
+                        "at": to_seconds(decision.decided_at),
+                        "by": decision.decided_by,
+                        **({"reason": decision.reason} if decision.reason is not None else {}),
+                    }
+                ],
+            }
+        )
+        return self._update(
+            review_id,
+            UpdateExpression=(
+                "SET #status = :status, decisions = list_append(if_not_exists(decisions, :none), :decision)"
+            ),
+            ConditionExpression="#version = :version AND #status = :shownStatus",
+            ExpressionAttributeNames={"#status": "status", "#version": "version"},
+            ExpressionAttributeValues=values,
+        )
+
+    def set_sentiment(self, review_id: str, sentiment: str, *, version: int) -> bool:
+        """Record what the text of this version says; False where the version is gone."""
+        return self._update(
+            review_id,
+            UpdateExpression="SET sentiment = :sentiment",
+            ConditionExpression="#version = :version",
+            ExpressionAttributeNames={"#version": "version"},
+            ExpressionAttributeValues=to_item({":sentiment": sentiment, ":version": version}),
+        )
+
+    def _slice(
+        self,
+        index: str,
+        key: str,
+        value: str,
+        since: datetime | None,
+        after: Position | None,
+        limit: int,
+    ) -> Slice:
+        now = None if self._clock is None else self._clock.now()
+        names = {"#key": key}
+        values: dict[str, Any] = {":value": value}
+        condition = "#key = :value"
+        if since is not None:
+            names["#timestamp"], values[":since"] = "timestamp", to_milliseconds(since)
+            condition += " AND #timestamp >= :since"
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": index,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ScanIndexForward": False,
+        }
+        if now is not None:
+            values[":now"] = to_seconds(now)
+            request["FilterExpression"] = "attribute_not_exists(expiresAt) OR expiresAt > :now"
+        request["ExpressionAttributeValues"] = to_item(values)
+        reviews: list[Review] = []
+        for _ in range(_MOST_READS):
+            if after is not None:
+                request["ExclusiveStartKey"] = to_item(
+                    {key: value, "timestamp": after.timestamp, "reviewId": after.review_id}
+                )
+            with service_call("dynamodb:Query"):
+                page = self._client.query(**request, Limit=limit - len(reviews))
+            reviews += map(_from_item, page["Items"])
+            last = page.get("LastEvaluatedKey")
+            if not last:
+                return Slice(reviews, None)
+            after = Position(int(last["timestamp"]["N"]), last["reviewId"]["S"])
+            if len(reviews) >= limit:
+                break
+        return Slice(reviews, after)
 
     def submitted_between(
         self, status: ReviewStatus, start: datetime, end: datetime
@@ -172,13 +290,30 @@ class DynamoReviews:
 def _from_item(item: dict[str, Any]) -> Review:
     row = from_item(item)
     updated_at, announced_at = row.get("updatedAt"), row.get("announcedAt")
+    expires_at = row.get("expiresAt")
     return Review(
         review_id=row["reviewId"],
         user_id=row["userId"],
-        opinion=Opinion(rating=row["rating"], text=row["reviewText"]),
+        opinion=Opinion(rating=row["rating"], text=row.get("reviewText") or ""),
         status=ReviewStatus(row["status"]),
         created_at=from_milliseconds(row["timestamp"]),
         updated_at=None if updated_at is None else from_milliseconds(updated_at * 1000),
-        version=row["version"],
+        # Rows that others brought into the table lack what we alone write.
+        version=row.get("version", 1),
         announced_at=None if announced_at is None else from_milliseconds(announced_at),
+        author_name=row.get("authorName"),
+        sentiment=row.get("sentiment"),
+        helpful=row.get("helpful", 0),
+        decisions=tuple(map(_decision, row.get("decisions", ()))),
+        expires_at=None if expires_at is None else from_milliseconds(expires_at * 1000),
+    )
+
+
+def _decision(entry: dict[str, Any]) -> Decision:
+    return Decision(
+        status=ReviewStatus(entry["status"]),
+        version=entry["version"],
+        decided_at=from_milliseconds(entry["at"] * 1000),
+        decided_by=entry["by"],
+        reason=entry.get("reason"),
     )

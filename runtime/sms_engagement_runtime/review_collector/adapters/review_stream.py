@@ -1,4 +1,4 @@
-"""Records of the reviews table's stream, as Lambda hands them over.
+"""Records of the streams of reviews and of review requests, as Lambda hands them over.
 
 ``{"eventName": "REMOVE", "userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"},
 "dynamodb": {"SequenceNumber": "…", "ApproximateCreationDateTime": 1795280400, "OldImage": {…}}, …}``
@@ -40,6 +40,18 @@ def deleted_at(record: Mapping[str, Any]) -> datetime:
 def old_row(record: Mapping[str, Any]) -> Row:
     """Return the row as it was before it was deleted, as plain values."""
     return {name: _plain(attribute) for name, attribute in record["dynamodb"]["OldImage"].items()}
+
+
+def new_row(record: Mapping[str, Any]) -> Row | None:
+    """Return the row as it is now, as plain values; None where it was deleted."""
+    image = record["dynamodb"].get("NewImage")
+    return None if image is None else {name: _plain(attribute) for name, attribute in image.items()}
+
+
+def key_of(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return name and value of the row's key, a text."""
+    ((name, attribute),) = record["dynamodb"]["Keys"].items()
+    return str(name), str(attribute["S"])
 
 
 def _plain(attribute: Mapping[str, Any]) -> object:

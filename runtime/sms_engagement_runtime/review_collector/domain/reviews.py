@@ -56,6 +56,31 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a moderator decided about one version of a review.
+
+    Attributes
+    ----------
+    status
+        `ReviewStatus.APPROVED` or `ReviewStatus.REJECTED`.
+    version
+        Of the review that the moderator saw.
+    decided_at
+        Aware UTC, whole seconds.
+    decided_by
+        ARN of the IAM principal.
+    reason
+        Why it was rejected; None for an approval.
+    """
+
+    status: ReviewStatus
+    version: int
+    decided_at: datetime
+    decided_by: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """One review, of one customer on one occasion.
 
@@ -77,6 +102,18 @@ class Review:
         Starts at 1 and grows with each edit: an approval names the version that was shown.
     announced_at
         When the admin topic was told; None where it was not yet.
+    author_name
+        What the public may know of the customer's name, as `public_name` gives it; None where the customer
+        has none, and in rows that were written before this was kept.
+    sentiment
+        What the text says: ``positive``, ``neutral`` or ``negative``; None until it is judged, which takes a
+        second, and again after an edit.
+    helpful
+        Votes of readers.
+    decisions
+        Of moderators, oldest first; edits keep them.
+    expires_at
+        From when on the review is to be seen by nobody; None where it stays for good.
     """
 
     review_id: str
@@ -87,6 +124,11 @@ class Review:
     updated_at: datetime | None = None
     version: int = 1
     announced_at: datetime | None = None
+    author_name: str | None = None
+    sentiment: str | None = None
+    helpful: int = 0
+    decisions: tuple[Decision, ...] = ()
+    expires_at: datetime | None = None
 
 
 class EditRefusal(StrEnum):
@@ -157,7 +199,12 @@ def revise(
     if now >= review.created_at + edit_window:
         return EditRefusal.CLOSED
     return replace(
-        review, opinion=opinion, status=ReviewStatus.NEW, updated_at=now, version=review.version + 1
+        review,
+        opinion=opinion,
+        status=ReviewStatus.NEW,
+        updated_at=now,
+        version=review.version + 1,
+        sentiment=None,
     )
 
 

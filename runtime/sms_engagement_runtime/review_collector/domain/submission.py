@@ -16,6 +16,7 @@ from sms_engagement_runtime.channel.domain.ports import AttentionTopic, Clock, E
 from sms_engagement_runtime.review_collector.domain.bus_events import REVIEW_LINK_REQUESTED, REVIEW_SUBMITTED
 from sms_engagement_runtime.review_collector.domain.notices import new_review_notice
 from sms_engagement_runtime.review_collector.domain.ports import ReviewRepository, ReviewRequestRepository
+from sms_engagement_runtime.review_collector.domain.public_names import public_name
 from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
 from sms_engagement_runtime.review_collector.domain.reviews import (
     EditRefusal,
@@ -95,6 +96,7 @@ class ReviewDesk:
             opinion=opinion,
             status=ReviewStatus.NEW,
             created_at=now,
+            author_name=public_name(request.name),
         )
         existing = self.reviews.create(review, announcing_until=now + ANNOUNCEMENT_CLAIM)
         outcome = Created(request_id) if existing is None else self._edit(existing, opinion)
