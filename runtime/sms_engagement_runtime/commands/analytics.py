@@ -118,6 +118,24 @@ def _add_rebuild(commands: Any, dry: argparse.ArgumentParser) -> None:
     counts.add_argument("--counts-table", metavar="NAME", required=True, help="where they are")
     counts.add_argument("--write", action="store_true", help="add what the table lacks; else it only says so")
     counts.set_defaults(run=_repair_counts)
+    _add_repair_reviews(kinds, dry)
+
+
+def _add_repair_reviews(kinds: Any, dry: argparse.ArgumentParser) -> None:
+    reviews = kinds.add_parser(
+        "reviews", parents=[dry], help="figures of reviews and requests, from their tables"
+    )
+    for table, what in (
+        ("reviews", "the reviews"),
+        ("requests", "the review requests"),
+        ("figures", "the figures of both"),
+    ):
+        reviews.add_argument(f"--{table}-table", metavar="NAME", required=True, help=f"where {what} are")
+    reviews.add_argument(
+        "--time-zone", metavar="ZONE", required=True, help="of the collector's schedule, as America/New_York"
+    )
+    reviews.add_argument("--write", action="store_true", help="put right what differs; else it only says so")
+    reviews.set_defaults(run=_repair_reviews, place="table of reviews, requests or figures")
 
 
 def _rebuild(options: argparse.Namespace) -> int:
@@ -130,6 +148,12 @@ def _repair_counts(options: argparse.Namespace) -> int:
     from sms_engagement_runtime.commands.rebuild import repair_counts
 
     return repair_counts(options)
+
+
+def _repair_reviews(options: argparse.Namespace) -> int:
+    from sms_engagement_runtime.commands.review_figures import repair_reviews
+
+    return repair_reviews(options)
 
 
 def _redrive(options: argparse.Namespace) -> int:

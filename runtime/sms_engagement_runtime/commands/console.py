@@ -118,6 +118,9 @@ class Console:
         if method not in ("GET", "POST"):
             return _words(405, "Only GET and POST are taken.")
         path = urlsplit(target).path
+        # Two slashes at the beginning, or a whole address, name another host.
+        if not target.startswith("/") or target.startswith("//"):
+            return _words(404, "There is nothing here.")
         if path not in ("/", _PREFIX.rstrip("/")) and (not path.startswith(_PREFIX) or ".." in path):
             return _words(404, "There is nothing here.")
         site = headers.get("sec-fetch-site")

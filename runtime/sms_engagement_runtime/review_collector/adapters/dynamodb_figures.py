@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
@@ -87,6 +87,34 @@ class DynamoFigures:
         """Bring entries and figures to what the changes say; of two with one key the last one counts."""
         latest = {change.key: change for change in changes}
         return sum(self._apply(list(some)) for some in batched(latest.values(), _CHANGES, strict=False))
+
+    def differing(self, changes: Sequence[Change]) -> int:
+        """Return how many entries are not what the changes say; writes nothing."""
+        found = 0
+        for some in batched(changes, _CHANGES, strict=False):
+            before = self._entries(some)
+            found += sum(
+                before.get(change.key) != (change.entry and change.entry.written()) for change in some
+            )
+        return found
+
+    def keys(self) -> Iterator[str]:
+        """Read the keys of all entries, by a scan: for whoever counts everything again."""
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "FilterExpression": "#id = :entry",
+            "ProjectionExpression": "#part",
+            "ExpressionAttributeNames": {"#part": "part", "#id": "id"},
+            "ExpressionAttributeValues": to_item({":entry": "entry"}),
+        }
+        while True:
+            with service_call("dynamodb:Scan"):
+                page = self._client.scan(**request)
+            yield from (from_item(item)["part"] for item in page["Items"])
+            last = page.get("LastEvaluatedKey")
+            if not last:
+                return
+            request["ExclusiveStartKey"] = last
 
     def _apply(self, changes: list[Change]) -> int:
         for pause in (*_PAUSES_SECONDS, None):

@@ -16,9 +16,15 @@ from sms_engagement_runtime.review_collector.domain.figures import Change, Entry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewCounting:
-    """Turns rows into what the figures are to hold of them."""
+    """Turns rows into what the figures are to hold of them.
 
-    reviews: DynamoReviews
+    Attributes
+    ----------
+    reviews
+        Told what a text says that nobody has judged; None where nothing is to be written.
+    """
+
+    reviews: DynamoReviews | None
     zone: ZoneInfo
     judge: SentimentAnalyser = analyse
 
@@ -28,7 +34,7 @@ class ReviewCounting:
         if sentiment is None:
             text, version = row.get("reviewText"), row.get("version")
             sentiment = self.judge(text if isinstance(text, str) else None).value
-            if isinstance(version, int):
+            if isinstance(version, int) and self.reviews is not None:
                 # False where the review was edited meanwhile: that version comes behind this one.
                 self.reviews.set_sentiment(str(row["reviewId"]), sentiment, version=version)
         return review_entry(

@@ -45,7 +45,12 @@ def old_row(record: Mapping[str, Any]) -> Row:
 def new_row(record: Mapping[str, Any]) -> Row | None:
     """Return the row as it is now, as plain values; None where it was deleted."""
     image = record["dynamodb"].get("NewImage")
-    return None if image is None else {name: _plain(attribute) for name, attribute in image.items()}
+    return None if image is None else plain_row(image)
+
+
+def plain_row(image: Mapping[str, Any]) -> Row:
+    """Return a row in wire format as plain values."""
+    return {name: _plain(attribute) for name, attribute in image.items()}
 
 
 def key_of(record: Mapping[str, Any]) -> tuple[str, str]:

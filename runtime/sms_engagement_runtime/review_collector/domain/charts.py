@@ -32,7 +32,7 @@ class Bar(NamedTuple):
 def bars(title: str, summary: str, entries: Sequence[Bar]) -> str:
     """Draw lying bars, one below the other, each with its number."""
     most = max((entry.value or 0 for entry in entries), default=0) or 1
-    row, left, right = 34, 84, 96
+    row, left, right = 36, 88, 128
     most_long = _WIDTH - left - right
     parts = []
     for index, entry in enumerate(entries):
@@ -49,7 +49,7 @@ def bars(title: str, summary: str, entries: Sequence[Bar]) -> str:
 
 def columns(title: str, summary: str, entries: Sequence[Bar]) -> str:
     """Draw standing bars over time; the first and the last are named below."""
-    height, foot, top = 150, 24, 18
+    height, foot, top = 150, 28, 24
     most = max((entry.value or 0 for entry in entries), default=0) or 1
     step = _WIDTH / max(1, len(entries))
     parts = [_scale(height, top, _number(most))]
@@ -65,7 +65,7 @@ def columns(title: str, summary: str, entries: Sequence[Bar]) -> str:
 
 def line(title: str, summary: str, entries: Sequence[Bar], *, most: float, most_shown: str) -> str:
     """Draw a line over time, broken where there is nothing to tell."""
-    height, foot, top = 150, 24, 18
+    height, foot, top = 150, 28, 24
     step = _WIDTH / max(1, len(entries))
     runs: list[list[tuple[float, float]]] = [[]]
     dots = []
@@ -99,7 +99,7 @@ def _scale(height: int, top: int, most: str) -> str:
 def _ends(entries: Sequence[Bar], height: int) -> str:
     if not entries:
         return ""
-    at = f'class="soft" y="{height + 18}"'
+    at = f'class="soft" y="{height + 20}"'
     last = f'<text {at} x="{_WIDTH}" text-anchor="end">{escape(entries[-1].label)}</text>'
     first = f'<text {at} x="0">{escape(entries[0].label)}</text>'
     return first + last if len(entries) > 1 else last
