@@ -16,6 +16,7 @@ from sms_engagement_runtime.appointment_follow_up.domain.purposes import Purpose
 from sms_engagement_runtime.appointment_follow_up.domain.texts import AppointmentTexts
 from sms_engagement_runtime.channel.domain.budget import SpendLimits
 from sms_engagement_runtime.channel.domain.campaign_counts import Counts
+from sms_engagement_runtime.channel.domain.consent import erase
 from sms_engagement_runtime.channel.domain.errors import (
     OutcomeUnknownError,
     SendingDisabledError,
@@ -361,6 +362,20 @@ def test_who_cannot_be_texted_ends_in_one_state_with_its_reason(system, arrange,
     assert (system.row().status, system.row().reason) == (status, reason)
     assert system.texts == []
     assert [kind for kind, _ in system.bus.events] == [bus_events.BOOKED]
+
+
+def test_an_erased_person_who_books_again_gets_no_text_and_leaves_neither_number_nor_name(system):
+    system.contacts.put(erase(system.contacts.get(subscriber()), START))
+
+    system.book("A")
+    system.run_all()
+
+    row = system.row()
+    assert (row.status, row.reason) == (Status.FAILED, Reason.ERASED)
+    assert row.recipient is None
+    assert row.booking.invitee_name is None
+    assert (row.booking.reschedule_url, row.booking.cancel_url) == (None, None)
+    assert system.texts == []
 
 
 def test_a_country_that_is_not_allowed_is_texted_nothing_of_the_end_either(system):

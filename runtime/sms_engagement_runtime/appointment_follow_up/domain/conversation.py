@@ -339,6 +339,15 @@ def fail(conversation: Conversation, event: Event, reason: str) -> Conversation:
     )
 
 
+def forget(conversation: Conversation) -> Conversation:
+    """Keep of an erased person's appointment that it takes place, and nothing of whom it is with."""
+    failed = fail(conversation, Event.TEXT_FAILED, Reason.ERASED)
+    booking = failed.booking and replace(
+        failed.booking, invitee_name=None, reschedule_url=None, cancel_url=None
+    )
+    return replace(failed, recipient=None, booking=booking)
+
+
 def kept_until(conversation: Conversation, retention: timedelta) -> datetime:
     """Say until when the row is kept: its retention begins when the appointment has ended."""
     booking = conversation.booking

@@ -410,6 +410,8 @@ class FollowUpService:
         reason = outcome.reason or outcome.state
         if reason in OPTED_OUT_REASONS:
             return self._change(conversation, lambda one: rules.fail(one, Event.OPTED_OUT, Reason.OPTED_OUT))
+        if reason == Reason.ERASED:
+            return self._change(conversation, rules.forget)
         if reason == Reason.NO_LONGER_TRUE or (reason in _TOO_LATE and conversation.told_at is not None):
             return self.conversations.get(conversation.appointment_id) or conversation
         return self._change(conversation, lambda one: rules.fail(one, Event.TEXT_FAILED, reason))
