@@ -184,7 +184,7 @@ def _fill(system: Pipeline, phone: str) -> None:
             subscriber_id=own,
             country="US",
             body=f"Hi {name}",
-            campaign_id="run-1",
+            campaign_id="spring-run-1_welcome_1" if journey else "run-1",
             journey_id=journey,
         )
         ledger.claim(intent, key=intent.key, contact=contacts.get(own), parts=1, now=now)

@@ -206,7 +206,7 @@ def residue(today: date, stream_days: int) -> list[Mapping[str, str | None]]:
             "last_day": until(14),
         },
         {
-            "where": "broadcast buckets",
+            "where": "broadcast buckets, and enrolments of journeys that sent nothing",
             "what": "ids of customers and subscribers in audiences and outcomes, no number and no name",
             "last_day": until(90),
         },

@@ -300,12 +300,13 @@ class People:
         yield from self._query("conversations", "subscriberId", own, index=_CONVERSATIONS_INDEX)
         yield from self._query("responses", "subscriber_id", own)
         yield from self._get("subscribers", [{"subscriber_id": {"S": own}}])
-        runs = {
-            f"{each.row['journeyId']}/{each.row['campaignId']}#{own}"
+        keys = {
+            key
             for each in found
             if each.kind == "messages" and each.row.get("journeyId") and each.row.get("campaignId")
+            for key in enrolments_behind(each.row["journeyId"], each.row["campaignId"], own)
         }
-        yield from self._get("enrolments", ({"enrolment_id": {"S": run}} for run in sorted(runs)))
+        yield from self._get("enrolments", ({"enrolment_id": {"S": key}} for key in sorted(keys)))
 
     def _requests(self, person: Person) -> Iterator[Found]:
         if self.table("review_requests") is None:
@@ -333,3 +334,15 @@ class People:
         for some in batched(keys, MOST_KEYS, strict=False):
             for item in read_batch(self.dynamodb, table, some, sleep=self._sleep, ConsistentRead=True):
                 yield Found(kind, plain_row(item))
+
+
+def enrolments_behind(journey: str, campaign: str, subscriber_id: str) -> Iterator[str]:
+    """Give the keys of enrolments that a text of a journey may belong to: one of them is right.
+
+    The ledger has the moment of the run that sent the text: ``<run>_<journey>…``, with ``<campaign>-`` in
+    front where the run has one; and run and campaign may have hyphens of their own.
+    """
+    run, found, _ = campaign.rpartition(f"_{journey}")
+    parts = run.split("-") if found else []
+    for start in range(len(parts)):
+        yield f"{journey}/{'-'.join(parts[start:])}#{subscriber_id}"
