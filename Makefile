@@ -27,7 +27,7 @@ PYTEST := $(RUN) pytest
 # What the time goes into, at the end of each run of `make test`.
 SLOWEST := --durations 12 --durations-min 5
 
-.PHONY: help setup demo test check unit cloud bench screenshots requirements clean
+.PHONY: help setup demo test check docs unit cloud bench screenshots requirements clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,10 +49,14 @@ test: setup check ## All checks and all tests, the embedded cloud and the browse
 	cat .local/in-the-browser.log .local/beside-the-cloud.log; \
 	exit $$(( cloud_failed | pages_failed | beside_failed ))
 
-check: $(STAMPS)/python ## Lint, format and types
+check: $(STAMPS)/python docs ## Lint, format and types; the site of docs/ has no broken link
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
+
+docs: $(STAMPS)/site ## Make the site of docs/ in docs/_site; every warning is an error
+	.tools/site/bin/sphinx-build -q -W --keep-going docs docs/_site
+	@echo "Open docs/_site/index.html"
 
 unit: $(STAMPS)/python $(STAMPS)/node ## The quick tests: without embedded cloud and browser
 	$(PYTEST) -m "not cloud and not browser"
@@ -79,7 +83,7 @@ requirements: $(STAMPS)/python ## Export requirements.txt from the lock
 	$(UV) export --frozen --quiet --no-dev --no-hashes --extra runtime --output-file requirements.txt
 
 clean: ## Remove what the commands above made, the environment included
-	rm -rf .venv .local .tools node_modules cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .local .tools node_modules cdk.out docs/_site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(OWN_UV):
 	@echo "Installing uv into .tools/uv"
@@ -98,6 +102,11 @@ $(STAMPS)/node: package.json package-lock.json $(STAMPS)/python
 	@echo "Installing the CDK CLI into node_modules"
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --silent --no-audit --no-fund \
 	  || { echo "npm ci failed: see its message above" >&2; exit 1; }
+	@mkdir -p $(@D) && touch $@
+
+# What makes the site; apart from the product's lock, so that the layer does not hang on it.
+$(STAMPS)/site: tools/site/pyproject.toml tools/site/uv.lock | $(filter $(OWN_UV),$(UV))
+	@UV_PROJECT_ENVIRONMENT="$(CURDIR)/.tools/site" $(UV) sync --project tools/site --frozen --quiet
 	@mkdir -p $(@D) && touch $@
 
 # The emulator's own environment and the layer of the Lambda functions.

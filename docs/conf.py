@@ -12,7 +12,8 @@ exclude_patterns = ["_site", "README.md"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]
 # Pages that begin at the second level are parts of another.
-suppress_warnings = ["myst.header"]
+# Patterns of a navigation may be ahead of their pages.
+suppress_warnings = ["myst.header", "toc.empty_glob"]
 
 html_theme = "furo"
 html_static_path = ["site"]

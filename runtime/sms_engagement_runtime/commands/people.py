@@ -137,7 +137,7 @@ def places_of(options: argparse.Namespace) -> Places:
 
 def _outputs(file: Path) -> dict[str, str]:
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
         stacks = content.get("stacks", content)
         return {
             name: value

@@ -1,0 +1,1 @@
+"""Load for a deployed stage, or for the embedded cloud: bookings, and the form."""
