@@ -1,6 +1,6 @@
 """The stack of the analytics pipeline."""
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from constructs import Construct
 
 from sms_engagement import SmsAnalyticsPipeline, SmsChannelBase
@@ -26,10 +26,21 @@ class AnalyticsStack(Stack):
         data: Construct,
     ) -> None:
         super().__init__(
-            scope, id, description="Analytics: every delivery event and answer, counted, kept and usable"
+            scope,
+            id,
+            description="Analytics: every delivery event and answer, counted, kept and usable",
+            termination_protection=environment.is_protected,
         )
         self.analytics = SmsAnalyticsPipeline(
-            self, "Analytics", channel=channel, data_scope=data, removal_policy=environment.removal_policy
+            self,
+            "Analytics",
+            channel=channel,
+            stream_retention=Duration.days(environment.stream_retention_days),
+            provisioned_shards=environment.provisioned_shards,
+            enhanced_fan_out=environment.enhanced_fan_out,
+            dashboard=environment.dashboard,
+            data_scope=data,
+            removal_policy=environment.removal_policy,
         )
         for name, value in {
             "StreamName": self.analytics.stream.stream_name,

@@ -4,6 +4,7 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from sms_engagement import AppointmentFollowUp, Provider, SmsChannelBase
+from stacks.domains import api_domain
 from stacks.environments import Environment
 
 
@@ -25,12 +26,19 @@ class AppointmentsStack(Stack):
         channel: SmsChannelBase,
         data: Construct,
     ) -> None:
-        super().__init__(scope, id, description="Appointments: webhooks, conversations, texts by SMS")
+        super().__init__(
+            scope,
+            id,
+            description="Appointments: webhooks, conversations, texts by SMS",
+            termination_protection=environment.is_protected,
+        )
+        domains = environment.domains
         self.appointments = AppointmentFollowUp(
             self,
             "Appointments",
             channel=channel,
             default_time_zone=environment.time_zone,
+            api_domain=api_domain(self, domains, domains.appointments if domains else None),
             webhook_concurrency=environment.public_concurrency,
             data_scope=data,
             removal_policy=environment.removal_policy,

@@ -1,10 +1,12 @@
 """The stack of the shared SMS channel."""
 
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from sms_engagement import FunctionOptions, SmsChannel
 from stacks.environments import Environment
+from stacks.notices import alarm_topic, monthly_budget
 
 
 class ChannelStack(Stack):
@@ -18,8 +20,13 @@ class ChannelStack(Stack):
 
     def __init__(self, scope: Construct, id: str, *, environment: Environment, data: Construct) -> None:
         super().__init__(
-            scope, id, description="SMS channel: consent, ledger, inbound texts, delivery events"
+            scope,
+            id,
+            description="SMS channel: consent, ledger, inbound texts, delivery events",
+            termination_protection=environment.is_protected,
         )
+        alarms = alarm_topic(self, environment)
+        key_arn = environment.encryption_key_arn
         self.channel = SmsChannel(
             self,
             "Channel",
@@ -36,11 +43,15 @@ class ChannelStack(Stack):
             function_options=FunctionOptions(
                 architecture=environment.architecture,
                 environment=environment.function_environment,
+                log_retention=environment.log_retention,
                 removal_policy=environment.removal_policy,
             ),
+            encryption_key=None if key_arn is None else kms.Key.from_key_arn(self, "Key", key_arn),
+            alarm_topic=alarms,
             data_scope=data,
             removal_policy=environment.removal_policy,
         )
+        monthly_budget(self, environment, alarms)
         for name, value in {
             "InboundTopicArn": self.channel.inbound_topic.topic_arn,
             "EventTopicArn": self.channel.event_topic.topic_arn,

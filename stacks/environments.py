@@ -6,14 +6,17 @@ what is safe when it is left out, is here.
 
 import platform
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from difflib import get_close_matches
+from typing import Any, Final, NoReturn
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 
 from sms_engagement import Budget, FrequencyCap, QuietHours
+from stacks.settings import ARN, SETTINGS, Domains, read_setting
 
 LOCAL: Final = "local"
 """The stage that is deployed into the embedded cloud."""
@@ -29,39 +32,8 @@ _LOCAL_URL: Final = "http://127.0.0.1:4572"
 # As cdk.json has it for dev: the archive is one of the things to be tried out.
 _LOCAL_RETENTION_DAYS: Final = 730
 
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:sms-voice:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):.+")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_REMOVAL: Final = {"retain": RemovalPolicy.RETAIN, "destroy": RemovalPolicy.DESTROY}
 _ARCHITECTURES: Final = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
-_KEYS: Final = frozenset(
-    {
-        "allowedCountries",
-        "architecture",
-        "budget",
-        "defaultCountry",
-        "estimatedPricePerPartUsd",
-        "frequencyCap",
-        "linkBaseUrl",
-        "originationIdentity",
-        "partsPerSecond",
-        "publicConcurrency",
-        "quietHours",
-        "removalPolicy",
-        "requestsPerSecond",
-        "reviewRetentionDays",
-        "senderName",
-        "timeZone",
-    }
-)
-# Keys of groups, and the parameters that they are.
-_BUDGET: Final = {"perCampaignUsd": "per_campaign_usd", "perDayUsd": "per_day_usd"}
-_FREQUENCY_CAP: Final = {"hours": "hours", "texts": "texts"}
-_QUIET_HOURS: Final = {
-    "from": "allowed_from",
-    "stateRules": "state_rules",
-    "until": "allowed_until",
-    "weekends": "weekends",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +64,26 @@ class Environment:
         Reserved for form and for submission, each; None reserves none.
     review_retention_days
         After which reviews go from the table to the archive; None keeps them in the table.
+    stream_retention_days, provisioned_shards, enhanced_fan_out
+        Of the analytics stream.
+    domains
+        Custom domain names of the APIs; their own addresses when None.
+    alarm_email, alarm_topic_arn
+        Who is told of alarms: nobody when both are None.
+    monthly_budget_usd
+        Cost of the account at which AWS Budgets tells them; None for no budget.
+    dashboard, journeys
+        Whether there are dashboards, and the stack of the journeys.
+    log_retention
+        Of all log groups.
+    encryption_key_arn
+        Customer managed key of all data; keys of AWS when None.
     removal_policy
         Of everything that holds data.
+    termination_protection
+        Of the stacks; that of the removal policy when None.
+    stated_account, stated_region
+        What somebody wrote down beside the ARN, so that a mix-up is noticed.
     architecture
         Of the functions.
     function_environment
@@ -120,7 +110,21 @@ class Environment:
     link_base_url: str | None = None
     public_concurrency: int | None = 20
     review_retention_days: int | None = None
+    stream_retention_days: int = 365
+    provisioned_shards: int | None = None
+    enhanced_fan_out: bool = False
+    domains: Domains | None = None
+    alarm_email: str | None = None
+    alarm_topic_arn: str | None = None
+    monthly_budget_usd: int | None = None
+    dashboard: bool = True
+    journeys: bool = True
+    log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS
+    encryption_key_arn: str | None = None
     removal_policy: RemovalPolicy = RemovalPolicy.RETAIN
+    termination_protection: bool | None = None
+    stated_account: str | None = None
+    stated_region: str | None = None
     architecture: lambda_.Architecture = lambda_.Architecture.ARM_64
     function_environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -128,13 +132,80 @@ class Environment:
         if not _NAME.fullmatch(self.name):
             msg = f"an environment's name must be lower-case letters, digits and hyphens, got {self.name!r}"
             raise ValueError(msg)
-        if not _ARN.fullmatch(self.origination_identity):
+        if not ARN.fullmatch(self.origination_identity):
             msg = (
                 f"originationIdentity of environment {self.name!r} must be the ARN of a phone number, pool "
                 f"or sender id, got {self.origination_identity!r}; set it in cdk.json under "
                 f"context.environments.{self.name}"
             )
             raise ValueError(msg)
+        self._check_places()
+        self._check_conflicts()
+
+    def _check_places(self) -> None:
+        for key, stated, known in (
+            ("account", self.stated_account, self.account),
+            ("region", self.stated_region, self.region),
+        ):
+            if stated is not None and stated != known:
+                self._refuse(
+                    f"{key} must be that of originationIdentity, {known}, got {stated!r}; change it, or the "
+                    f"identity: a number sends from its own account and Region"
+                )
+        regional = {
+            "alarmTopicArn": self.alarm_topic_arn,
+            "domains.certificateArn": None if self.domains is None else self.domains.certificate_arn,
+            "encryptionKeyArn": self.encryption_key_arn,
+        }
+        for key, arn in regional.items():
+            if arn is not None and (region := arn.split(":")[3]) != self.region:
+                self._refuse(
+                    f"{key} must be in the Region of originationIdentity, {self.region}, got {arn!r} in "
+                    f"{region}; give one of {self.region}"
+                )
+
+    def _check_conflicts(self) -> None:
+        if self.alarm_email is not None and self.alarm_topic_arn is not None:
+            self._refuse(
+                "alarmEmail must be left out where there is an alarmTopicArn, got both; subscribe the "
+                "address to the topic, or leave the topic out"
+            )
+        if self.monthly_budget_usd is not None and not self.tells_somebody:
+            self._refuse(
+                f"monthlyBudgetUsd must have somebody to tell, got {self.monthly_budget_usd} without "
+                f"alarmEmail and alarmTopicArn; give one of them"
+            )
+        if self.link_base_url is not None and self.domains is not None and self.domains.reviews is not None:
+            self._refuse(
+                f"linkBaseUrl must be left out where domains.reviews says where links lead, got "
+                f"{self.link_base_url!r} and {self.domains.reviews!r}; keep one"
+            )
+        if self.default_country not in self.allowed_countries:
+            self._refuse(
+                f"defaultCountry must be one of allowedCountries, {', '.join(self.allowed_countries)}, "
+                f"got {self.default_country!r}: numbers without a country code would all be refused; name it "
+                f"in both"
+            )
+        if self.is_protected and self.removal_policy is RemovalPolicy.DESTROY:
+            self._refuse(
+                "terminationProtection must be false where removalPolicy is destroy, got true; retain what "
+                "is to be protected"
+            )
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise ValueError(f"cdk.json, context.environments.{self.name}: {what}")
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether CloudFormation refuses to delete the stacks."""
+        if self.termination_protection is None:
+            return self.removal_policy is RemovalPolicy.RETAIN
+        return self.termination_protection
+
+    @property
+    def tells_somebody(self) -> bool:
+        """Whether anybody learns of an alarm."""
+        return self.alarm_email is not None or self.alarm_topic_arn is not None
 
     @property
     def account(self) -> str:
@@ -185,7 +256,7 @@ def configured_environments(configuration: Mapping[str, Any] | None) -> list[Env
     Parameters
     ----------
     configuration
-        Environment by name; its keys are those of :data:`_KEYS`, for example
+        Environment by name; its keys are those of `stacks.settings.SETTINGS`, for example
         ``{"dev": {"originationIdentity": "arn:aws:sms-voice:us-east-1:…:phone-number/phone-…",
         "senderName": "Bakery", "budget": {"perDayUsd": "25"}, "timeZone": "America/Chicago"}}``.
 
@@ -207,123 +278,30 @@ def _environment(name: str, values: Any) -> Environment:
     if not isinstance(values, Mapping):
         msg = f"{where} must be an object, got {values!r}"
         raise ValueError(msg)
-    unknown = sorted(set(values) - _KEYS)
+    unknown = sorted(set(values) - set(SETTINGS))
     if unknown:
-        msg = f"{where} has unknown keys {', '.join(unknown)}; allowed are {', '.join(sorted(_KEYS))}"
+        close = get_close_matches(unknown[0], SETTINGS, n=1)
+        meant = f"; did you mean {close[0]}?" if close else "; rename them, or take them out"
+        msg = f"{where} has the unknown keys {', '.join(unknown)}; allowed are {', '.join(SETTINGS)}{meant}"
         raise ValueError(msg)
     if "originationIdentity" not in values:
         msg = f"{where} has no originationIdentity; give it the ARN of your phone number, pool or sender id"
         raise ValueError(msg)
+    read = {
+        SETTINGS[key].attribute: read_setting(where, key, SETTINGS[key], value)
+        for key, value in values.items()
+    }
+    # A group that is null is one that was left out.
+    groups = {"quiet_hours", "frequency_cap"}
     return Environment(
-        name=name,
-        origination_identity=values["originationIdentity"],
-        allowed_countries=_countries(where, values.get("allowedCountries", ["US"])),
-        default_country=values.get("defaultCountry", "US"),
-        parts_per_second=_integer(where, "partsPerSecond", values.get("partsPerSecond", 1)),
-        requests_per_second=_optional_integer(where, "requestsPerSecond", values.get("requestsPerSecond")),
-        estimated_price_per_part=_text(
-            where, "estimatedPricePerPartUsd", values.get("estimatedPricePerPartUsd", "0.00881")
-        ),
-        budget=_group(where, "budget", values, Budget, _BUDGET),
-        quiet_hours=_group(where, "quietHours", values, QuietHours, _QUIET_HOURS) or QuietHours(),
-        frequency_cap=_group(where, "frequencyCap", values, _frequency_cap, _FREQUENCY_CAP) or FrequencyCap(),
-        sender_name=_optional_text(where, "senderName", values.get("senderName")),
-        time_zone=_text(where, "timeZone", values.get("timeZone", "America/New_York")),
-        link_base_url=_url(where, values.get("linkBaseUrl")),
-        public_concurrency=_optional_integer(where, "publicConcurrency", values.get("publicConcurrency", 20)),
-        review_retention_days=_optional_integer(
-            where, "reviewRetentionDays", values.get("reviewRetentionDays")
-        ),
-        removal_policy=_choice(where, "removalPolicy", values.get("removalPolicy", "retain"), _REMOVAL),
-        architecture=_choice(where, "architecture", values.get("architecture", "arm64"), _ARCHITECTURES),
+        name=name, **{key: value for key, value in read.items() if not (key in groups and value is None)}
     )
 
 
 def _part(arn: str, group: str) -> str:
-    matched = _ARN.fullmatch(arn)
+    matched = ARN.fullmatch(arn)
     assert matched is not None  # checked when the environment was made
     return matched[group]
-
-
-def _countries(where: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(country, str) for country in value):
-        msg = f"{where}.allowedCountries must be a list of country codes, as ['US'], got {value!r}"
-        raise ValueError(msg)
-    return tuple(value)
-
-
-def _integer(where: str, key: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        msg = f"{where}.{key} must be a whole number, got {value!r}"
-        raise ValueError(msg)
-    return value
-
-
-def _optional_integer(where: str, key: str, value: Any) -> int | None:
-    return None if value is None else _integer(where, key, value)
-
-
-def _text(where: str, key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        msg = f"{where}.{key} must be a text, got {value!r}"
-        raise ValueError(msg)
-    return value
-
-
-def _optional_text(where: str, key: str, value: Any) -> str | None:
-    return None if value is None else _text(where, key, value)
-
-
-def _group[T](
-    where: str, key: str, values: Mapping[str, Any], make: Callable[..., T], names: Mapping[str, str]
-) -> T | None:
-    """Make an object of what stands under a key, None where nothing does.
-
-    Parameters
-    ----------
-    make
-        Refuses wrong values with a `ValueError`.
-    names
-        Its parameters by the keys of the configuration.
-    """
-    group = values.get(key)
-    if group is None:
-        return None
-    if not isinstance(group, Mapping):
-        msg = f"{where}.{key} must be an object, got {group!r}"
-        raise ValueError(msg)
-    unknown = sorted(set(group) - set(names))
-    if unknown:
-        msg = f"{where}.{key} has unknown keys {', '.join(unknown)}; allowed are {', '.join(sorted(names))}"
-        raise ValueError(msg)
-    try:
-        return make(**{names[name]: value for name, value in group.items()})
-    except ValueError as error:
-        msg = f"{where}.{key}: {error}"
-        raise ValueError(msg) from error
-
-
-def _frequency_cap(texts: Any = 3, hours: Any = 24) -> FrequencyCap:
-    if not isinstance(hours, int) or isinstance(hours, bool) or hours < 1:
-        msg = f"hours must be a whole number from 1 on, got {hours!r}"
-        raise ValueError(msg)
-    return FrequencyCap(texts=texts, period=Duration.hours(hours))
-
-
-def _url(where: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value.startswith("https://"):
-        msg = f"{where}.linkBaseUrl must begin with https://, got {value!r}"
-        raise ValueError(msg)
-    return value
-
-
-def _choice[T](where: str, key: str, value: Any, choices: Mapping[str, T]) -> T:
-    if value not in choices:
-        msg = f"{where}.{key} must be one of {', '.join(sorted(choices))}, got {value!r}"
-        raise ValueError(msg)
-    return choices[value]
 
 
 def _host_architecture() -> lambda_.Architecture:

@@ -27,7 +27,12 @@ class JourneysStack(Stack):
         data: Construct,
         subscribers_table: dynamodb.ITable,
     ) -> None:
-        super().__init__(scope, id, description="Journeys: welcome series and promotions by SMS")
+        super().__init__(
+            scope,
+            id,
+            description="Journeys: welcome series and promotions by SMS",
+            termination_protection=environment.is_protected,
+        )
         self.engine = JourneyEngine(
             self,
             "Journeys",

@@ -4,6 +4,7 @@ from aws_cdk import CfnOutput, Duration, Stack
 from constructs import Construct
 
 from sms_engagement import BroadcastSchedule, ReviewCollector, SmsChannelBase
+from stacks.domains import api_domain
 from stacks.environments import Environment
 
 
@@ -25,13 +26,20 @@ class ReviewsStack(Stack):
         channel: SmsChannelBase,
         data: Construct,
     ) -> None:
-        super().__init__(scope, id, description="Review requests by SMS, the form, and the reviews")
+        super().__init__(
+            scope,
+            id,
+            description="Review requests by SMS, the form, and the reviews",
+            termination_protection=environment.is_protected,
+        )
+        domains = environment.domains
         retention_days = environment.review_retention_days
         self.reviews = ReviewCollector(
             self,
             "Reviews",
             channel=channel,
             link_base_url=environment.link_base_url,
+            api_domain=api_domain(self, domains, domains.reviews if domains else None),
             schedule=BroadcastSchedule(time_zone=environment.time_zone),
             public_concurrency=environment.public_concurrency,
             review_retention=None if retention_days is None else Duration.days(retention_days),

@@ -31,7 +31,7 @@ class EngagementStage(cdk.Stage):
             environment.name,
             env=cdk.Environment(account=environment.account, region=environment.region),
         )
-        self.data = DataStack(self, "Data", termination_protection=False)
+        self.data = DataStack(self, "Data", termination_protection=environment.is_protected)
         self.channel = ChannelStack(self, "Channel", environment=environment, data=self.data)
         self.reviews = ReviewsStack(
             self, "Reviews", environment=environment, channel=self.channel.channel, data=self.data
@@ -42,22 +42,26 @@ class EngagementStage(cdk.Stage):
         self.analytics = AnalyticsStack(
             self, "Analytics", environment=environment, channel=self.channel.channel, data=self.data
         )
-        self.journeys = JourneysStack(
-            self,
-            "Journeys",
-            environment=environment,
-            channel=self.channel.channel,
-            data=self.data,
-            subscribers_table=self.analytics.analytics.subscribers_table,
+        self.journeys = (
+            JourneysStack(
+                self,
+                "Journeys",
+                environment=environment,
+                channel=self.channel.channel,
+                data=self.data,
+                subscribers_table=self.analytics.analytics.subscribers_table,
+            )
+            if environment.journeys
+            else None
         )
-        self.stacks = (
-            self.data,
-            self.channel,
-            self.reviews,
-            self.appointments,
-            self.analytics,
-            self.journeys,
-        )
+        every = (self.data, self.channel, self.reviews, self.appointments, self.analytics, self.journeys)
+        self.stacks: tuple[cdk.Stack, ...] = tuple(stack for stack in every if stack is not None)
+        if not environment.tells_somebody and environment.is_protected:
+            cdk.Annotations.of(self.channel).add_warning_v2(
+                "sms-engagement:nobody-told",
+                f"the alarms of {environment.name} notify nobody; put alarmEmail or alarmTopicArn at "
+                f"context.environments.{environment.name}",
+            )
         if environment.is_placeholder:
             cdk.Annotations.of(self.channel).add_warning_v2(
                 "sms-engagement:placeholder-identity",

@@ -87,33 +87,41 @@ REVIEWS_OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize("stack", [f"{stage}-{system}" for stage in ("local", "dev") for system in SYSTEMS])
+KEY_ID = "11111111-2222-3333-4444-555555555555"
+STAGES = ("local", "dev", "staging", "prod")
+
+
+@pytest.mark.parametrize("stack", [f"{stage}-{system}" for stage in STAGES for system in SYSTEMS])
 def test_stage_template(
-    stage_templates: Mapping[str, Template], stack: str, snapshot: SnapshotAssertion
+    environment_templates: Mapping[str, Template], stack: str, snapshot: SnapshotAssertion
 ) -> None:
-    assert scrubbed(stage_templates[stack]) == snapshot
+    assert scrubbed(environment_templates[stack]) == snapshot
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_local_differs_from_dev_in_configuration_only(
-    stage_templates: Mapping[str, Template], system: str
+    environment_templates: Mapping[str, Template], system: str
 ) -> None:
     # Three ids hold the stage or the architecture: the layer's, and those that CDK derives from paths.
     local, dev = (
-        sorted(resource["Type"] for resource in stage_templates[f"{stage}-{system}"]["Resources"].values())
+        sorted(
+            resource["Type"] for resource in environment_templates[f"{stage}-{system}"]["Resources"].values()
+        )
         for stage in ("local", "dev")
     )
 
     assert local == dev
 
 
-def test_only_the_embedded_cloud_has_a_clock_that_jumps(stage_templates: Mapping[str, Template]) -> None:
+def test_only_the_embedded_cloud_has_a_clock_that_jumps(
+    environment_templates: Mapping[str, Template],
+) -> None:
     clocks = {
         name: {
             function["Environment"]["Variables"].get("CLOCK")
             for function in resources_of(template, "AWS::Lambda::Function").values()
         }
-        for name, template in stage_templates.items()
+        for name, template in environment_templates.items()
     }
 
     assert (clocks["local-Channel"], clocks["dev-Channel"]) == ({"virtual"}, {None})
@@ -133,14 +141,242 @@ def test_only_the_embedded_cloud_has_a_clock_that_jumps(stage_templates: Mapping
     ],
 )
 def test_outputs_that_other_programs_read(
-    stage_templates: Mapping[str, Template], stack: str, outputs: set[str]
+    environment_templates: Mapping[str, Template], stack: str, outputs: set[str]
 ) -> None:
-    exported = {name for name, output in stage_templates[stack]["Outputs"].items() if "Export" not in output}
+    exported = {
+        name for name, output in environment_templates[stack]["Outputs"].items() if "Export" not in output
+    }
 
     assert exported == outputs
 
 
-def test_nothing_has_a_physical_name(stage_templates: Mapping[str, Template]) -> None:
+LOGICAL_IDS = Path(__file__).with_name("logical_ids.json")
+
+STATEFUL = {
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::DynamoDB::Table",
+    "AWS::KMS::Key",
+    "AWS::Kinesis::Stream",
+    "AWS::S3::Bucket",
+    "AWS::SMSVOICE::OptOutList",
+    "AWS::SecretsManager::Secret",
+}
+"""Types whose resources lose something when they are replaced."""
+
+
+def stateful_resources(templates: Mapping[str, Template]) -> dict[str, dict[str, str]]:
+    """Logical id to type, by stack."""
+    return {
+        stack: {
+            name: resource["Type"]
+            for name, resource in sorted(template["Resources"].items())
+            if resource["Type"] in STATEFUL
+        }
+        for stack, template in sorted(templates.items())
+    }
+
+
+def test_what_holds_data_keeps_its_logical_id(environment_templates: Mapping[str, Template]) -> None:
+    """Of a resource whose logical id changes, CloudFormation makes an empty one and deletes the other."""
+    found = stateful_resources(environment_templates)
+    if os.environ.get("WRITE_LOGICAL_IDS"):
+        LOGICAL_IDS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    noted = json.loads(LOGICAL_IDS.read_text(encoding="utf-8"))
+
+    gone = {(stack, name) for stack in noted for name in noted[stack]} - {
+        (stack, name) for stack in found for name in found[stack]
+    }
+    assert not gone, (
+        f"{sorted(gone)} would be deleted, and with RETAIN be left behind, empty ones taking their place. If "
+        f"nothing is deployed yet, or the data is to go: WRITE_LOGICAL_IDS=1 pytest {__file__} writes "
+        f"{LOGICAL_IDS.name} anew, and CHANGELOG.md says it as a breaking change with what its users do. "
+        f"Otherwise keep the ids of the constructs, or fix the id with `override_logical_id`."
+    )
+    assert found == noted, (
+        f"something that holds data is new, or has another type: note it with WRITE_LOGICAL_IDS=1 pytest "
+        f"{__file__}"
+    )
+
+
+def test_what_holds_data_is_in_the_data_stack_or_a_key_of_topics(
+    environment_templates: Mapping[str, Template],
+) -> None:
+    elsewhere = {
+        (stack, type_)
+        for stack, resources in stateful_resources(environment_templates).items()
+        for type_ in resources.values()
+        if not stack.endswith("-Data")
+    }
+
+    assert elsewhere == {(f"{stage}-Channel", "AWS::KMS::Key") for stage in STAGES}
+
+
+@pytest.mark.parametrize(("stage", "policy"), [("prod", "Retain"), ("staging", "Delete"), ("dev", "Delete")])
+def test_data_is_kept_or_deleted_as_the_environment_says(
+    environment_templates: Mapping[str, Template], stage: str, policy: str
+) -> None:
+    resources = environment_templates[f"{stage}-Data"]["Resources"].values()
+
+    assert {
+        (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
+        for resource in resources
+        if resource["Type"] in STATEFUL
+    } == {(policy, policy)}
+    tables = [each for each in resources if each["Type"] == "AWS::DynamoDB::GlobalTable"]
+    protected = {table["Properties"]["Replicas"][0]["DeletionProtectionEnabled"] for table in tables}
+    assert protected == {policy == "Retain"}
+
+
+@pytest.mark.parametrize(("name", "is_protected"), [("prod", True), ("staging", False), ("dev", False)])
+def test_only_stacks_of_production_refuse_to_be_deleted(name: str, is_protected: bool) -> None:
+    (stage,) = build_app(new_app(stage=name))
+
+    assert {stack.termination_protection or False for stack in stage.stacks} == {is_protected}
+
+
+def test_alarms_of_production_tell_somebody(environment_templates: Mapping[str, Template]) -> None:
+    told = {
+        stack: [
+            "AlarmActions" in alarm for alarm in resources_of(template, "AWS::CloudWatch::Alarm").values()
+        ]
+        for stack, template in environment_templates.items()
+        if stack.startswith("prod-")
+    }
+
+    assert sum(map(len, told.values())) > 20
+    assert all(all(alarms) for alarms in told.values())
+    (subscription,) = (
+        each
+        for each in resources_of(environment_templates["prod-Channel"], "AWS::SNS::Subscription").values()
+        if each["Protocol"] == "email"
+    )
+    assert subscription["Endpoint"] == "sms-alarms@example.com"
+
+
+def test_the_monthly_budget_tells_the_alarm_topic(environment_templates: Mapping[str, Template]) -> None:
+    template = environment_templates["prod-Channel"]
+    (budget,) = resources_of(template, "AWS::Budgets::Budget").values()
+    (subscription,) = (
+        each
+        for each in resources_of(template, "AWS::SNS::Subscription").values()
+        if each["Protocol"] == "email"
+    )
+
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 1000, "Unit": "USD"}
+    assert {
+        subscriber["Address"]["Ref"]
+        for notification in budget["NotificationsWithSubscribers"]
+        for subscriber in notification["Subscribers"]
+    } == {subscription["TopicArn"]["Ref"]}
+    policies = resources_of(template, "AWS::SNS::TopicPolicy").values()
+    assert any("budgets.amazonaws.com" in json.dumps(policy) for policy in policies)
+
+
+def test_domains_lead_to_the_apis_of_production(environment_templates: Mapping[str, Template]) -> None:
+    names = {
+        stack: [
+            domain["DomainName"]
+            for domain in resources_of(template, "AWS::ApiGatewayV2::DomainName").values()
+        ]
+        for stack, template in environment_templates.items()
+    }
+
+    assert {stack: of for stack, of in names.items() if of} == {
+        "prod-Reviews": ["r.example.com"],
+        "prod-Appointments": ["hooks.example.com"],
+    }
+    assert "DomainTarget" in environment_templates["prod-Reviews"]["Outputs"]
+
+
+def test_a_hosted_zone_gets_the_records() -> None:
+    app = new_app(
+        environments={
+            "dev": {
+                **CONTEXT["environments"]["prod"],
+                "domains": {
+                    **CONTEXT["environments"]["prod"]["domains"],
+                    "hostedZoneId": "Z0123456789ABC",
+                    "hostedZoneName": "example.com",
+                },
+            }
+        },
+        stage="dev",
+    )
+    build_app(app)
+
+    template = app.synth().get_nested_assembly("assembly-dev").get_stack_by_name("dev-Reviews").template
+
+    (record,) = resources_of(template, "AWS::Route53::RecordSet").values()
+    assert (record["Name"], record["Type"], record["HostedZoneId"]) == (
+        "r.example.com.",
+        "A",
+        "Z0123456789ABC",
+    )
+    assert "DomainTarget" not in template["Outputs"]
+
+
+def test_every_configured_value_reaches_its_resource() -> None:
+    prod = CONTEXT["environments"]["prod"]
+    values = {name: value for name, value in prod.items() if name not in {"alarmEmail", "domains"}}
+    app = new_app(
+        stage="other",
+        environments={
+            "other": {
+                **values,
+                "alarmTopicArn": "arn:aws:sns:us-east-1:111122223333:alarms",
+                "encryptionKeyArn": f"arn:aws:kms:us-east-1:111122223333:key/{KEY_ID}",
+                "provisionedShards": 4,
+                "streamRetentionDays": 7,
+                "enhancedFanOut": True,
+                "dashboard": False,
+                "journeys": False,
+                "logRetentionDays": 14,
+                "publicConcurrency": 7,
+            }
+        },
+    )
+    (stage,) = build_app(app)
+    templates = {
+        stack.stack_name.removeprefix("other-"): stack.template
+        for stack in app.synth().get_nested_assembly("assembly-other").stacks
+    }
+
+    assert set(templates) == {"Data", "Channel", "Reviews", "Appointments", "Analytics"}
+    assert stage.journeys is None
+    (stream,) = resources_of(templates["Data"], "AWS::Kinesis::Stream").values()
+    assert (stream["ShardCount"], stream["RetentionPeriodHours"]) == (4, 7 * 24)
+    assert KEY_ID in json.dumps(stream["StreamEncryption"])
+    assert len(resources_of(templates["Analytics"], "AWS::Kinesis::StreamConsumer")) == 4
+    assert resources_of(templates["Analytics"], "AWS::CloudWatch::Dashboard") == {}
+    logs = [
+        group["RetentionInDays"]
+        for template in templates.values()
+        for group in resources_of(template, "AWS::Logs::LogGroup").values()
+    ]
+    assert set(logs) == {14}
+    reserved = {
+        function.get("ReservedConcurrentExecutions")
+        for name in ("Reviews", "Appointments")
+        for function in resources_of(templates[name], "AWS::Lambda::Function").values()
+    }
+    assert reserved == {None, 7}
+    alarms = [
+        alarm["AlarmActions"]
+        for template in templates.values()
+        for alarm in resources_of(template, "AWS::CloudWatch::Alarm").values()
+    ]
+    assert all(actions == ["arn:aws:sns:us-east-1:111122223333:alarms"] for actions in alarms)
+
+
+def test_nobody_told_of_alarms_is_warned_of() -> None:
+    values = {"originationIdentity": CONTEXT["environments"]["prod"]["originationIdentity"]}
+    app = new_app(environments={"prod": values}, stage="prod")
+    (stage,) = build_app(app)
+
+    assert any("the alarms of prod notify nobody" in text for text in warnings_of(app, stage.channel))
+
+
+def test_nothing_has_a_physical_name(environment_templates: Mapping[str, Template]) -> None:
     names = {
         "AWS::DynamoDB::GlobalTable": "TableName",
         "AWS::S3::Bucket": "BucketName",
@@ -156,7 +392,7 @@ def test_nothing_has_a_physical_name(stage_templates: Mapping[str, Template]) ->
 
     named = [
         name
-        for template in stage_templates.values()
+        for template in environment_templates.values()
         for type_, property_ in names.items()
         for name, properties in resources_of(template, type_).items()
         if property_ in properties
@@ -178,8 +414,9 @@ def test_local_links_lead_to_the_front_door() -> None:
     assert urls == {None, "http://127.0.0.1:4692"}
 
 
-def test_every_stage_is_clean_for_nag() -> None:
-    app = new_app(stage="dev")
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_is_clean_for_nag(name: str) -> None:
+    app = new_app(stage=name)
     (stage,) = build_app(app)
     app.synth()
 
@@ -227,13 +464,15 @@ def test_the_whole_app_passes_cloudformations_own_rules(tmp_path: Path) -> None:
     assert (tmp_path / "validation-report.json").exists()
 
 
-def test_cfn_lint_finds_nothing(stage_templates: Mapping[str, Template], tmp_path: Path) -> None:
+def test_cfn_lint_finds_nothing(environment_templates: Mapping[str, Template], tmp_path: Path) -> None:
     paths = []
-    for name in [f"dev-{system}" for system in SYSTEMS]:
+    for name in [f"{stage}-{system}" for stage in ("dev", "prod") for system in SYSTEMS]:
         path = tmp_path / f"{name}.json"
         # cfn-lint knows state machines of the partition `aws` only, ours are of the deployment's; what it has
         # to say of that inside a parallel branch makes it fail.
-        template = json.dumps(stage_templates[name]).replace("arn:${Partition}:states", "arn:aws:states")
+        template = json.dumps(environment_templates[name]).replace(
+            "arn:${Partition}:states", "arn:aws:states"
+        )
         path.write_text(template, encoding="utf-8")
         paths.append(str(path))
 

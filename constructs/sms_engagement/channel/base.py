@@ -356,7 +356,7 @@ def _check_sender_name(name: str) -> None:
     offending = measure(normalise(name)).offending
     if offending:
         msg = (
-            f"sender_name {name!r} has {' '.join(offending)}, which is outside the GSM alphabet: one such "
+            f"sender_name must be in the GSM alphabet, got {name!r} with {' '.join(offending)}: one such "
             f"letter more than halves what a message part holds; write it with others"
         )
         raise ValueError(msg)

@@ -127,6 +127,9 @@ def millicents(name: str, dollars: str) -> int:
         else 0
     )
     if amount <= 0:
-        msg = f"{name} must be US dollars above 0, with up to five decimals, as '0.05', got {dollars!r}"
+        msg = (
+            f"{name} must be US dollars above 0, with up to five decimals, as '0.05', got {dollars!r}; write "
+            f"it as a text, or leave it out"
+        )
         raise ValueError(msg)
     return amount
