@@ -79,6 +79,10 @@ class RuntimeFunction(lambda_.Function):
         Module below the runtime package, as ``channel.handlers.router``; its function is named ``handler``.
     service
         Name in log lines and traces.
+    description
+        What it does, in one clause.
+    options
+        What it has in common with the other functions of its construct.
     environment
         Variables of the handler's settings.
     timeout, memory_size
@@ -87,6 +91,11 @@ class RuntimeFunction(lambda_.Function):
         For what the public can call: a flood of it then starves nothing else of the account.
     ephemeral_storage
         Of ``/tmp``; half a GB when left out.
+
+    Attributes
+    ----------
+    execution_role
+        Its role.
     """
 
     def __init__(

@@ -158,9 +158,13 @@ class AppointmentFollowUp(Construct):
     Attributes
     ----------
     conversations_table
-        One row an appointment.
+        One row an appointment; ``owns_table`` says whether it was made here.
     api, api_stage
         HTTP API: ``POST /webhooks/calendly``, ``POST /webhooks/calcom``.
+    access_log
+        Log group of the API: routes and times, nothing of what people sent.
+    policy
+        Delays and reminders.
     webhook_urls
         By provider: what to give it.
     signing_keys

@@ -77,6 +77,11 @@ class OptOuts(StrEnum):
 class Replies:
     """What the router answers; a text that is left out is the runtime's standard one.
 
+    Attributes
+    ----------
+    opted_out, confirmed, welcome_back, help
+        To an opt-out, to a confirmation, to an opt-in after an opt-out, and to ``HELP``.
+
     Raises
     ------
     ValueError
@@ -107,6 +112,21 @@ class SmsChannelAttributes:
     The values are the outputs of its stack; all lie in the account and Region of the importing stack.
     `encryption_key_arn` is needed where that channel was given a key of its own, the two topics for an
     `SmsAnalyticsPipeline`.
+
+    Attributes
+    ----------
+    origination_identity, sender, sns_originator, allowed_countries, default_country, max_parts
+        As the props of the `SmsChannel`; give them the values that it has.
+    parts_per_second, requests_per_second, max_price, estimated_price_per_part
+        As well. The rate is one for all who send by the channel.
+    quiet_hours, frequency_cap, budget, sender_name
+        As well.
+    configuration_set_name, protect_configuration_id
+        Of End User Messaging.
+    contacts_table_name, messages_table_name, subscriber_key_secret_arn, bus_arn
+        Its data, and its bus.
+    attention_topic_arn, inbound_topic_arn, event_topic_arn, topic_key_arn, encryption_key_arn
+        Its topics and keys.
     """
 
     origination_identity: str
@@ -223,6 +243,8 @@ class SmsChannel(SmsChannelBase):
         Tells why somebody did or did not get a text; :meth:`grant_read_timeline` lets others ask it.
     configuration_set, opt_out_list, protect_configuration
         Of End User Messaging.
+    origination, origination_handler
+        The custom resource that connects the identity, and its function; where `manage_origination`.
     contacts_table, messages_table, subscriber_key_secret, bus, encryption_key
         Data. ``encryption_key`` is None where AWS manages the keys; ``topic_key`` is that of the topics.
     alarms

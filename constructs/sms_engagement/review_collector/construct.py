@@ -166,11 +166,15 @@ class ReviewCollector(Construct):
     Attributes
     ----------
     customers_table, reviews_table, review_requests_table
-        Data.
+        Data; ``owns_customers_table`` says whether the first was made here.
     api, api_stage
         HTTP API: ``GET /review``, ``GET /r/{token}``, ``POST /submit-review``, ``POST /new-link``; approved
         reviews at ``GET /reviews``, votes for them at ``POST /reviews/{id}/helpful``; the moderators' console
         below ``/admin/``, behind the IAM authoriser.
+    access_log
+        Log group of the API: routes and times, nothing of what people sent.
+    occasion_policy
+        Cooldown, lifetime of occasions and delay of the reminder.
     link_secret
         Keys of the links, rotated.
     admin_topic

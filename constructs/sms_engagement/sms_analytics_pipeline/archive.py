@@ -135,6 +135,8 @@ class EventArchive(Construct):
         Hour of the day, UTC, at which days are compacted.
     encryption_key
         Of the bucket and of query results; None for keys of S3.
+    function_options, removal_policy
+        Of the compaction, and of the bucket.
     data_scope
         Where the bucket is made; inside this construct when left out.
 

@@ -85,7 +85,13 @@ class RepliedNegatively(_Combinable):
 
 @dataclass(frozen=True, slots=True, init=False)
 class InState(_Combinable):
-    """The subscriber's row has one of these states: ``InState("NEW", "PENDING")``."""
+    """The subscriber's row has one of these states: ``InState("NEW", "PENDING")``.
+
+    Attributes
+    ----------
+    states
+        Members of `SubscriberState`, or their names.
+    """
 
     states: frozenset[SubscriberState]
 
@@ -100,7 +106,13 @@ class InState(_Combinable):
 
 @dataclass(frozen=True, slots=True)
 class HasAttribute(_Combinable):
-    """An attribute of the subscriber's row has this value: ``HasAttribute("segment", "vip")``."""
+    """An attribute of the subscriber's row has this value: ``HasAttribute("segment", "vip")``.
+
+    Attributes
+    ----------
+    name, value
+        Of the attribute, as the row has them; texts.
+    """
 
     name: str
     value: str

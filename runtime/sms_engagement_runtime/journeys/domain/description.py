@@ -96,7 +96,13 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait, counted from the person's own text before: more than nothing, at most 365 days."""
+    """Wait, counted from the person's own text before.
+
+    Attributes
+    ----------
+    duration
+        A `timedelta` or a CDK ``Duration``: more than nothing, at most 365 days.
+    """
 
     duration: timedelta | Seconds
 
@@ -117,7 +123,15 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """Go one way or the other, as things stand at the moment of the next text; decided once a person."""
+    """Go one way or the other, as things stand at the moment of the next text; decided once a person.
+
+    Attributes
+    ----------
+    on
+        What is asked: one condition, or several joined by ``&``, ``|`` and ``~``.
+    then, otherwise
+        Steps where it holds, and where it does not.
+    """
 
     on: Condition
     then: Sequence[Step]
@@ -129,7 +143,13 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Leave the journey as soon as this holds: looked at before every text that comes after it."""
+    """Leave the journey as soon as this holds: looked at before every text that comes after it.
+
+    Attributes
+    ----------
+    condition
+        What has to hold.
+    """
 
     condition: Condition
 

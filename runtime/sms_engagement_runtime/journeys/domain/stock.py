@@ -38,6 +38,12 @@ def welcome_series(
 
     Parameters
     ----------
+    name
+        Of the journey; one of a name on a channel.
+    welcome, reminder, promotion
+        Texts, or texts by locale.
+    wait
+        Between the welcome and what follows it.
     promo, discount
         Filled into the promotion where a run brings no others; None where each has to.
     """
@@ -67,7 +73,8 @@ def promotional(
 ) -> JourneyDefinition:
     """Send one promotion to active subscribers who agreed to it, at the hour that each prefers.
 
-    Each run sends it once to a person. `promo` and `discount` as in `welcome_series`.
+    Each run sends it once to a person. `name`, `promotion`, `promo` and `discount` are as in
+    `welcome_series`.
     """
     return JourneyDefinition(
         name=name,
@@ -79,7 +86,15 @@ def promotional(
 def confirmation(
     *, name: str = "confirmation", request: str | Mapping[str, str] = CONFIRMATION_TEXT
 ) -> JourneyDefinition:
-    """Ask every subscriber whose consent is not on record to confirm, once ever, whatever the run."""
+    """Ask every subscriber whose consent is not on record to confirm, once ever, whatever the run.
+
+    Parameters
+    ----------
+    name
+        Of the journey; one of a name on a channel.
+    request
+        Text of the question, or texts by locale.
+    """
     return JourneyDefinition(
         name=name,
         audience=frozenset({SubscriberState.NEW, SubscriberState.PENDING, SubscriberState.ACTIVE}),
