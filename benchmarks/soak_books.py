@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,7 +20,8 @@ DELIVERED: Final = frozenset({"TEXT_DELIVERED", "TEXT_SUCCESSFUL"})
 UNFINISHED: Final = frozenset({None, "TEXT_PENDING", "TEXT_QUEUED", "TEXT_SENT"})
 _ATHENA: Final = "Delivery by campaign and country"
 _RATES: Final = "Response and opt-out rate by campaign"
-_NOT_WELL: Final = ("FAILED", "TIMED_OUT", "ABORTED")
+_NOT_WELL: Final = ("FAILED", "TIMED_OUT")
+"""An execution that was stopped is none: the webhook stops that of an appointment which was called off."""
 _ATHENA_SECONDS: Final = 300
 
 
@@ -219,7 +221,12 @@ def _failed_executions(cloud: Cloud) -> dict[str, int]:
         for page in cloud.stepfunctions.get_paginator("list_state_machines").paginate()
         for machine in page["stateMachines"]
     ]
-    return {machine["name"]: sum(1 for _ in _not_well(cloud, machine)) for machine in machines}
+    failed: Counter[str] = Counter({machine["name"]: 0 for machine in machines})
+    for machine in machines:
+        for execution in _not_well(cloud, machine):
+            about = cloud.stepfunctions.describe_execution(executionArn=execution["executionArn"])
+            failed[f"{machine['name']} ({about.get('error', about['status'])})"] += 1
+    return dict(failed)
 
 
 def _not_well(cloud: Cloud, machine: Mapping[str, Any]) -> Iterator[Any]:
