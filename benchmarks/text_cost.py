@@ -223,8 +223,8 @@ class _Shop:
 
         def load(module: str, more: Mapping[str, str] | None = None) -> ModuleType:
             name = f"{_RUNTIME}.{module}"
-            module: ModuleType = stack.enter_context(fresh_handler(name, {**environment, **(more or {})}))
-            return module
+            loaded: ModuleType = stack.enter_context(fresh_handler(name, {**environment, **(more or {})}))
+            return loaded
 
         self.audience = load("review_collector.handlers.audience")
         self.send_part = load("review_collector.handlers.send_part")

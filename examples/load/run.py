@@ -143,9 +143,8 @@ def request(url: str, *, body: bytes | None = None, headers: Mapping[str, str]) 
     return status, time.monotonic() - began
 
 
-def bookings(url: str, key: bytes, count: int, *, phone: str) -> list[Call]:
+def bookings(url: str, key: bytes, count: int, *, phone: str, starts_at: datetime) -> list[Call]:
     """Return calls that book."""
-    starts_at = datetime.now(UTC) + timedelta(days=3)
 
     def call(number: int) -> tuple[int, float]:
         body = json.dumps(booking(phone, number, starts_at=starts_at)).encode()
@@ -188,7 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise LoadError("nothing was sent")
         secret = Path(options.key_file).read_text(encoding="utf-8").strip()
         if options.what == "bookings":
-            calls = bookings(options.url, secret.encode(), options.count, phone=SIMULATORS[options.phone])
+            starts_at = options.starts_at or datetime.now(UTC) + timedelta(days=3)
+            phone = SIMULATORS[options.phone]
+            calls = bookings(options.url, secret.encode(), options.count, phone=phone, starts_at=starts_at)
         else:
             calls = forms(options.url.rstrip("/"), secret, options.count)
     except (LoadError, OSError, ValueError) as error:
@@ -208,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--count", type=_count, default=10, help=f"calls, at most {MOST} (10)")
     parser.add_argument("--rate", type=float, default=5.0, help="calls a second (5)")
     parser.add_argument("--phone", choices=sorted(SIMULATORS), default="success", help="what AWS simulates")
+    parser.add_argument("--starts-at", type=_moment, help="of the appointments (in three days)")
     parser.add_argument("--max-usd", type=float, default=1.0, help="what the texts may cost (1)")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     return parser
@@ -217,6 +219,14 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST}, got {text!r}")
     return int(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write it like 2026-11-21T17:00:00Z") from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _instant(at: datetime) -> str:
