@@ -12,8 +12,15 @@ from sms_engagement_runtime.review_collector.adapters.dynamodb_customers import 
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
 from sms_engagement_runtime.review_collector.adapters.dynamodb_reviews import DynamoReviews
 from sms_engagement_runtime.review_collector.domain.customers import Customer
+from sms_engagement_runtime.review_collector.domain.moderation import Shown
 from sms_engagement_runtime.review_collector.domain.requests import GivenText, ReviewRequest
-from sms_engagement_runtime.review_collector.domain.reviews import Opinion, Review, ReviewStatus
+from sms_engagement_runtime.review_collector.domain.reviews import (
+    Decision,
+    Opinion,
+    Review,
+    ReviewStatus,
+    revise,
+)
 from tests.support.review_fakes import (
     FakeCustomers,
     FakeReviewRequests,
@@ -541,3 +548,88 @@ class TestForeignCustomers:
         with pytest.raises(ServiceCallError, match="unread"):
             DynamoCustomers(dynamodb, table=CUSTOMERS, sleep=pauses.append).find(["u1"])
         assert pauses == [0.1, 0.2, 0.4, 0.8]
+
+
+DECISION = Decision(
+    status=ReviewStatus.REJECTED,
+    version=1,
+    decided_at=LATER,
+    decided_by="arn:aws:iam::111122223333:user/ann",
+    reason="Spam",
+)
+
+
+class TestModeration:
+    def put(self, reviews, *rows):
+        for row in rows:
+            reviews.create(row, announcing_until=NOW)
+
+    def test_a_decision_is_kept_with_the_review(self, reviews):
+        self.put(reviews, REVIEW)
+
+        assert reviews.decide(REVIEW.review_id, DECISION, shown=Shown(version=1))
+
+        assert reviews.get(REVIEW.review_id) == replace(
+            REVIEW, status=ReviewStatus.REJECTED, decisions=(DECISION,)
+        )
+
+    def test_decisions_follow_one_another(self, reviews):
+        self.put(reviews, REVIEW)
+        approval = replace(DECISION, status=ReviewStatus.APPROVED, reason=None)
+
+        reviews.decide(REVIEW.review_id, DECISION, shown=Shown(version=1))
+        shown = Shown(version=1, status=ReviewStatus.REJECTED)
+        assert reviews.decide(REVIEW.review_id, approval, shown=shown)
+
+        assert reviews.get(REVIEW.review_id).decisions == (DECISION, approval)
+
+    @pytest.mark.parametrize(
+        "shown", [Shown(version=2), Shown(version=1, status=ReviewStatus.APPROVED)], ids=["version", "status"]
+    )
+    def test_what_was_not_shown_is_not_decided(self, reviews, shown):
+        self.put(reviews, REVIEW)
+
+        assert not reviews.decide(REVIEW.review_id, DECISION, shown=shown)
+        assert reviews.get(REVIEW.review_id) == REVIEW
+
+    def test_a_decision_about_what_is_gone_brings_nothing_back(self, reviews):
+        assert not reviews.decide("gone", DECISION, shown=Shown(version=1))
+        assert reviews.get("gone") is None
+
+    def test_what_the_words_say_is_of_one_version(self, reviews):
+        self.put(reviews, REVIEW)
+
+        assert not reviews.set_sentiment(REVIEW.review_id, "positive", version=2)
+        assert reviews.set_sentiment(REVIEW.review_id, "positive", version=1)
+        assert reviews.get(REVIEW.review_id).sentiment == "positive"
+
+    def test_an_edit_keeps_decisions_and_forgets_the_sentiment(self, reviews):
+        self.put(reviews, REVIEW)
+        reviews.decide(REVIEW.review_id, DECISION, shown=Shown(version=1))
+        reviews.set_sentiment(REVIEW.review_id, "positive", version=1)
+        revised = revise(
+            reviews.get(REVIEW.review_id), Opinion(rating=1, text="No"), now=LATER, edit_window=DAY
+        )
+
+        assert reviews.update(revised, expected_version=1)
+
+        edited = reviews.get(REVIEW.review_id)
+        assert (edited.status, edited.sentiment) == (ReviewStatus.NEW, None)
+        assert edited.decisions == (DECISION,)
+
+    def test_lists_are_newest_first_and_go_on_from_a_place(self, reviews):
+        rows = [
+            replace(REVIEW, review_id=f"r{number}", created_at=NOW - timedelta(minutes=number))
+            for number in range(5)
+        ]
+        self.put(reviews, *rows, replace(REVIEW, review_id="other", user_id="u2"))
+
+        first = reviews.of_customer("u1", since=None, after=None, limit=3)
+        second = reviews.of_customer("u1", since=None, after=first.last, limit=3)
+        recent = reviews.of_status(ReviewStatus.NEW, since=NOW - timedelta(minutes=1), after=None, limit=9)
+
+        assert [row.review_id for row in first.reviews] == ["r0", "r1", "r2"]
+        assert [row.review_id for row in second.reviews] == ["r3", "r4"]
+        assert second.last is None
+        assert {row.review_id for row in recent.reviews} == {"r0", "r1", "other"}
+        assert reviews.of_status(ReviewStatus.APPROVED, since=None, after=None, limit=9) == ([], None)
