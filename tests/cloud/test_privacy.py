@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.support.analytics_drive import (
     pipeline_function,
     settle_stream,
     start_journey,
+    stream_records,
     subscribe,
     wait_for_texts,
 )
@@ -55,7 +57,7 @@ def everything(cloud: Cloud) -> Iterator[tuple[str, str]]:
         for table in page["TableNames"]:
             for rows in cloud.dynamodb.get_paginator("scan").paginate(TableName=table):
                 for row in rows["Items"]:
-                    yield table, json.dumps(row, ensure_ascii=False)
+                    yield table, json.dumps(row, ensure_ascii=False, default=repr)
     s3 = client(cloud, "s3")
     for output in ("ArchiveBucketName", "ReviewArchiveName"):
         bucket = str(output_value(cloud.outputs, output))
@@ -92,8 +94,8 @@ def test_a_person_can_be_explained_exported_and_erased_and_stays_away(
     wait_for_texts(cloud, [phone], 3)
     inbound(cloud, from_=phone, body=REPLY)
     settle_stream(cloud)
-    day = f"{cloud.now():%Y-%m-%d}"
-    invoke(cloud, pipeline_function(cloud, "compact"), {"days": [day]})
+    days = [f"{cloud.now() - timedelta(days=ago):%Y-%m-%d}" for ago in (0, 1)]
+    invoke(cloud, pipeline_function(cloud, "compact"), {"days": days})
 
     # Why she got it: by one call, which gives nothing away, and by one command.
     function = str(output_value(cloud.outputs, "TimelineFunctionName"))
@@ -119,7 +121,9 @@ def test_a_person_can_be_explained_exported_and_erased_and_stays_away(
     # And then nothing.
     status, report = run(cloud, capsys, tmp_path, "erase", phone, "--yes")
     assert status == ExitStatus.DONE, report
-    assert json.loads(report)["archive"]["compacted_days"] == [day]
+    rewritten = json.loads(report)["archive"]["compacted_days"]
+    assert rewritten
+    assert set(rewritten) <= set(days)
     assert traces(cloud, phone, phone[2:], NAME, WORDS, REPLY) == []
     contacts = cloud.outputs["tables"]["contacts"]
     assert set(traces(cloud, own)) == {contacts}
@@ -136,10 +140,10 @@ def test_a_person_can_be_explained_exported_and_erased_and_stays_away(
         wait_until_empty(cloud, queue)
     settle_stream(cloud)
     assert len(cloud.texts(phone)) == before
-    stream = str(output_value(cloud.outputs, "StreamName"))
-    replayed = pipeline_function(cloud, "response_handler")
-    since = (cloud.now() - timedelta(days=3650)).isoformat()
-    replay = ["replay", "--stream", stream, "--function", replayed, "--from", since]
-    assert main([*replay, "--endpoint-url", cloud.places.aws_endpoint]) == ExitStatus.DONE
+    # The stream still has her, and gives her to whoever reads it anew.
+    hers = [each for each in stream_records(cloud) if own.encode() in b64decode(each["kinesis"]["data"])]
+    assert hers
+    for name in ("response_handler", "archive"):
+        invoke(cloud, pipeline_function(cloud, name), {"Records": hers})
     replace_customers(cloud, [])
     assert traces(cloud, phone, phone[2:], REPLY, "to whom it may concern") == []
