@@ -12,6 +12,7 @@ subscriber id             ``prompt#<origination>#<ledger key>``       construct,
 ``inbound#<message id>``  ``handled``                                 handledAt
 ``control``               ``sending``, ``origination#<ARN>``          the pause flag; former settings
 ``budget#<account>``      ``spent``                                   spentMillicents
+``reconcile#<run>``       ``portion#<number>``                        fingerprints
 ========================  ==========================================  ===============================
 
 Instants are epoch milliseconds, ``expiresAt`` (time to live) epoch seconds. Contact rows and consent
@@ -67,7 +68,7 @@ class DynamoContacts:
     def get(self, subscriber_id: str) -> Contact:
         """Read a contact. An unknown one has version 0 and nothing else."""
         row = self._read(contact_key(subscriber_id))
-        return Contact(subscriber_id=subscriber_id) if row is None else _contact(subscriber_id, row)
+        return Contact(subscriber_id=subscriber_id) if row is None else contact_of(subscriber_id, row)
 
     def save(self, contact: Contact, *, expected_version: int, records: Sequence[ConsentRecord]) -> Contact:
         """Write the row as version ``expected_version + 1`` and append the records, in one transaction.
@@ -78,17 +79,29 @@ class DynamoContacts:
             The stored row has another version, or is being written at this moment.
         """
         update: Any = {"Update": {"TableName": self._table, **_saving(contact, expected_version)}}
-        appends: list[TransactWriteItemTypeDef] = [
-            {"Put": {"TableName": self._table, "Item": _consent_item(record)}} for record in records
-        ]
+        appends = [self._append(record) for record in records]
         with service_call("dynamodb:TransactWriteItems"):
             try:
                 self._client.transact_write_items(TransactItems=[update, *appends])
             except ClientError as error:
+                there = _proofs_that_are_there(error)
+                if there:
+                    # A proof is never written again, not even with what it says.
+                    left = [record for number, record in enumerate(records) if number not in there]
+                    return self.save(contact, expected_version=expected_version, records=left)
                 if error_code(error) == "TransactionCanceledException" and _was_overtaken(error):
                     raise ContactChangedError from error
                 raise
-        return _contact(contact.subscriber_id, from_item(_row_item(contact, expected_version + 1)))
+        return contact_of(contact.subscriber_id, from_item(_row_item(contact, expected_version + 1)))
+
+    def _append(self, record: ConsentRecord) -> "TransactWriteItemTypeDef":
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": _consent_item(record),
+                "ConditionExpression": "attribute_not_exists(subscriberId)",
+            }
+        }
 
     def forget_text(self, subscriber_id: str, key: str) -> None:
         """Take a text that was not sent out of the recent ones; one that introduced us did not."""
@@ -238,6 +251,19 @@ def claim_write(table: str, contact: Contact, becomes: Contact | None) -> "Trans
     return {"Update": request} if changes else {"ConditionCheck": request}
 
 
+def _proofs_that_are_there(error: ClientError) -> set[int]:
+    """Places, among the proofs of a save, of those that are stored already.
+
+    None where the row itself has changed.
+
+    The row is the first item of the transaction.
+    """
+    row, *proofs = cancellation_codes(error) or [""]
+    if row != "None":
+        return set()
+    return {number for number, code in enumerate(proofs) if code == "ConditionalCheckFailed"}
+
+
 def _was_overtaken(error: ClientError) -> bool:
     return {"ConditionalCheckFailed", "TransactionConflict"} & set(cancellation_codes(error)) != set()
 
@@ -290,7 +316,8 @@ def _row_item(contact: Contact, version: int) -> Item:
     return to_item({**_spoken(contact, version), **claimed})
 
 
-def _contact(subscriber_id: str, row: Mapping[str, Any]) -> Contact:
+def contact_of(subscriber_id: str, row: Mapping[str, Any]) -> Contact:
+    """Read a contact row."""
     phone_number = row.get("phoneNumber")
     return Contact(
         subscriber_id=subscriber_id,

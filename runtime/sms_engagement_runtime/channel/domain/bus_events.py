@@ -16,6 +16,9 @@ REPLY_RECEIVED: Final = "ReplyReceived"
 OPTED_OUT: Final = "OptedOut"
 """An inbound message opted a person out."""
 
+OPT_OUT_REPORTED: Final = "OptOutReported"
+"""An event of the service, or of an earlier system, tells of an opt-out that no router has seen."""
+
 WRONG_NUMBER: Final = "WrongNumber"
 """Whoever has a number says that it is not that of the person who was meant."""
 

@@ -47,6 +47,12 @@ class Source(StrEnum):
     """A text of ours asks the person to confirm."""
     ERASURE = "erasure"
     """The person was erased, which ends every consent."""
+    OPT_OUT_LIST = "opt-out-list"
+    """The number was found on the service's opt-out list, where the account had put it."""
+    PROVIDER_EVENT = "provider-event"
+    """An event of the service or of an earlier system tells of an opt-out (``_SMS.OPTOUT``)."""
+    IMPORT = "import"
+    """A file of contacts with their consent; the words of the person, or of the form, are in the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +136,14 @@ class Contact:
     def is_opted_out(self) -> bool:
         """Whether any scope is opted out; the service's list then blocks every text."""
         return ConsentState.OPTED_OUT in self.consents.values()
+
+    @property
+    def has_left(self) -> bool:
+        """Whether every scope that was ever spoken about is opted out.
+
+        Such a number belongs on the service's opt-out list, which knows no scopes, and no other does.
+        """
+        return set(self.consents.values()) == {ConsentState.OPTED_OUT}
 
     def is_opted_out_of(self, scope: Scope) -> bool:
         """Whether a scope is opted out, by its state or by an opt-out of everything.
