@@ -21,8 +21,10 @@ HANDLERS = sorted(
         "appointment_follow_up": ["follow_up", "phone_events", "webhook"],
         "channel": [
             "event_recorder",
+            "opt_out_reports",
             "origination",
             "plan_broadcast",
+            "reconcile",
             "router",
             "summarise_broadcast",
             "timeline",
@@ -154,6 +156,7 @@ def test_metrics_of_alarms_are_metrics_that_the_code_emits(stage_templates: Mapp
     assert names == {
         "IngestSetAside",
         "MalformedEvents",
+        "OptOutListDrift",
         "PeopleNotAsked",
         "PeopleNotTexted",
         "ReviewsUnannounced",

@@ -216,6 +216,7 @@ def test_each_function_has_exactly_the_rights_that_it_needs(default: Template) -
         "dynamodb:PutItem",
         "dynamodb:Query",
         "dynamodb:UpdateItem",
+        "events:PutEvents",
         "kinesis:GetRecords",
         "kinesis:GetShardIterator",
         "kinesis:ListShards",

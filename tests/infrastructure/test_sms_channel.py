@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +308,34 @@ def test_rights_of_each_function(default: Template) -> None:
             "dynamodb:Query",
             "secretsmanager:GetSecretValue",
         },
+        "ChannelOptOutReportsRole": {
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "events:PutEvents",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:SendMessage",
+        },
+        "ChannelReconcileFunctionRole": {
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:Scan",
+            "dynamodb:UpdateItem",
+            "events:PutEvents",
+            "kms:Decrypt",
+            "kms:GenerateDataKey*",
+            "secretsmanager:GetSecretValue",
+            "sms-voice:DeleteOptedOutNumber",
+            "sms-voice:DescribeOptedOutNumbers",
+            "sms-voice:PutOptedOutNumber",
+            "sns:Publish",
+        },
+        "ChannelReconcileRole": {"lambda:InvokeFunction"},
+        "ChannelReconcileScheduleRole": {"sqs:SendMessage", "states:StartExecution"},
         "ChannelOriginationHandlerRole": {
             "dynamodb:DeleteItem",
             "dynamodb:GetItem",
@@ -330,7 +359,39 @@ def test_the_router_puts_texts_back_into_the_queue_that_it_reads_and_no_other(de
         if "sqs:SendMessage" in statement["Action"]
     ]
 
-    assert [statement["Resource"] for statement in statements] == [{"Fn::GetAtt": [queue, "Arn"]}]
+    resources = [statement["Resource"] for statement in statements]
+    (dead,) = [name for name in queues if name.startswith("ChannelConsentDeadLetters")]
+    assert {"Fn::GetAtt": [queue, "Arn"]} in resources
+    # The other two put what failed into a queue that nobody reads.
+    assert [each for each in resources if each != {"Fn::GetAtt": [queue, "Arn"]}] == (
+        [{"Fn::GetAtt": [dead, "Arn"]}] * (len(resources) - 1)
+    )
+
+
+def test_no_function_can_delete_a_proof_of_consent(stage_templates: Mapping[str, Template]) -> None:
+    """What IAM can express of append-only: it knows partition keys and actions, and no sort keys.
+
+    That a proof is never replaced is the writer's condition.
+    """
+    deleting = {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:PartiQLDelete", "dynamodb:*", "*"}
+    statements = [
+        (name, statement)
+        for template in stage_templates.values()
+        for name, policy in resources_of(template, "AWS::IAM::Policy").items()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+        and deleting & set(as_list(statement.get("Action", "*")))
+        and "ChannelContacts" in json.dumps(statement["Resource"])
+    ]
+
+    assert statements
+    for name, statement in statements:
+        assert "OriginationHandler" in name
+        assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["control"]}}
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def test_sns_as_sender_publishes_to_phones_and_never_to_topics(full: Template) -> None:
@@ -348,13 +409,13 @@ def test_sns_as_sender_publishes_to_phones_and_never_to_topics(full: Template) -
 def test_functions_log_for_a_limited_time_are_traced_and_share_one_layer(default: Template) -> None:
     functions = resources_of(default, "AWS::Lambda::Function")
 
-    assert len(functions) == 4
+    assert len(functions) == 6
     for function in functions.values():
         assert function["Architectures"] == ["arm64"]
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert "LogGroup" in function["LoggingConfig"]
     assert len(resources_of(default, "AWS::Lambda::LayerVersion")) == 1
-    assert len({json.dumps(function["Role"]) for function in functions.values()}) == 4
+    assert len({json.dumps(function["Role"]) for function in functions.values()}) == 6
     assert all(
         group["RetentionInDays"] == 90 for group in resources_of(default, "AWS::Logs::LogGroup").values()
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.ingesting import Arriv
 from sms_engagement_runtime.sms_analytics_pipeline.domain.ports import Attribution, Sought, StreamRecord
 from sms_engagement_runtime.sms_analytics_pipeline.domain.register import RegisterRow, marked
 from sms_engagement_runtime.sms_analytics_pipeline.domain.subscribers import Subscriber
-from tests.support.fakes import START, SUBSCRIBER_KEY, FakeClock, FakeParser
+from tests.support.fakes import START, SUBSCRIBER_KEY, FakeBus, FakeClock, FakeParser
 
 PUBLISHED_MS = round(START.timestamp() * 1000)
 
@@ -178,6 +178,18 @@ class FakeQuarantine:
             self.kept[reason, name] = body
 
 
+class FaultyBus(FakeBus):
+    """What the bus was told."""
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__()
+        self._faults = faults
+
+    def publish(self, detail_type: str, detail: Mapping[str, object]) -> None:
+        with self._faults.call():
+            super().publish(detail_type, detail)
+
+
 @dataclass
 class IngestSystem:
     """Ingest with everything around it in memory."""
@@ -190,6 +202,7 @@ class IngestSystem:
         self.stream = FakeStream(self.clock, self.faults)
         self.attribution = FakeAttribution()
         self.quarantine = FakeQuarantine(self.faults)
+        self.bus = FaultyBus(self.faults)
         self.service = IngestService(
             register=self.register,
             subscribers=FakeSubscriberRows(self.register, self.faults),
@@ -200,6 +213,7 @@ class IngestSystem:
             subscriber_id_of=lambda number: subscriber_id(number, SUBSCRIBER_KEY),
             clock=self.clock,
             pause=lambda attempt: None,
+            bus=self.bus,
         )
 
     def arrivals(self, *payloads: object) -> list[Arrival]:

@@ -52,6 +52,16 @@ class Sender(StrEnum):
     SNS = "sns"
 
 
+class OptOuts(StrEnum):
+    """Who answers STOP: exactly one of the two."""
+
+    SELF_MANAGED = "self"
+    """The router, with :class:`Replies`; plain language opts out too."""
+
+    AWS_MANAGED = "aws"
+    """The service. The router only records what it sees."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingPolicy:
     """How a channel sends; becomes the environment of every function that may send.
@@ -159,6 +169,8 @@ class SmsChannelBase(Construct):
         Customer managed key of all data, if there is one.
     origination_identity, configuration_set_name, protect_configuration_id, sender, sns_originator, policy
         How texts are sent.
+    opt_outs
+        Who answers STOP.
     function_options
         Defaults for the functions of the systems on this channel.
     alarm_topic
@@ -170,6 +182,7 @@ class SmsChannelBase(Construct):
     protect_configuration_id: str | None
     sender: Sender
     sns_originator: str
+    opt_outs: OptOuts
     policy: SendingPolicy
     contacts_table: dynamodb.ITable
     messages_table: dynamodb.ITable
@@ -305,6 +318,12 @@ class SmsChannelBase(Construct):
     ) -> cloudwatch.Metric:
         """Texts that had to wait since AWS disabled sending: spend limit, reputation, configuration."""
         return self._metric("SendingDisabled", period, statistic)
+
+    def metric_opt_out_list_drift(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Numbers that were opted out on one side only, with us or on the list, when these were compared."""
+        return self._metric("OptOutListDrift", period, statistic)
 
     def _metric(self, name: str, period: Duration | None, statistic: str | None) -> cloudwatch.Metric:
         return business_metric(self, "channel", name, period=period, statistic=statistic)

@@ -3,16 +3,18 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from enum import StrEnum
 from typing import Any, Final
 
 from aws_cdk import ArnFormat, CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_smsvoice as smsvoice
 from aws_cdk import aws_sns as sns
@@ -27,6 +29,7 @@ from sms_engagement.channel.base import (
     MAX_FAILURE_PERCENT,
     MESSAGES_INDEX,
     MESSAGES_KEYS,
+    OptOuts,
     Sender,
     SendingPolicy,
     SmsChannelBase,
@@ -41,10 +44,16 @@ from sms_engagement.channel.origination import (
     claim_identity,
     identity_kind,
 )
+from sms_engagement.channel.reconcile import DAILY, Reconcile
 from sms_engagement.checks import add_doubts, check_arn_region, check_key
 from sms_engagement.data import place_of_data
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
-from sms_engagement.queues import allow_services, encrypted_queue, key_without_policy
+from sms_engagement.queues import (
+    allow_services,
+    dead_letter_queue,
+    encrypted_queue,
+    key_without_policy,
+)
 from sms_engagement.tables import check_table, on_demand_table
 
 SERVICE_PRINCIPAL: Final = "sms-voice.amazonaws.com"
@@ -61,16 +70,6 @@ _ROUTER_TIMEOUT: Final = Duration.seconds(60)
 _RECORDER_TIMEOUT: Final = Duration.seconds(60)
 
 _NO_NAME: Final = ArnFormat.NO_RESOURCE_NAME
-
-
-class OptOuts(StrEnum):
-    """Who answers STOP: exactly one of the two."""
-
-    SELF_MANAGED = "self"
-    """The router, with :class:`Replies`; plain language opts out too."""
-
-    AWS_MANAGED = "aws"
-    """The service. The router only records what it sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +140,7 @@ class SmsChannelAttributes:
     encryption_key_arn: str | None = None
     inbound_topic_arn: str | None = None
     event_topic_arn: str | None = None
+    opt_outs: OptOuts = OptOuts.SELF_MANAGED
     sender: Sender = Sender.END_USER_MESSAGING
     sns_originator: str = ""
     allowed_countries: Sequence[str] = ("US",)
@@ -205,6 +205,8 @@ class SmsChannel(SmsChannelBase):
         where both fit: ``Bakery: Reply STOP to opt out``. Left out, it says how to opt out alone.
     opt_outs, replies
         Who answers STOP, and with what.
+    reconcile_schedule
+        When contacts and the opt-out list of the service are compared, both ways: daily at 09:20 UTC.
     manage_origination
         Connect the identity to the inbound topic, the opt-out list and the keywords by a custom resource,
         which restores on deletion what was there before. ``False`` prints the commands for it instead.
@@ -241,6 +243,10 @@ class SmsChannel(SmsChannelBase):
         The functions behind the queues.
     timeline_function
         Tells why somebody did or did not get a text; :meth:`grant_read_timeline` lets others ask it.
+    opt_out_reports
+        Records opt-outs that the bus tells of (``OptOutReported``).
+    reconcile
+        The daily comparison of contacts and opt-out list.
     configuration_set, opt_out_list, protect_configuration
         Of End User Messaging.
     origination, origination_handler
@@ -280,6 +286,7 @@ class SmsChannel(SmsChannelBase):
         sender_name: str | None = None,
         opt_outs: OptOuts = OptOuts.SELF_MANAGED,
         replies: Replies | None = None,
+        reconcile_schedule: scheduler.ScheduleExpression = DAILY,
         manage_origination: bool = True,
         contacts_table: dynamodb.ITable | None = None,
         messages_table: dynamodb.ITable | None = None,
@@ -343,6 +350,7 @@ class SmsChannel(SmsChannelBase):
         self._build_router()
         self._build_event_recorder()
         self._build_timeline()
+        self._build_consent(reconcile_schedule)
         self.origination_handler: RuntimeFunction | None = None
         if kind is not IdentityKind.SENDER_ID:
             self._connect(kind, manage_origination=manage_origination)
@@ -654,6 +662,97 @@ class SmsChannel(SmsChannelBase):
         grant_actions(function, ["secretsmanager:GetSecretValue"], [self.subscriber_key_secret.secret_arn])
         grant_key(function, self.encryption_key)
 
+    def _build_consent(self, schedule: scheduler.ScheduleExpression) -> None:
+        self.consent_dead_letters = dead_letter_queue(
+            self,
+            "ConsentDeadLetters",
+            of="reported opt-outs and of comparisons that did not start",
+            encryption_key=self.encryption_key,
+        )
+        self.dead_letter_queues.append(self.consent_dead_letters)
+        self._build_opt_out_reports()
+        self._build_reconcile(schedule)
+
+    def _build_opt_out_reports(self) -> None:
+        self.opt_out_reports = RuntimeFunction(
+            self,
+            "OptOutReports",
+            handler="channel.handlers.opt_out_reports",
+            service="channel",
+            description="Records opt-outs that events of the service, or of earlier systems, tell of",
+            options=self.function_options,
+            environment={
+                "CONTACTS_TABLE": self.contacts_table.table_name,
+                "BUS_NAME": self.bus.event_bus_name,
+            },
+            timeout=Duration.seconds(30),
+        )
+        self.opt_out_reports.configure_async_invoke(
+            max_event_age=Duration.hours(6),
+            retry_attempts=2,
+            on_failure=destinations.SqsDestination(self.consent_dead_letters),
+        )
+        grant_key(self.opt_out_reports, self.encryption_key)
+        grant_actions(
+            self.opt_out_reports,
+            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+            [self.contacts_table.table_arn],
+        )
+        self.bus.grant_put_events_to(self.opt_out_reports)
+        events.Rule(
+            self,
+            "OptOutsReported",
+            description="Opt-outs that events of the service, or of earlier systems, tell of",
+            event_bus=self.bus,
+            event_pattern=events.EventPattern(source=["sms-engagement"], detail_type=["OptOutReported"]),
+            targets=[
+                targets.LambdaFunction(self.opt_out_reports, dead_letter_queue=self.consent_dead_letters)
+            ],
+        )
+
+    def _build_reconcile(self, schedule: scheduler.ScheduleExpression) -> None:
+        self.reconcile = Reconcile(
+            self,
+            "Reconcile",
+            schedule=schedule,
+            options=self.function_options,
+            environment={
+                "CONTACTS_TABLE": self.contacts_table.table_name,
+                "SUBSCRIBER_KEY_SECRET_ARN": self.subscriber_key_secret.secret_arn,
+                "BUS_NAME": self.bus.event_bus_name,
+                "ATTENTION_TOPIC_ARN": self.attention_topic.topic_arn,
+                "OPT_OUT_LIST": self.opt_out_list.ref,
+            },
+            dead_letter_queue=self.consent_dead_letters,
+            removal_policy=self.function_options.removal_policy,
+        )
+        function = self.reconcile.function
+        grant_key(function, self.encryption_key)
+        grant_actions(function, ["secretsmanager:GetSecretValue"], [self.subscriber_key_secret.secret_arn])
+        grant_actions(
+            function,
+            [
+                "dynamodb:BatchGetItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:Scan",
+                "dynamodb:UpdateItem",
+            ],
+            [self.contacts_table.table_arn],
+        )
+        grant_actions(
+            function,
+            [
+                "sms-voice:DeleteOptedOutNumber",
+                "sms-voice:DescribeOptedOutNumbers",
+                "sms-voice:PutOptedOutNumber",
+            ],
+            [self.opt_out_list.attr_arn],
+        )
+        self.grant_publish(function, self.attention_topic)
+        self.bus.grant_put_events_to(function)
+
     def _grant_recent(self, function: RuntimeFunction) -> None:
         index = f"{self.messages_table.table_arn}/index/{MESSAGES_INDEX}"
         grant_actions(function, ["dynamodb:Query"], [index])
@@ -679,11 +778,14 @@ class SmsChannel(SmsChannelBase):
         )
         self.origination_handler = function
         grant_actions(function, _connect_actions(kind), [self.origination_identity])
-        # A row of the contacts table keeps what the identity had before.
-        grant_actions(
-            function,
-            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
-            [self.contacts_table.table_arn],
+        # A row of the contacts table keeps what the identity had before. It is the one function that deletes
+        # there, so it is held to the partition of that row, which has no consent in it.
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+                resources=[self.contacts_table.table_arn],
+                conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["control"]}},
+            )
         )
         grant_key(function, self.encryption_key)
         resource = CustomResource(
@@ -724,13 +826,24 @@ class SmsChannel(SmsChannelBase):
 
     def _build_alarms(self, alarm_topic: sns.ITopic | None) -> None:
         self.alarms = Alarms(self, "Alarms", system="channel", topic=alarm_topic)
-        self.alarms.add_functions({"Router": self.router, "EventRecorder": self.event_recorder})
+        self.alarms.add_functions(
+            {
+                "Router": self.router,
+                "EventRecorder": self.event_recorder,
+                "OptOutReports": self.opt_out_reports,
+                "Reconcile": self.reconcile.function,
+            }
+        )
         self.alarms.add_seldom_called({"Timeline": self.timeline_function})
         if self.origination_handler is not None:
             self.alarms.add_seldom_called({"OriginationHandler": self.origination_handler})
-        inbound_dead, event_dead = self.dead_letter_queues
+        inbound_dead, event_dead, consent_dead = self.dead_letter_queues
         self.alarms.add_dead_letter_queues(
-            {"InboundDeadLetters": inbound_dead, "EventDeadLetters": event_dead}
+            {
+                "InboundDeadLetters": inbound_dead,
+                "EventDeadLetters": event_dead,
+                "ConsentDeadLetters": consent_dead,
+            }
         )
         self.alarms.add_tables({"Contacts": self.contacts_table, "Messages": self.messages_table})
         self.alarms.add(
@@ -738,6 +851,18 @@ class SmsChannel(SmsChannelBase):
             self.metric_sending_disabled(),
             threshold=1,
             description="AWS refuses all texts: spend limit, reputation or configuration; nothing is sent",
+        )
+        self.alarms.add(
+            "ReconcileFailed",
+            self.reconcile.metric_failed(),
+            threshold=1,
+            description="the comparison of contacts and opt-out list did not end; redrive its execution",
+        )
+        self.alarms.add(
+            "OptOutListDrift",
+            self.metric_opt_out_list_drift(),
+            threshold=1,
+            description="contacts and the opt-out list differed, and were put in step: docs/consent.md",
         )
         self.alarms.add(
             "DeliveryFailures",
@@ -790,6 +915,7 @@ class _ImportedChannel(SmsChannelBase):
         self.protect_configuration_id = attributes.protect_configuration_id
         self.sender = attributes.sender
         self.sns_originator = attributes.sns_originator
+        self.opt_outs = attributes.opt_outs
         self.policy = policy
         self.function_options = function_options
         self.topic_key = kms.Key.from_key_arn(self, "TopicKey", attributes.topic_key_arn)

@@ -16,6 +16,8 @@ from constructs import Construct
 from sms_engagement._acknowledge import acknowledge
 from sms_engagement.channel.base import grant_actions
 from sms_engagement.functions import FunctionOptions, RuntimeFunction
+from sms_engagement.queues import grant_queue_key
+from sms_engagement.roles import state_machine_role
 
 _DEFINITION = Path(__file__).with_name("reconcile.asl.json")
 
@@ -33,8 +35,8 @@ class Reconcile(Construct):
     """Step Functions: call the function, again and again, until all is compared.
 
     Started by the schedule, or by hand: ``{"dryRun": true}`` as input changes nothing, and the output says
-    what would be. A run is a few calls a day; a million numbers on the list take three hours, at the hundred a
-    second that AWS gives out.
+    what would be. A run is a few calls a day; a million numbers on the list take three hours, at the hundred
+    a second that AWS gives out.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ class Reconcile(Construct):
         self.log_group = logs.LogGroup(
             self, "Logs", retention=options.log_retention, removal_policy=removal_policy
         )
-        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        role = state_machine_role(self)
         grant_actions(role, ["lambda:InvokeFunction"], [self.function.function_arn])
         self.state_machine = sfn.StateMachine(
             self,
@@ -108,6 +110,7 @@ class Reconcile(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
             ),
         )
+        grant_queue_key(role, dead_letter_queue)
         return scheduler.Schedule(
             self,
             "Schedule",

@@ -431,6 +431,8 @@ class SmsAnalyticsPipeline(Construct):
                 "STREAM_NAME": self.stream.stream_name,
                 "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
                 "SUBSCRIBER_KEY_SECRET_ARN": self.channel.subscriber_key_secret.secret_arn,
+                "BUS_NAME": self.channel.bus.event_bus_name,
+                "OPT_OUT_MODE": self.channel.opt_outs.value,
                 "DEFAULT_COUNTRY": self.channel.policy.default_country,
             },
             timeout=_INGEST_TIMEOUT,
@@ -463,6 +465,8 @@ class SmsAnalyticsPipeline(Construct):
             grant_key(self.ingest, self.stream.encryption_key)
         self._grant_erased(self.ingest)
         self._let_quarantine(self.ingest)
+        # Of opt-outs that the channel's router has not seen.
+        self.channel.bus.grant_put_events_to(self.ingest)
 
     def _queue(self, id: str) -> sqs.Queue:
         return encrypted_queue(

@@ -43,6 +43,8 @@ ENVIRONMENT = {
     "STREAM_NAME": STREAM,
     "ARCHIVE_BUCKET": BUCKET,
     "SUBSCRIBER_KEY_SECRET_ARN": "subscriber-key",
+    "BUS_NAME": "channel",
+    "OPT_OUT_MODE": "self",
     "DEFAULT_COUNTRY": "US",
 }
 

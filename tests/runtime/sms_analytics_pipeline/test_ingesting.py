@@ -448,3 +448,67 @@ def test_canonical_events_of_an_archive_give_the_same_stream_and_rows_in_empty_t
     assert again.put_counts() == Counter(IDS)
     assert totals(again.stream.events) == SUMS
     assert people(again) == people(system)
+
+
+PINPOINT_OPT_OUT = json.loads((SAMPLES / "pinpoint-_SMS.OPTOUT.json").read_text())
+REFUSED = json.loads((SAMPLES / "sns-sms-FAILURE.json").read_text())
+REFUSED["delivery"] |= {
+    "providerResponse": "Phone number is opted out",
+    "destination": "+12025550101",
+}
+
+
+class TestOptOutsThatTheRouterHasNotSeen:
+    def told(self, system):
+        return [detail["eventId"] for kind, detail in system.bus.events if kind == "OptOutReported"]
+
+    @pytest.mark.parametrize("payload", [PINPOINT_OPT_OUT, REFUSED, answer("Please stop texting me")])
+    def test_the_bus_is_told_of_them(self, payload):
+        system = IngestSystem()
+
+        system.service.ingest(system.arrivals(payload))
+
+        assert self.told(system)
+        (_, detail) = system.bus.events[0]
+        (row,) = system.register.subscribers.values()
+        assert detail["subscriberId"] == row.subscriber_id
+        assert detail["phoneNumber"] == row.phone_number
+
+    def test_not_of_a_text_that_the_router_gets_too(self):
+        system = IngestSystem()
+        (arrival,) = system.arrivals(answer("STOP"))
+        now = round(system.clock.now().timestamp() * 1000)
+
+        system.service.ingest([replace(arrival, notification_id="n-1", received_at_ms=now)])
+
+        assert self.told(system) == []
+
+    def test_of_one_that_was_in_a_notification_long_ago(self):
+        system = IngestSystem()
+        (arrival,) = system.arrivals(answer("STOP"))
+        published = PUBLISHED_MS - 24 * HOUR
+
+        system.service.ingest([replace(arrival, notification_id="n-1", received_at_ms=published)])
+
+        assert set(self.told(system)) == {"in-1", "in-1/optout"}
+
+    def test_not_of_anything_else(self):
+        system = IngestSystem()
+
+        payloads = (receipt("DELIVERED"), receipt("BLOCKED", message="m-3"), answer("Thanks"))
+        system.service.ingest(system.arrivals(*payloads))
+
+        assert system.bus.events == []
+
+    @pytest.mark.parametrize("calls_before", range(12))
+    @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.NONE])
+    def test_a_fault_anywhere_leaves_none_untold(self, fault, calls_before):
+        system = IngestSystem()
+        system.faults.next = [Fault.NONE] * calls_before + [fault]
+        for _ in range(3):
+            with suppress(KilledError):
+                system.service.ingest(system.arrivals(PINPOINT_OPT_OUT))
+            system.clock.advance(seconds=LEASE_MS / 1000 + 1)
+
+        assert len(set(self.told(system))) == 1
+        assert set(system.put_counts().values()) == {1}

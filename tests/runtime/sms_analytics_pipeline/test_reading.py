@@ -302,6 +302,15 @@ def test_what_has_no_message_id_is_set_aside(payload, path, message_id, reason):
 
 
 class TestInboundTexts:
+    @pytest.mark.parametrize(("by_service", "kinds"), [(True, 2), (False, 1)])
+    def test_the_keyword_of_the_service_opts_out_where_the_service_does(self, by_service, kinds):
+        payload = sample("eum-inbound-STOP", messageBody="Stop by the shop", messageKeyword="STOP")
+
+        drafts = read(payload, received_at_ms=NOW, service_opts_out=by_service)
+
+        assert len(drafts) == kinds
+        assert {"_SMS.RECEIVED", "_SMS.OPTOUT"} >= {draft.event_type for draft in drafts}
+
     def test_the_time_is_that_of_the_notification(self):
         payload = sample("eum-inbound-YES")
 

@@ -318,8 +318,8 @@ def event(event_type, at=1000, **fields):
         (event("_SMS.RECEIVED", response_text="start"), [H.RESPONDED, H.STARTED]),
         (event("_SMS.RECEIVED", response_text="Stop."), [H.RESPONDED, H.OPTED_OUT]),
         (event("_SMS.RECEIVED", response_text="wrong number"), [H.RESPONDED, H.OPTED_OUT]),
-        # The service has opted them out by its own reading of the first word.
-        (event("_SMS.RECEIVED", response_text="End of month", keyword="END"), [H.RESPONDED, H.OPTED_OUT]),
+        # Where the service has opted them out by its first word, an event of its own says so.
+        (event("_SMS.RECEIVED", response_text="End of month", keyword="END"), [H.RESPONDED]),
         (event("_SMS.NEWS"), []),
     ],
 )

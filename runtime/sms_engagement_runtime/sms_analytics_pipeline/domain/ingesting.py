@@ -14,11 +14,15 @@ from typing import Final, NamedTuple, Protocol
 
 from sms_engagement_runtime.channel.domain.errors import InvalidPhoneNumberError, TransientError
 from sms_engagement_runtime.channel.domain.phone_number import ParsedNumber, PhoneNumber
-from sms_engagement_runtime.channel.domain.ports import Clock, PhoneNumberParser
+from sms_engagement_runtime.channel.domain.ports import Clock, EventBus, PhoneNumberParser
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
     CanonicalEvent,
     EventType,
     SetAside,
+)
+from sms_engagement_runtime.sms_analytics_pipeline.domain.opt_out_reports import (
+    OPT_OUT_REPORTED,
+    report_of,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.domain.ports import (
     Attribution,
@@ -53,6 +57,9 @@ _TELL_OF_TEXTS: Final = frozenset({EventType.SUCCESS, EventType.FAILURE, EventTy
 KNOWN_WITHIN_MS: Final = 15 * 60_000
 """How long an event that names nobody waits for one that does. It comes again each time that its queue gives
 it out, some six minutes apart."""
+
+ROUTED_WITHIN_MS: Final = 24 * 3600_000
+"""How long after an inbound text the channel's router, which gets it too, may still be at it."""
 
 _ATTEMPTS: Final = 6
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -157,6 +164,8 @@ class _Ready(NamedTuple):
 
     record: str
     event: CanonicalEvent
+    is_routed: bool
+    """Whether the channel's router reads it as well, and does about an opt-out what is to be done."""
 
 
 class _Group(NamedTuple):
@@ -183,6 +192,8 @@ class _Put(NamedTuple):
     message_id: str
     for_stream: StreamRecord
     doubt: Sought | None
+    opt_out: Mapping[str, object] | None
+    """What the bus is told of it."""
 
 
 @dataclass(slots=True)
@@ -206,6 +217,10 @@ class IngestService:
         Keyed hash of a phone number.
     pause
         Waits before rows that somebody else wrote are tried again; takes the number of the attempt.
+    bus
+        Told of the opt-outs that the channel's router has not seen, before they count as done.
+    service_opts_out
+        Whether the service opts people out by the keyword that it matched.
     erased
         Subscriber ids of who was erased.
     """
@@ -219,6 +234,8 @@ class IngestService:
     subscriber_id_of: Callable[[PhoneNumber], str]
     clock: Clock
     pause: Callable[[int], None]
+    bus: EventBus
+    service_opts_out: bool = False
     run_all: RunAll = run_in_turn
     erased: Callable[[], AbstractSet[str]] = frozenset
 
@@ -244,7 +261,7 @@ class IngestService:
         items = []
         for arrival in arrivals:
             try:
-                drafts = _drafts(arrival)
+                drafts = self._drafts(arrival)
                 if isinstance(drafts, SetAside):
                     aside[arrival.name] = (arrival, drafts)
                 else:
@@ -252,6 +269,16 @@ class IngestService:
             except Exception as error:  # noqa: BLE001 - reported for the record, not for its batch
                 report.fail([arrival.record], _told(error))
         return items
+
+    def _drafts(self, arrival: Arrival) -> list[Draft] | SetAside:
+        if isinstance(arrival.payload, SetAside):
+            return arrival.payload
+        return read(
+            arrival.payload,
+            received_at_ms=arrival.received_at_ms,
+            notification_id=arrival.notification_id,
+            service_opts_out=self.service_opts_out,
+        )
 
     def _person(self, draft: Draft) -> _Person | None:
         parsed = self._parsed(draft.phone)
@@ -309,7 +336,8 @@ class IngestService:
             elif isinstance(attribution, TransientError):
                 report.fail([item.arrival.record], _told(attribution))
             else:
-                ready.append(_Ready(item.arrival.record, _event(item.draft, person, attribution)))
+                event = _event(item.draft, person, attribution)
+                ready.append(_Ready(item.arrival.record, event, self._is_routed(item)))
         return ready
 
     def _kept(self, ready: list[_Ready], report: IngestReport) -> list[_Ready]:
@@ -324,6 +352,10 @@ class IngestService:
         kept = [one for one in ready if one.event.subscriber_id not in erased]
         report.erased += len(ready) - len(kept)
         return kept
+
+    def _is_routed(self, item: _Item) -> bool:
+        is_inbound = item.draft.is_to_attribute and item.arrival.notification_id is not None
+        return is_inbound and self._now() - item.arrival.received_at_ms < ROUTED_WITHIN_MS
 
     def _may_be_known_soon(self, item: _Item) -> bool:
         """Whether another event, which names the phone, may still come: EventBridge may be quicker."""
@@ -438,6 +470,7 @@ class IngestService:
 
     def _mark_all(self, puts: Sequence[_Put], report: IngestReport) -> None:
         report.ingested += len(puts)
+        puts = self._told(puts, report)
         by_message: dict[str, list[_Put]] = {}
         for put in puts:
             by_message.setdefault(put.message_id, []).append(put)
@@ -446,6 +479,26 @@ class IngestService:
         ):
             if error is not None:
                 report.fail((put.record for put in of_message), _told(error))
+
+    def _told(self, puts: Sequence[_Put], report: IngestReport) -> list[_Put]:
+        """Tell the bus of opt-outs. What it does not take is not marked, and so told when it comes again."""
+        opt_outs = [put for put in puts if put.opt_out is not None]
+        if not opt_outs:
+            return list(puts)
+        untold = set()
+        for put, error in zip(opt_outs, self.run_all(self._tell, opt_outs), strict=True):
+            if error is not None:
+                untold.add(put.message_id)
+                report.fail([put.record], _told(error))
+        return [put for put in puts if put.message_id not in untold]
+
+    def _tell(self, put: _Put) -> TransientError | None:
+        assert put.opt_out is not None
+        try:
+            self.bus.publish(OPT_OUT_REPORTED, put.opt_out)
+        except TransientError as error:
+            return error
+        return None
 
     def _mark(self, of_message: tuple[str, Sequence[_Put]]) -> TransientError | None:
         message_id, puts = of_message
@@ -489,14 +542,6 @@ def _id(put: _Put) -> str:
     return put.for_stream.event_id
 
 
-def _drafts(arrival: Arrival) -> list[Draft] | SetAside:
-    if isinstance(arrival.payload, SetAside):
-        return arrival.payload
-    return read(
-        arrival.payload, received_at_ms=arrival.received_at_ms, notification_id=arrival.notification_id
-    )
-
-
 def _is_new(event: Draft | CanonicalEvent, rows: Mapping[str, RegisterRow]) -> bool:
     row = rows.get(event.message_id or "")
     return row is None or not row.knows(event.event_id)
@@ -532,7 +577,7 @@ def _plan(
     ours: set[str] = set()
     facts: list[Fact] = []
     sent = 0
-    for record_id, event in events:
+    for record_id, event, is_routed in events:
         message_id = event.message_id or ""
         row = plan.rows.get(message_id) or rows.get(message_id)
         if event.event_id in ours:
@@ -547,7 +592,8 @@ def _plan(
             continue
         ours.add(event.event_id)
         plan.rows[message_id] = taken.row
-        plan.puts.append(_put(record_id, event, taken.row, row))
+        opt_out = None if is_routed else report_of(event)
+        plan.puts.append(_put(record_id, event, taken.row, row, opt_out))
         sent += taken.is_first
         if taken.event is not None and event.event_type != EventType.RECEIVED:
             # What an answer says is recorded by who keeps the answers.
@@ -565,7 +611,13 @@ def _plan(
     return plan
 
 
-def _put(record_id: str, event: CanonicalEvent, row: RegisterRow, before: RegisterRow | None) -> _Put:
+def _put(
+    record_id: str,
+    event: CanonicalEvent,
+    row: RegisterRow,
+    before: RegisterRow | None,
+    opt_out: Mapping[str, object] | None,
+) -> _Put:
     claim = row.claims[event.event_id]
     former = before.claims.get(event.event_id) if before else None
     doubt = (
@@ -579,4 +631,5 @@ def _put(record_id: str, event: CanonicalEvent, row: RegisterRow, before: Regist
         )
     )
     message_id = event.message_id or ""
-    return _Put(record_id, message_id, StreamRecord(event.event_id, event.subscriber_id, claim.event), doubt)
+    for_stream = StreamRecord(event.event_id, event.subscriber_id, claim.event)
+    return _Put(record_id, message_id, for_stream, doubt, opt_out)

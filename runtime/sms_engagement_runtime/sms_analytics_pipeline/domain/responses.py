@@ -51,6 +51,8 @@ class Answer(Told, Protocol):
     def campaign_id(self) -> str | None: ...  # noqa: D102
     @property
     def journey_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def keyword(self) -> str | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

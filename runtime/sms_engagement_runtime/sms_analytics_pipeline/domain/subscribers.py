@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from sms_engagement_runtime.channel.domain.errors import TransientError
-from sms_engagement_runtime.channel.domain.keywords import Keyword, is_service_opt_out, recognise
+from sms_engagement_runtime.channel.domain.keywords import Keyword, recognise
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import EventType
 from sms_engagement_runtime.sms_analytics_pipeline.domain.lifecycle import (
     PENDING_FOR,
@@ -77,8 +77,6 @@ class Told(Protocol):
     def record_status(self) -> str | None: ...  # noqa: D102
     @property
     def response_text(self) -> str | None: ...  # noqa: D102
-    @property
-    def keyword(self) -> str | None: ...  # noqa: D102
     @property
     def counted_as(self) -> str | None: ...  # noqa: D102
     @property
@@ -351,7 +349,9 @@ def _facts_of_answer(event: Told) -> tuple[Fact, ...]:
     at, event_id = event.event_timestamp, event.event_id
     keyword = recognise(event.response_text)
     said = _SAID.get(keyword)
-    if keyword in _OPT_OUTS or is_service_opt_out(event.keyword):
+    # By its words alone: where the service opted them out by the keyword that it matched, ingest has made an
+    # event of its own of that, and whoever reads the archive, which has no keywords, comes to the same.
+    if keyword in _OPT_OUTS:
         said = Happening.OPTED_OUT
     responded = Fact(happening=Happening.RESPONDED, at=at, id=event_id)
     return (responded,) if said is None else (responded, Fact(happening=said, at=at, id=event_id))

@@ -20,6 +20,7 @@ from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
 from sms_engagement_runtime.channel.adapters.erased_people import ErasedPeople
+from sms_engagement_runtime.channel.adapters.event_bus import EventBridgeBus
 from sms_engagement_runtime.channel.adapters.instants import to_milliseconds
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
 from sms_engagement_runtime.channel.adapters.sns_batch import BatchResponse
@@ -55,6 +56,8 @@ class Settings:
         Holds the quarantine too.
     subscriber_key_secret_arn
         Secret whose whole text is the key of the subscriber ids.
+    opt_out_mode
+        ``aws`` where the service answers opt-outs, by the keywords that it matches; else ``self``.
     """
 
     register_table: str
@@ -64,6 +67,8 @@ class Settings:
     stream_name: str
     archive_bucket: str
     subscriber_key_secret_arn: str
+    bus_name: str
+    opt_out_mode: str = "self"
     default_country: str = "US"
 
 
@@ -96,6 +101,8 @@ _service = IngestService(
     subscriber_id_of=build_subscriber_id(_settings.subscriber_key_secret_arn),
     clock=_clock,
     pause=_pause,
+    bus=EventBridgeBus(clients.events_client(), bus_name=_settings.bus_name),
+    service_opts_out=_settings.opt_out_mode == "aws",
     run_all=_threads.map,
     erased=ErasedPeople(_dynamodb, table=_settings.contacts_table),
 )

@@ -26,7 +26,11 @@ __all__ = ["Draft", "log_messages", "read"]
 
 
 def read(
-    payload: object, *, received_at_ms: int, notification_id: str | None = None
+    payload: object,
+    *,
+    received_at_ms: int,
+    notification_id: str | None = None,
+    service_opts_out: bool = False,
 ) -> list[Draft] | SetAside:
     """Read one payload.
 
@@ -40,6 +44,8 @@ def read(
         Epoch milliseconds: when the payload was published, else when it came. The same for each delivery.
     notification_id
         Id of the notification that it came in, the same for each delivery.
+    service_opts_out
+        Whether the service opts people out by the keyword that it matched.
     """
     if not isinstance(payload, Mapping):
         return SetAside.UNKNOWN_SHAPE
@@ -54,5 +60,10 @@ def read(
     if "notification" in payload and "delivery" in payload:
         return read_delivery_log(payload, received_at_ms=received_at_ms)
     if MEMBERS & payload.keys():
-        return read_inbound_text(payload, received_at_ms=received_at_ms, notification_id=notification_id)
+        return read_inbound_text(
+            payload,
+            received_at_ms=received_at_ms,
+            notification_id=notification_id,
+            service_opts_out=service_opts_out,
+        )
     return SetAside.UNKNOWN_SHAPE

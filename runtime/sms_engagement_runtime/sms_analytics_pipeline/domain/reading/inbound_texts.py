@@ -6,7 +6,7 @@ notification's.
 
 from typing import Final
 
-from sms_engagement_runtime.channel.domain.keywords import Keyword, recognise
+from sms_engagement_runtime.channel.domain.keywords import Keyword, is_service_opt_out, recognise
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import (
     EventType,
     SetAside,
@@ -22,12 +22,22 @@ _OPT_OUTS: Final = frozenset({Keyword.OPT_OUT, Keyword.WRONG_NUMBER})
 
 
 def read_inbound_text(
-    payload: Payload, *, received_at_ms: int, notification_id: str | None
+    payload: Payload,
+    *,
+    received_at_ms: int,
+    notification_id: str | None,
+    service_opts_out: bool = False,
 ) -> list[Draft] | SetAside:
     """Read ``{"originationNumber", "destinationNumber", "messageBody", "inboundMessageId", …}``.
 
     A text that opts out is two events. Without ``inboundMessageId`` the id of the notification takes its
     place, as the channel has it.
+
+    Parameters
+    ----------
+    service_opts_out
+        Whether the service opts people out by the keyword that it matched, whatever else they wrote, as the
+        channel has it. Where it does not, "Stop by the shop" is none, though the keyword is ``STOP``.
     """
     inbound_id = payload.get("inboundMessageId")
     if not inbound_id and notification_id:
@@ -50,7 +60,13 @@ def read_inbound_text(
         answers=values.identifier(payload.get("previousPublishedMessageId")),
         is_to_attribute=True,
     )
-    return [text, opt_out_of(text)] if recognise(body) in _OPT_OUTS else [text]
+    return [text, opt_out_of(text)] if opts_out(text, service_opts_out=service_opts_out) else [text]
+
+
+def opts_out(text: Draft, *, service_opts_out: bool) -> bool:
+    """Whether an inbound text is an opt-out."""
+    by_service = service_opts_out and is_service_opt_out(text.keyword)
+    return by_service or recognise(text.response_text) in _OPT_OUTS
 
 
 def opt_out_of(text: Draft) -> Draft:
