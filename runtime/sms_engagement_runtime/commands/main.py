@@ -1,4 +1,4 @@
-"""``sms-engagement``: stops sending, lets it go on, tells of people and broadcasts, and repairs analytics."""
+"""``sms-engagement``: stops sending, lets it go on, keeps consent, tells of people, and repairs analytics."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sms_engagement_runtime.commands.analytics import add_analytics_commands
 from sms_engagement_runtime.commands.carry_over import add_carry_over_command
+from sms_engagement_runtime.commands.consent import add_consent_commands
 from sms_engagement_runtime.commands.console import add_console_command
 from sms_engagement_runtime.commands.cost import add_cost_command
 from sms_engagement_runtime.commands.exits import ExitStatus, fail
@@ -26,8 +27,8 @@ _EPILOG: Final = """\
 The contacts table is the output ContactsTableName of the channel's stack, the broadcast bucket the output
 BroadcastBucketName of the capability's. Credentials and Region come from where the AWS CLI takes them; they
 need dynamodb:GetItem and dynamodb:UpdateItem on that table, s3:ListBucket and s3:GetObject on that bucket.
-What the commands of the analytics pipeline need is in docs/replay.md, and in docs/privacy.md what those about
-one person need.
+What the commands about consent need is in docs/consent.md, those about one person in docs/privacy.md, and
+those of the analytics pipeline in docs/replay.md.
 
 exit status: 0 done, or sending is on; 1 it could not be read or written, or there is no such run; 2 wrong
 usage; 3 (status only) sending is paused
@@ -63,8 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     shared.set_defaults(place="table {contacts_table}")
     parser = argparse.ArgumentParser(
         prog="sms-engagement",
-        description="Pause and resume all sending of an SMS channel, look at its broadcasts, tell, export or "
-        "erase what is kept of one person, and do again or repair what its analytics made of events.",
+        description="Pause and resume all sending of an SMS channel, keep its consent in order, look at its "
+        "broadcasts, tell, export or erase what is kept of one person, and do again or repair what its "
+        "analytics made of events.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     progress.add_argument("--broadcast-bucket", metavar="NAME", required=True, help="where its objects are")
     progress.add_argument("--run", metavar="ID", required=True, dest="run_id", help="name of its execution")
     progress.set_defaults(run=_progress, place="bucket {broadcast_bucket}")
+    add_consent_commands(commands, endpoint)
     add_person_commands(commands, endpoint)
     add_analytics_commands(commands, endpoint)
     add_carry_over_command(commands, endpoint)

@@ -257,6 +257,18 @@ def resubscribe(contact: Contact, evidence: Evidence) -> Change | None:
     return replace_contact(changed, opted_out_by=None, resubscribed_at=evidence.at)
 
 
+def grant(contact: Contact, evidence: Evidence, *, scopes: Iterable[Scope]) -> Change | None:
+    """Record a consent that was given elsewhere, for scopes that nobody has spoken about with us.
+
+    None where there is nothing to record, where any scope is opted out, and for whoever was erased: what
+    people said themselves is never overridden by what is said about them.
+    """
+    if contact.is_erased or contact.is_opted_out:
+        return None
+    new = [scope for scope in scopes if scope not in contact.consents]
+    return _move(contact, new, ConsentState.ACTIVE, evidence) if new else None
+
+
 def erase(contact: Contact, at: datetime) -> Contact:
     """Make the tombstone of a person: what of their row stays.
 
