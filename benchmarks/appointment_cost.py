@@ -152,7 +152,7 @@ MEMORY_GB: Final = {
     "router": 0.5,
     "event recorder": 0.5,
 }
-ALARM_METRICS: Final = {"SmsChannel": 19, "AppointmentFollowUp": 22}
+ALARM_METRICS: Final = {"SmsChannel": 27, "AppointmentFollowUp": 22}
 SECRETS: Final = {"SmsChannel": 1, "AppointmentFollowUp": 2}
 KMS_KEYS: Final = {"SmsChannel": 1, "AppointmentFollowUp": 0}
 POLLED_QUEUES: Final = {"SmsChannel": 2, "AppointmentFollowUp": 0}
