@@ -118,7 +118,7 @@ class SmsChannelAttributes:
         As the props of the `SmsChannel`; give them the values that it has.
     parts_per_second, requests_per_second, max_price, estimated_price_per_part
         As well. The rate is one for all who send by the channel.
-    quiet_hours, frequency_cap, budget, sender_name
+    quiet_hours, frequency_cap, budget, sender_name, opt_outs
         As well.
     configuration_set_name, protect_configuration_id
         Of End User Messaging.
@@ -243,8 +243,9 @@ class SmsChannel(SmsChannelBase):
         The functions behind the queues.
     timeline_function
         Tells why somebody did or did not get a text; :meth:`grant_read_timeline` lets others ask it.
-    opt_out_reports
-        Records opt-outs that the bus tells of (``OptOutReported``).
+    opt_out_reports, consent_dead_letters
+        Records opt-outs that the bus tells of (``OptOutReported``); what of them, and of the starts of the
+        comparison, did not get through.
     reconcile
         The daily comparison of contacts and opt-out list.
     configuration_set, opt_out_list, protect_configuration
