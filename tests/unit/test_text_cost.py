@@ -33,7 +33,7 @@ def test_what_is_reckoned_with_is_what_is_used(measure) -> None:
         counted = {unit: usage[unit] for unit in COUNTED if usage[unit]}
         written = {unit: FLOWS[name][unit] for unit in COUNTED if unit in FLOWS[name]}
 
-        # A broadcast takes its slots of the rate again as time passes, which it does faster on a busy machine.
+        # A broadcast takes its slots of the rate anew as time passes: more often on a busy machine.
         tolerance = 0.6 if name == "review request" else 0.1
         assert counted == pytest.approx(written, rel=tolerance, abs=0.2), f"{name}: run `{COMMAND}`"
 
