@@ -22,6 +22,7 @@ from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge, acknowledge_wildcard
 from sms_engagement.appointment_follow_up.alarms import appointment_alarms
+from sms_engagement.appointment_follow_up.monitoring import appointment_dashboard, appointment_queries
 from sms_engagement.appointment_follow_up.texts import check_texts
 from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actions
 from sms_engagement.channel.countries import SUPPORTED_COUNTRIES
@@ -152,6 +153,8 @@ class AppointmentFollowUp(Construct):
         Rate over which API Gateway answers 429; the burst is twice that.
     data_scope
         Where table and signing keys are made; inside this construct when left out.
+    dashboard
+        Whether to make one in CloudWatch ($3 a month from the fourth on in an account).
     function_options, alarm_topic, removal_policy
         As for :class:`SmsChannel`, whose function options are the default.
 
@@ -179,7 +182,7 @@ class AppointmentFollowUp(Construct):
         The functions, each with a role of its own.
     dead_letter_queue
         Executions and events that failed.
-    alarms
+    alarms, dashboard, saved_queries
         Alarms on functions, queue, table, webhooks and state machine.
 
     Raises
@@ -217,6 +220,7 @@ class AppointmentFollowUp(Construct):
         api_domain: apigateway.IDomainName | None = None,
         webhook_concurrency: int | None = 10,
         webhooks_per_second: int = 20,
+        dashboard: bool = True,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
         data_scope: Construct | None = None,
@@ -276,6 +280,8 @@ class AppointmentFollowUp(Construct):
         self._build_api(webhooks_per_second, api_domain)
         self._build_phone_events()
         self.alarms = appointment_alarms(self, alarm_topic or channel.alarm_topic)
+        self.saved_queries = appointment_queries(self)
+        self.dashboard = appointment_dashboard(self).dashboard if dashboard else None
 
     def metric_webhooks_taken(
         self, *, period: Duration | None = None, statistic: str | None = None

@@ -313,6 +313,26 @@ class SmsChannelBase(Construct):
         """Inbound texts that opted out."""
         return self._metric("InboundOptedOut", period, statistic)
 
+    def metric_inbound(
+        self, action: str, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Inbound texts by what was done about them.
+
+        Parameters
+        ----------
+        action
+            ``OptedOut``, ``Resubscribed``, ``ResubscriptionRefused``, ``Confirmed``, ``Helped``, ``Routed``
+            (to the construct that asked), ``Forwarded`` (to a human), ``Ignored``, ``AlreadyHandled``; beside
+            those ``WrongNumber``, ``ReplyDeferred`` and ``Foreign`` (no text at all).
+        """
+        return self._metric(f"Inbound{action}", period, statistic)
+
+    def metric_cost_millicents(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Price of the texts in thousandths of a cent, as delivery events tell it: without carriers' fees."""
+        return self._metric("MessageCostMillicents", period, statistic)
+
     def metric_sending_disabled(
         self, *, period: Duration | None = None, statistic: str | None = None
     ) -> cloudwatch.Metric:

@@ -38,6 +38,7 @@ from sms_engagement.channel.base import (
 from sms_engagement.channel.countries import blocked_countries
 from sms_engagement.channel.hours import QuietHours
 from sms_engagement.channel.limits import Budget, FrequencyCap
+from sms_engagement.channel.monitoring import channel_dashboard, channel_queries
 from sms_engagement.channel.origination import (
     IdentityKind,
     check_identity_region,
@@ -222,6 +223,8 @@ class SmsChannel(SmsChannelBase):
     encryption_key
         Customer managed key for topics, tables and secrets, those of the systems included. Left out, one is
         made for the topics, since the service can publish to no others, and AWS manages the rest.
+    dashboard
+        Whether to make one in CloudWatch ($3 a month from the fourth on in an account).
     function_options
         Of all functions, those of the systems on this channel included.
     alarm_topic
@@ -254,8 +257,8 @@ class SmsChannel(SmsChannelBase):
         The custom resource that connects the identity, and its function; where `manage_origination`.
     contacts_table, messages_table, subscriber_key_secret, bus, encryption_key
         Data. ``encryption_key`` is None where AWS manages the keys; ``topic_key`` is that of the topics.
-    alarms
-        Alarms on functions, queues and tables.
+    alarms, dashboard, saved_queries
+        What to look at: alarms on functions, queues and tables; None for no dashboard; queries over the logs.
 
     Notes
     -----
@@ -294,6 +297,7 @@ class SmsChannel(SmsChannelBase):
         bus: events.IEventBus | None = None,
         attention_topic: sns.ITopic | None = None,
         encryption_key: kms.IKey | None = None,
+        dashboard: bool = True,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
         data_scope: Construct | None = None,
@@ -356,6 +360,8 @@ class SmsChannel(SmsChannelBase):
         if kind is not IdentityKind.SENDER_ID:
             self._connect(kind, manage_origination=manage_origination)
         self._build_alarms(alarm_topic)
+        self.saved_queries = channel_queries(self)
+        self.dashboard = channel_dashboard(self).dashboard if dashboard else None
 
     @staticmethod
     def from_attributes(

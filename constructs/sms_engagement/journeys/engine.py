@@ -19,6 +19,7 @@ from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.journeys.alarms import engine_alarms
+from sms_engagement.journeys.monitoring import engine_queries
 from sms_engagement.metrics import business_metric, count_messages
 from sms_engagement.queues import dead_letter_queue
 from sms_engagement.tables import TableKeys, check_table, on_demand_table
@@ -99,7 +100,7 @@ class JourneyEngine(Construct):
         The functions, each with a role of its own.
     dead_letter_queue
         Answers that could not be taken in, and starts that did not arrive.
-    alarms
+    alarms, saved_queries
         Alarms on functions, queue, table and runs.
     """
 
@@ -174,6 +175,7 @@ class JourneyEngine(Construct):
         self.plan, self.summary = self.broadcast.plan, self.broadcast.summary
         self._build_phone_events()
         self.alarms = engine_alarms(self, alarm_topic or channel.alarm_topic)
+        self.saved_queries = engine_queries(self)
 
     def metric_texts_sent(
         self, *, period: Duration | None = None, statistic: str | None = None

@@ -38,6 +38,7 @@ from sms_engagement.review_collector.alarms import review_alarms
 from sms_engagement.review_collector.archive import ReviewArchive
 from sms_engagement.review_collector.console import ReviewConsole
 from sms_engagement.review_collector.figures import ReviewFigures
+from sms_engagement.review_collector.monitoring import review_dashboard, review_queries
 from sms_engagement.review_collector.schedule import BroadcastSchedule, call_daily, start_daily
 from sms_engagement.review_collector.texts import ReviewTexts, as_setting
 from sms_engagement.tables import (
@@ -160,6 +161,8 @@ class ReviewCollector(Construct):
         `max_concurrency`, `stop_rules` and `expires_after` of :class:`Broadcast`.
     data_scope
         Where tables, buckets and the keys of the links are made; inside this construct when left out.
+    dashboard
+        Whether to make one in CloudWatch ($3 a month from the fourth on in an account).
     function_options, alarm_topic, removal_policy
         As for :class:`SmsChannel`, whose function options are the default.
 
@@ -200,7 +203,7 @@ class ReviewCollector(Construct):
     dead_letter_queue
         Events from the bus that failed three times, waits that failed, and calls of the schedules that did
         not arrive.
-    alarms
+    alarms, dashboard, saved_queries
         Alarms on functions, queue, tables, broadcast and API.
     """
 
@@ -237,6 +240,7 @@ class ReviewCollector(Construct):
         broadcast_concurrency: int | None = None,
         broadcast_stop_rules: StopRules | None = None,
         broadcast_expires_after: Duration | None = None,
+        dashboard: bool = True,
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
         data_scope: Construct | None = None,
@@ -340,6 +344,8 @@ class ReviewCollector(Construct):
         if digest:
             self._build_digest(when.time_zone)
         self.alarms = review_alarms(self, alarm_topic or channel.alarm_topic)
+        self.saved_queries = review_queries(self)
+        self.dashboard = review_dashboard(self).dashboard if dashboard else None
 
     def grant_start_broadcast(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow asking everybody who is due, now."""

@@ -32,6 +32,7 @@ from sms_engagement.sms_analytics_pipeline.alarms import pipeline_alarms
 from sms_engagement.sms_analytics_pipeline.archive import ArchiveLifecycle, EventArchive
 from sms_engagement.sms_analytics_pipeline.consumers import ConsumerBatch, read_stream
 from sms_engagement.sms_analytics_pipeline.dashboard import pipeline_dashboard
+from sms_engagement.sms_analytics_pipeline.log_queries import pipeline_queries
 from sms_engagement.tables import TableKeys, check_table, on_demand_table
 from sms_engagement_runtime.sms_analytics_pipeline.domain.answering_patterns import AnsweringPatterns
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import EventType
@@ -145,7 +146,7 @@ class SmsAnalyticsPipeline(Construct):
         What could not be processed, by name; 14 days.
     response_topic
         Answers that match `notify_patterns`.
-    alarms, dashboard
+    alarms, dashboard, saved_queries
         What to look at.
 
     Notes
@@ -252,6 +253,7 @@ class SmsAnalyticsPipeline(Construct):
         self._build_archiver(archive_batch)
         self._build_subscription_events()
         self.alarms = pipeline_alarms(self, alarm_topic or channel.alarm_topic)
+        self.saved_queries = pipeline_queries(self)
         self.dashboard = pipeline_dashboard(self) if dashboard else None
         if provisioned_shards == 1 and not enhanced_fan_out:
             Annotations.of(self).add_warning_v2(

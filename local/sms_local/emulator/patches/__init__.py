@@ -32,6 +32,7 @@ PATCHES = (
     "embedded_metrics",
     "athena_queries",
     "athena_named_queries",
+    "log_query_definitions",
     "map_children_stop",
     "map_result_writer",
     "secret_reference",
