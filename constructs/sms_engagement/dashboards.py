@@ -47,23 +47,7 @@ class SystemDashboard(Construct):
         super().__init__(scope, id)
         self.dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.days(7))
         self._row: list[cloudwatch.IWidget] = []
-        url = self.node.try_get_context(RUNBOOK_CONTEXT)
-        runbook = f"[runbook]({url}#{system})" if url else f"runbook (`docs/runbook.md`, *{system}*)"
-        self.dashboard.add_widgets(
-            cloudwatch.TextWidget(
-                markdown=f"# {scope.node.path}\n{about} On alarm: its line in the {runbook}.",
-                width=_WHOLE,
-                height=2,
-            )
-        )
-        self.dashboard.add_widgets(
-            cloudwatch.AlarmStatusWidget(
-                title="Alarms",
-                alarms=[alarm for each in alarms for alarm in each.by_name.values()],
-                width=_WHOLE,
-                height=4,
-            )
-        )
+        add_head(self.dashboard, scope, system=system, about=about, alarms=alarms)
 
     def graph(
         self,
@@ -149,3 +133,26 @@ class SystemDashboard(Construct):
                 for name, queue in dead.items()
             ],
         )
+
+
+def add_head(
+    dashboard: cloudwatch.Dashboard,
+    system_scope: Construct,
+    *,
+    system: str,
+    about: str,
+    alarms: Sequence[Alarms],
+) -> None:
+    """Add what a system is, the way to its runbook, and its alarms as they stand."""
+    url = dashboard.node.try_get_context(RUNBOOK_CONTEXT)
+    runbook = f"[runbook]({url}#{system})" if url else f"runbook (`docs/runbook.md`, *{system}*)"
+    text = f"# {system_scope.node.path}\n{about} On alarm: its line in the {runbook}."
+    dashboard.add_widgets(cloudwatch.TextWidget(markdown=text, width=_WHOLE, height=2))
+    dashboard.add_widgets(
+        cloudwatch.AlarmStatusWidget(
+            title="Alarms",
+            alarms=[alarm for each in alarms for alarm in each.by_name.values()],
+            width=_WHOLE,
+            height=4,
+        )
+    )

@@ -11,7 +11,6 @@ from aws_cdk import aws_sns as sns
 from syrupy.assertion import SnapshotAssertion
 
 from sms_engagement import ConsumerBatch, FunctionOptions, SmsAnalyticsPipeline, SmsChannel
-from sms_engagement.sms_analytics_pipeline import metrics as pipeline_metrics
 from sms_engagement_runtime.sms_analytics_pipeline.domain import metrics as emitted
 from sms_engagement_runtime.sms_analytics_pipeline.domain.register import LEASE_MS
 from tests.infrastructure.synthesis import (
@@ -19,6 +18,7 @@ from tests.infrastructure.synthesis import (
     Template,
     channel_in,
     nag_findings,
+    new_app,
     new_stack,
     resources_of,
     rights_of,
@@ -26,6 +26,7 @@ from tests.infrastructure.synthesis import (
     template_of,
     warnings_of,
 )
+from tests.support.alarm_evaluation import metrics_of
 
 CONSUMERS = ("EventProcessor", "ResponseHandler", "Analytics", "Archiver")
 READING = {
@@ -330,8 +331,8 @@ def test_metrics_of_the_construct_are_those_that_the_code_emits() -> None:
             pipeline.metric_responses(),
             pipeline.metric_opt_outs(),
             pipeline.metric_cost(),
-            pipeline_metrics.country_metric("MessagesDeliveredByCountry", "US"),
-            pipeline_metrics.campaign_metric("CampaignMessagesDelivered", "spring"),
+            pipeline.metrics.of_country("MessagesDeliveredByCountry", "US"),
+            pipeline.metrics.of_campaign("CampaignMessagesDelivered", "spring"),
         )
     }
 
@@ -451,3 +452,55 @@ def test_who_reads_who_was_erased_reads_no_contact(default: Template) -> None:
     for statement in readers.values():
         assert statement["Action"] == "dynamodb:Query"
         assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["erased"]}}
+
+
+# Two pipelines in one account
+
+
+def pipelines_in(app: cdk.App, *namespaces: str | None) -> list[cdk.Stack]:
+    stacks = []
+    for number, namespace in enumerate(namespaces):
+        stack = new_stack(app, f"Copy{number}")
+        identity = f"arn:aws:sms-voice:us-east-1:111122223333:phone-number/phone-{number}"
+        channel = channel_in(stack, origination_identity=identity)
+        props = {} if namespace is None else {"metric_namespace": namespace}
+        SmsAnalyticsPipeline(stack, "Analytics", channel=channel, **props)
+        stacks.append(stack)
+    return stacks
+
+
+def test_a_second_pipeline_has_figures_of_its_own_in_another_namespace() -> None:
+    app = new_app()
+    first, second = pipelines_in(app, None, "SMS/Marketing/staging")
+
+    for stack, namespace in ((first, "SMS/Marketing"), (second, "SMS/Marketing/staging")):
+        template = template_of(stack)
+        written = {
+            function["Environment"]["Variables"].get("METRIC_NAMESPACE")
+            for function in resources_of(template, "AWS::Lambda::Function").values()
+        }
+        read = {
+            metric.namespace
+            for alarm in resources_of(template, "AWS::CloudWatch::Alarm").values()
+            for metric in metrics_of(alarm)
+            if metric.namespace.startswith("SMS/Marketing")
+        }
+        assert written - {None} == read == {namespace}
+        assert f"{{{namespace},Country}}" in json.dumps(template)
+    assert warnings_of(app, second) == []
+
+
+def test_two_pipelines_that_add_up_their_figures_are_warned_of() -> None:
+    app = new_app()
+    first, second = pipelines_in(app, None, None)
+
+    assert warnings_of(app, first) == []
+    (warning,) = warnings_of(app, second)
+    assert "Copy0/Analytics writes its metrics into 'SMS/Marketing'" in warning
+    assert "metric_namespace" in warning
+
+
+@pytest.mark.parametrize("namespace", ["", "AWS/SMS", ":SMS", "SMS Marketing", "x" * 256])
+def test_a_namespace_that_cloudwatch_does_not_take_is_refused(namespace: str) -> None:
+    with pytest.raises(ValueError, match="metric_namespace must be 1 to 255 letters"):
+        pipelines_in(new_app(), namespace)

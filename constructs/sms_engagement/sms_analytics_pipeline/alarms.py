@@ -7,7 +7,6 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 
 from sms_engagement.alarms import Alarms
-from sms_engagement.sms_analytics_pipeline.metrics import marketing_metric
 
 if TYPE_CHECKING:
     from sms_engagement.sms_analytics_pipeline.construct import SmsAnalyticsPipeline
@@ -96,7 +95,7 @@ def pipeline_alarms(pipeline: "SmsAnalyticsPipeline", topic: sns.ITopic | None) 
     )
     alarms.add(
         "RecordsSetAside",
-        marketing_metric("RecordsSetAside", period=Duration.minutes(15)),
+        pipeline.metrics.count("RecordsSetAside", period=Duration.minutes(15)),
         threshold=1,
         description="the stream has records that cannot be read; the quarantine keeps them with the reason",
     )

@@ -27,12 +27,18 @@ from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.metrics import business_metric
 from sms_engagement.queues import allow_services, dead_letter_queue, encrypted_queue
-from sms_engagement.sms_analytics_pipeline import metrics as pipeline_metrics
 from sms_engagement.sms_analytics_pipeline.alarms import pipeline_alarms
 from sms_engagement.sms_analytics_pipeline.archive import ArchiveLifecycle, EventArchive
 from sms_engagement.sms_analytics_pipeline.consumers import ConsumerBatch, read_stream
 from sms_engagement.sms_analytics_pipeline.dashboard import pipeline_dashboard
 from sms_engagement.sms_analytics_pipeline.log_queries import pipeline_queries
+from sms_engagement.sms_analytics_pipeline.metrics import (
+    MINIMUM_VOLUME,
+    STANDARD_NAMESPACE,
+    MarketingMetrics,
+    check_namespace,
+    doubt_of_namespace,
+)
 from sms_engagement.tables import TableKeys, check_table, on_demand_table
 from sms_engagement_runtime.sms_analytics_pipeline.domain.answering_patterns import AnsweringPatterns
 from sms_engagement_runtime.sms_analytics_pipeline.domain.events import EventType
@@ -104,6 +110,9 @@ class SmsAnalyticsPipeline(Construct):
         was sent in it; without it, campaigns are counted in the table and in Athena.
     minimum_volume
         Texts an hour below which the rates of the alarms say nothing.
+    metric_namespace
+        Of the metrics. Their names and dimensions are fixed, so two pipelines of one account and Region would
+        add up their figures: give the second one another, as ``SMS/Marketing/staging``.
     event_bridge_events
         Take delivery events from the account's default event bus, too, as a second way beside the event
         topic. They come without phone number and context and are best-effort (AWS, *Monitoring with
@@ -146,6 +155,8 @@ class SmsAnalyticsPipeline(Construct):
         What could not be processed, by name; 14 days.
     response_topic
         Answers that match `notify_patterns`.
+    metrics
+        Every metric and rate of the pipeline, also those by campaign and country.
     alarms, dashboard, saved_queries
         What to look at.
 
@@ -177,7 +188,8 @@ class SmsAnalyticsPipeline(Construct):
         analytics_batch: ConsumerBatch = ANALYTICS_BATCH,
         archive_batch: ConsumerBatch = ARCHIVE_BATCH,
         metrics_by_campaign: bool = False,
-        minimum_volume: int = pipeline_metrics.MINIMUM_VOLUME,
+        minimum_volume: int = MINIMUM_VOLUME,
+        metric_namespace: str = STANDARD_NAMESPACE,
         event_bridge_events: bool = False,
         notify_patterns: Mapping[str, Sequence[str]] | None = None,
         scan_limit: Size | None = None,
@@ -200,6 +212,7 @@ class SmsAnalyticsPipeline(Construct):
         if provisioned_shards is not None:
             check_range("provisioned_shards", provisioned_shards, 1, 10_000)
         check_range("minimum_volume", minimum_volume, 1, 1_000_000)
+        check_namespace(metric_namespace)
         patterns = _patterns_setting(notify_patterns or {})
         if channel.event_topic is None or channel.inbound_topic is None:
             raise ValueError(
@@ -218,6 +231,7 @@ class SmsAnalyticsPipeline(Construct):
         add_doubts(self, doubts)
         self.channel = channel
         self.minimum_volume = minimum_volume
+        self.metrics = MarketingMetrics(namespace=metric_namespace, minimum_volume=minimum_volume)
         self.function_options = function_options or channel.function_options
         self._key = key
         if encryption_key is not channel.encryption_key:
@@ -255,6 +269,8 @@ class SmsAnalyticsPipeline(Construct):
         self.alarms = pipeline_alarms(self, alarm_topic or channel.alarm_topic)
         self.saved_queries = pipeline_queries(self)
         self.dashboard = pipeline_dashboard(self) if dashboard else None
+        if doubt := doubt_of_namespace(self, metric_namespace):
+            Annotations.of(self).add_warning_v2("sms-engagement:shared-metrics", doubt)
         if provisioned_shards == 1 and not enhanced_fan_out:
             Annotations.of(self).add_warning_v2(
                 "sms-engagement:one-shard",
@@ -266,31 +282,31 @@ class SmsAnalyticsPipeline(Construct):
         self, *, period: Duration | None = None, statistic: str | None = None
     ) -> cloudwatch.Metric:
         """Texts that were delivered, each once."""
-        return pipeline_metrics.marketing_metric("MessagesDelivered", period=period, statistic=statistic)
+        return self.metrics.count("MessagesDelivered", period=period, statistic=statistic)
 
     def metric_failed(
         self, *, period: Duration | None = None, statistic: str | None = None
     ) -> cloudwatch.Metric:
         """Texts that were not delivered, each once."""
-        return pipeline_metrics.marketing_metric("MessagesFailed", period=period, statistic=statistic)
+        return self.metrics.count("MessagesFailed", period=period, statistic=statistic)
 
     def metric_responses(
         self, *, period: Duration | None = None, statistic: str | None = None
     ) -> cloudwatch.Metric:
         """Inbound texts."""
-        return pipeline_metrics.marketing_metric("ResponsesReceived", period=period, statistic=statistic)
+        return self.metrics.count("ResponsesReceived", period=period, statistic=statistic)
 
     def metric_opt_outs(
         self, *, period: Duration | None = None, statistic: str | None = None
     ) -> cloudwatch.Metric:
         """Opt-outs."""
-        return pipeline_metrics.marketing_metric("OptOuts", period=period, statistic=statistic)
+        return self.metrics.count("OptOuts", period=period, statistic=statistic)
 
     def metric_cost(
         self, *, period: Duration | None = None, statistic: str | None = None
     ) -> cloudwatch.Metric:
         """US dollars that the texts cost, without the carriers' fees."""
-        return pipeline_metrics.marketing_metric("TotalCostUSD", period=period, statistic=statistic)
+        return self.metrics.count("TotalCostUSD", period=period, statistic=statistic)
 
     def metric_set_aside(
         self, *, period: Duration | None = None, statistic: str | None = None
@@ -306,15 +322,15 @@ class SmsAnalyticsPipeline(Construct):
 
     def metric_delivery_rate(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
         """Delivered texts per ended one, in per cent; 100 below the minimum volume."""
-        return pipeline_metrics.delivery_rate(minimum_volume=self.minimum_volume, period=period)
+        return self.metrics.delivery_rate(period=period)
 
     def metric_opt_out_rate(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
         """Opt-outs per delivered text, in per cent; 0 below the minimum volume."""
-        return pipeline_metrics.opt_out_rate(minimum_volume=self.minimum_volume, period=period)
+        return self.metrics.opt_out_rate(period=period)
 
     def metric_response_rate(self, *, period: Duration | None = None) -> cloudwatch.MathExpression:
         """Answers per delivered text, in per cent; 0 below the minimum volume."""
-        return pipeline_metrics.response_rate(minimum_volume=self.minimum_volume, period=period)
+        return self.metrics.response_rate(period=period)
 
     def grant_read_subscribers(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow reading subscribers and looking them up by segment."""
@@ -510,7 +526,10 @@ class SmsAnalyticsPipeline(Construct):
             "EventProcessor",
             handler="event_processor",
             description="Says what passes over the stream, and how late",
-            environment={"ARCHIVE_BUCKET": self.archive.bucket.bucket_name},
+            environment={
+                "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
+                "METRIC_NAMESPACE": self.metrics.namespace,
+            },
             batch=batch,
         )
 
@@ -529,6 +548,7 @@ class SmsAnalyticsPipeline(Construct):
             handler="response_handler",
             description="Keeps what people answer, with sentiment and campaign",
             environment={
+                "METRIC_NAMESPACE": self.metrics.namespace,
                 "RESPONSES_TABLE": self.responses_table.table_name,
                 "SUBSCRIBERS_TABLE": self.subscribers_table.table_name,
                 "CONTACTS_TABLE": self.channel.contacts_table.table_name,
@@ -551,6 +571,7 @@ class SmsAnalyticsPipeline(Construct):
             handler="analytics",
             description="Counts texts, answers, opt-outs and cost",
             environment={
+                "METRIC_NAMESPACE": self.metrics.namespace,
                 "COUNTS_TABLE": self.counts_table.table_name,
                 "ARCHIVE_BUCKET": self.archive.bucket.bucket_name,
                 "COUNTS_RETENTION_SECONDS": str(int(_COUNTS_RETENTION.to_seconds())),

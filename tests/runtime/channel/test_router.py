@@ -458,3 +458,20 @@ def test_no_log_line_shows_a_number_or_a_body(router, sample, capsys):
     # A keyword is what was recognised, not what was written.
     for text in personal_data(payload) - {"STOP", "START", "HELP"}:
         assert text not in written
+
+
+def test_a_reply_that_the_gate_refuses_is_logged_with_its_reason(router, carrier):
+    # Jamaica is none of the countries that are sent to.
+    payload = inbound("HELP", originationNumber="+18765550100")
+
+    with captured_logs() as logs:
+        response = router.handler(sqs_event(envelope(payload)), Context())
+
+    assert failed(response) == []
+    assert carrier.texts("+18765550100") == []
+    (line,) = map(json.loads, logs.getvalue().splitlines())
+    assert (line["action"], line["reply"], line["reply_reason"]) == (
+        "HELPED",
+        "SUPPRESSED",
+        "COUNTRY_NOT_ALLOWED",
+    )

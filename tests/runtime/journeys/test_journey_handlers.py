@@ -1,6 +1,7 @@
 """Journeys from their start to their end by the handlers; the carrier at a socket, the rest in moto."""
 
 import contextlib
+import json
 from datetime import datetime, timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
@@ -11,13 +12,16 @@ from moto.sns import sns_backends
 
 from sms_engagement_runtime.channel.adapters.aws_errors import ServiceCallError
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
+from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMessagingSender
 from sms_engagement_runtime.channel.adapters.event_bus import EventBridgeBus
 from sms_engagement_runtime.channel.domain.consent import ConsentState, Scope
+from sms_engagement_runtime.channel.domain.errors import SendingDisabledError
 from sms_engagement_runtime.journeys.adapters.dynamodb_enrolments import DynamoEnrolments
 from sms_engagement_runtime.journeys.domain.conditions import Confirmed, SubscriberState
 from sms_engagement_runtime.journeys.domain.description import Branch, JourneyDefinition, Send, Wait
 from sms_engagement_runtime.journeys.domain.runs import JourneyInputError
 from sms_engagement_runtime.journeys.domain.stock import confirmation, promotional, welcome_series
+from sms_local.emulator.patches.embedded_metrics import metrics_of
 from tests.support.carrier import carrier_server
 from tests.support.dynamodb_tables import CONTACTS
 from tests.support.handlers import fresh_handler
@@ -478,3 +482,56 @@ def test_no_log_line_holds_a_number_a_name_or_words(journeys, newcomers):
     assert logs.getvalue()
     for personal in (*(phone[1:] for phone in EVERYBODY), "Ana", "secret"):
         assert personal not in logs.getvalue()
+
+
+def emitted(capsys):
+    """Metrics in what the functions printed: name, and names and values of the dimensions."""
+    return [(datum.name, dict(datum.dimensions)) for datum in metrics_of(capsys.readouterr().out)]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"id": "e1", "detail-type": "ReplyReceived", "detail": {"construct": "journeys"}},
+        {"id": "e2", "detail-type": "Unheard", "detail": {}},
+    ],
+)
+def test_an_event_that_cannot_be_read_is_logged_counted_and_gone(journeys, capsys, event):
+    with captured_logs() as logs:
+        assert journeys.call("phone_events", event) == {"action": "MALFORMED"}
+
+    assert event["id"] in logs.getvalue()
+    assert emitted(capsys) == [("MalformedEvents", {"service": "tests"})]
+
+
+def test_a_turn_that_fails_as_nobody_foresaw_is_logged_for_the_alarm(
+    journeys, newcomers, modules, monkeypatch
+):
+    def fail(*_arguments, **_options):
+        raise ZeroDivisionError(SILENT)
+
+    monkeypatch.setattr(type(modules["send_part"]._sender), "take_turn", fail)
+
+    with captured_logs() as logs:
+        journeys.step(journeys.start(welcome_series()), 1)
+
+    errors = [line for line in map(json.loads, logs.getvalue().splitlines()) if line["level"] == "ERROR"]
+    assert {(line["message"], line["error"], line["service"]) for line in errors} == {
+        ("Person not texted", "ZeroDivisionError", "tests")
+    }
+
+
+def test_an_account_that_may_not_send_is_counted_for_the_alarm(
+    journeys, newcomers, carrier, capsys, monkeypatch
+):
+    def refuse(*_arguments):
+        raise SendingDisabledError("NO_ORIGINATION_IDENTITIES_FOUND")
+
+    monkeypatch.setattr(EndUserMessagingSender, "send", refuse)
+    # Nobody waits for it to get better.
+    plan = journeys.call("plan", journeys.snapshot(journeys.start(welcome_series()), 1))
+    capsys.readouterr()
+
+    journeys.send(plan)
+
+    assert ("SendingDisabled", {"service": "tests"}) in emitted(capsys)

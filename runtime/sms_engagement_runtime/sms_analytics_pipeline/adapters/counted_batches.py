@@ -16,7 +16,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.event_fields import 
 )
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import Batch, decode_batch
 from sms_engagement_runtime.sms_analytics_pipeline.domain.counting import Counts, Group, count
-from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import difference, metric_sets
+from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import NAMESPACE, difference, metric_sets
 
 _MILLISECONDS_PER_DAY: Final = 86_400_000
 _HOURS_PER_DAY: Final = 24
@@ -84,7 +84,12 @@ def record(batch: Batch[CountedEvent], counts: DynamoCounts) -> Iterator[dict[Gr
 
 
 def lines(
-    added: Mapping[Group, Counts], *, by_campaign: bool, at_ms: int, arrived: float | None = None
+    added: Mapping[Group, Counts],
+    *,
+    by_campaign: bool,
+    at_ms: int,
+    namespace: str = NAMESPACE,
+    arrived: float | None = None,
 ) -> Iterator[str]:
     """Return the log lines from which CloudWatch makes metrics of what a batch added.
 
@@ -98,4 +103,7 @@ def lines(
     if arrived is not None:
         oldest = int(arrived) // _SECONDS_PER_HOUR - _NEWS_HOURS
         added = {group: counts for group, counts in added.items() if group.hour >= oldest}
-    return (metric_line(each, at_ms=at_ms) for each in metric_sets(added, by_campaign=by_campaign))
+    return (
+        metric_line(each, at_ms=at_ms, namespace=namespace)
+        for each in metric_sets(added, by_campaign=by_campaign)
+    )

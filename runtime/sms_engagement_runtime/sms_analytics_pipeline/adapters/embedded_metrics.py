@@ -13,7 +13,13 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import NAMESPA
 _encode = msgspec.json.Encoder().encode
 
 
-def metric_line(metric_set: MetricSet, *, at_ms: int, properties: Mapping[str, Any] | None = None) -> str:
+def metric_line(
+    metric_set: MetricSet,
+    *,
+    at_ms: int,
+    namespace: str = NAMESPACE,
+    properties: Mapping[str, Any] | None = None,
+) -> str:
     """Return one line.
 
     Parameters
@@ -21,6 +27,8 @@ def metric_line(metric_set: MetricSet, *, at_ms: int, properties: Mapping[str, A
     at_ms
         Epoch milliseconds; CloudWatch takes what is at most two weeks old and two hours ahead
         (*PutMetricData*).
+    namespace
+        Of the metrics; another one keeps a second pipeline's figures apart.
     properties
         What else the line says, to people: no metrics.
     """
@@ -34,7 +42,7 @@ def metric_line(metric_set: MetricSet, *, at_ms: int, properties: Mapping[str, A
             "Timestamp": at_ms,
             "CloudWatchMetrics": [
                 {
-                    "Namespace": NAMESPACE,
+                    "Namespace": namespace,
                     "Dimensions": [list(metric_set.dimensions)],
                     "Metrics": definitions,
                 }

@@ -14,7 +14,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.event_fields import 
     Timestamp,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records import Batch, decode_batch
-from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import MetricSet
+from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import NAMESPACE, MetricSet
 from sms_engagement_runtime.sms_analytics_pipeline.domain.monitoring import summarise
 
 
@@ -43,7 +43,9 @@ def read(event: Mapping[str, Any]) -> Batch[MonitoredEvent]:
     return decode_batch(event, _decode)
 
 
-def line(batch: Batch[MonitoredEvent], *, service: str, now: float, at_ms: int) -> str:
+def line(
+    batch: Batch[MonitoredEvent], *, service: str, now: float, at_ms: int, namespace: str = NAMESPACE
+) -> str:
     """Return the one log line of a batch, from which CloudWatch makes metrics, too.
 
     Parameters
@@ -73,4 +75,4 @@ def line(batch: Batch[MonitoredEvent], *, service: str, now: float, at_ms: int) 
         "failures": summary.failures,
         "set_aside": reasons,
     }
-    return metric_line(figures, at_ms=at_ms, properties=properties)
+    return metric_line(figures, at_ms=at_ms, namespace=namespace, properties=properties)

@@ -28,6 +28,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records impo
     failed_from,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.record_quarantine import RecordQuarantine
+from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import NAMESPACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +39,15 @@ class AnalyticsSettings:
     ----------
     metrics_by_campaign
         Whether campaigns have metrics of their own: each costs as much as the totals.
+    metric_namespace
+        Of the metrics that CloudWatch makes of the log.
     """
 
     counts_table: str
     archive_bucket: str
     counts_retention_seconds: int
     metrics_by_campaign: bool = False
+    metric_namespace: str = NAMESPACE
 
 
 _settings = settings.load(AnalyticsSettings)
@@ -68,6 +72,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> StreamResponse:
                 added,
                 by_campaign=_settings.metrics_by_campaign,
                 at_ms=int(time.time() * 1000),
+                namespace=_settings.metric_namespace,
                 arrived=batch.newest_arrival,
             )
             write_lines(lines)

@@ -21,14 +21,22 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records impo
     failed_from,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.record_quarantine import RecordQuarantine
+from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import NAMESPACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventProcessorSettings:
-    """Environment of this function."""
+    """Environment of this function.
+
+    Attributes
+    ----------
+    metric_namespace
+        Of the metrics that CloudWatch makes of the log.
+    """
 
     archive_bucket: str
     powertools_service_name: str = "analytics"
+    metric_namespace: str = NAMESPACE
 
 
 _settings = settings.load(EventProcessorSettings)
@@ -52,6 +60,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> StreamResponse:
         service=_settings.powertools_service_name,
         now=_clock.now().timestamp(),
         at_ms=int(time.time() * 1000),
+        namespace=_settings.metric_namespace,
     )
     write_lines([line])
     return ALL_DONE

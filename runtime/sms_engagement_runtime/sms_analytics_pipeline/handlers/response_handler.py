@@ -38,7 +38,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.kinesis_records impo
 )
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.record_quarantine import RecordQuarantine
 from sms_engagement_runtime.sms_analytics_pipeline.domain.answering_patterns import AnsweringPatterns
-from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import MetricSet
+from sms_engagement_runtime.sms_analytics_pipeline.domain.metrics import NAMESPACE, MetricSet
 from sms_engagement_runtime.sms_analytics_pipeline.domain.responses import Kept, ResponseKeeper
 
 
@@ -52,6 +52,8 @@ class ResponseSettings:
         Holds the list of who was erased.
     response_topic_arn, notify_patterns
         Who hears of answers that match, and of which: name to words or phrases. Nobody when left out.
+    metric_namespace
+        Of the metrics that CloudWatch makes of the log.
     """
 
     responses_table: str
@@ -60,6 +62,7 @@ class ResponseSettings:
     archive_bucket: str
     response_topic_arn: str | None = None
     notify_patterns: Mapping[str, Any] = field(default_factory=dict)
+    metric_namespace: str = NAMESPACE
 
 
 def _patterns(given: Mapping[str, Any]) -> AnsweringPatterns:
@@ -104,7 +107,8 @@ def handler(event: dict[str, Any], _: LambdaContext) -> StreamResponse:
         return failed_from(batch.first_sequence_number)
     if batch.rejected:
         set_aside = MetricSet(dimensions={}, counts={"RecordsSetAside": len(batch.rejected)}, costs={})
-        write_lines([metric_line(set_aside, at_ms=int(time.time() * 1000))])
+        at_ms = int(time.time() * 1000)
+        write_lines([metric_line(set_aside, at_ms=at_ms, namespace=_settings.metric_namespace)])
     logger.info(
         "answers kept",
         shard=batch.shard_id,
