@@ -4,7 +4,7 @@ from aws_cdk import CfnOutput, Duration, Stack
 from constructs import Construct
 
 from sms_engagement import SmsAnalyticsPipeline, SmsChannelBase
-from stacks.environments import Environment
+from stacks.environments import LOCAL, Environment
 
 
 class AnalyticsStack(Stack):
@@ -40,6 +40,7 @@ class AnalyticsStack(Stack):
             enhanced_fan_out=environment.enhanced_fan_out,
             dashboard=environment.dashboard,
             data_scope=data,
+            metric_namespace=_namespace(environment),
             removal_policy=environment.removal_policy,
         )
         for name, value in {
@@ -64,3 +65,9 @@ class AnalyticsStack(Stack):
             },
         }.items():
             CfnOutput(self, name, value=value)
+
+
+def _namespace(environment: Environment) -> str:
+    """Return where an environment's metrics go: others of its account must not add theirs to production's."""
+    standard = "SMS/Marketing"
+    return standard if environment.name in {"prod", LOCAL} else f"{standard}/{environment.name}"

@@ -56,7 +56,9 @@ def channel_queries(channel: "SmsChannel") -> SavedQueries:
     """Save the queries of a channel."""
     connecting = [] if channel.origination_handler is None else [channel.origination_handler]
     queries = SavedQueries(
-        channel, "Queries", functions=[channel.router, channel.event_recorder, *connecting]
+        channel,
+        "Queries",
+        functions=[channel.router, channel.event_recorder, channel.timeline_function, *connecting],
     )
     queries.add_all(_INBOUND, channel.router)
     queries.add_all(_EVENTS, channel.event_recorder)

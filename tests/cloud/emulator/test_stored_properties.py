@@ -122,3 +122,31 @@ def test_without_the_patches_lifecycle_rules_are_lost(unpatched):
 
     with pytest.raises(ClientError, match="NoSuchLifecycleConfiguration"):
         unpatched.client("s3").get_bucket_lifecycle_configuration(Bucket=name)
+
+
+def saved_log_query(text):
+    properties = {"Name": "Errors", "LogGroupNames": ["group"], **({"QueryString": text} if text else {})}
+    return {
+        "Resources": {"Query": {"Type": "AWS::Logs::QueryDefinition", "Properties": properties}},
+        "Outputs": {"Id": {"Value": {"Ref": "Query"}}},
+    }
+
+
+def test_a_saved_query_over_logs_deploys_and_keeps_its_id_when_its_text_changes(patched):
+    stack = patched.deploy(saved_log_query("fields @message"))
+
+    changed = patched.deploy(saved_log_query("fields @timestamp"), stack=stack["StackName"])
+
+    assert patched.outputs(stack)["Id"] == patched.outputs(changed)["Id"] != ""
+
+
+def test_a_saved_query_over_logs_without_a_text_does_not_deploy(patched):
+    stack = patched.deploy(saved_log_query(None))
+
+    assert stack["StackStatus"].endswith(("FAILED", "ROLLBACK_COMPLETE"))
+
+
+def test_without_the_patches_a_saved_query_over_logs_does_not_deploy(unpatched):
+    stack = unpatched.deploy(saved_log_query("fields @message"))
+
+    assert stack["StackStatus"].endswith(("FAILED", "ROLLBACK_COMPLETE"))
