@@ -40,6 +40,7 @@ class AppointmentsStack(Stack):
             default_time_zone=environment.time_zone,
             api_domain=api_domain(self, domains, domains.appointments if domains else None),
             webhook_concurrency=environment.public_concurrency,
+            dashboard=environment.dashboard,
             data_scope=data,
             removal_policy=environment.removal_policy,
         )

@@ -48,6 +48,7 @@ class ChannelStack(Stack):
             ),
             encryption_key=None if key_arn is None else kms.Key.from_key_arn(self, "Key", key_arn),
             alarm_topic=alarms,
+            dashboard=environment.dashboard,
             data_scope=data,
             removal_policy=environment.removal_policy,
         )

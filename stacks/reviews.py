@@ -43,6 +43,7 @@ class ReviewsStack(Stack):
             schedule=BroadcastSchedule(time_zone=environment.time_zone),
             public_concurrency=environment.public_concurrency,
             review_retention=None if retention_days is None else Duration.days(retention_days),
+            dashboard=environment.dashboard,
             data_scope=data,
             removal_policy=environment.removal_policy,
         )

@@ -49,6 +49,11 @@ def review_queries(reviews: "ReviewCollector") -> SavedQueries:
             reviews.form,
             reviews.submit,
             reviews.rotate_link_key,
+            reviews.figures.count_reviews,
+            reviews.console.read,
+            reviews.console.moderate,
+            reviews.console.public_reviews,
+            reviews.console.helpful,
             *([] if reviews.digest is None else [reviews.digest]),
             *([] if reviews.archive is None else [reviews.archive.archive_reviews]),
         ],
@@ -81,7 +86,9 @@ def review_dashboard(reviews: "ReviewCollector") -> SystemDashboard:
     )
     board.add_executions("Broadcasts", reviews.broadcast)
     board.add_api(reviews.api)
-    board.add_queues({}, {"Failed for good": reviews.dead_letter_queue})
+    board.add_queues(
+        {}, {"Failed for good": reviews.dead_letter_queue, "Not counted": reviews.figures.dead_letter_queue}
+    )
     board.graph(
         "Reviews of which nobody was told, events that could not be read",
         [reviews.metric_reviews_unannounced(), reviews.metric_malformed_events()],
