@@ -149,7 +149,9 @@ def dead_letter_arns(template: Template) -> Iterator[tuple[str, Any]]:
     for name, schedule in resources_of(template, "AWS::Scheduler::Schedule").items():
         yield name, schedule["Target"].get("DeadLetterConfig", {}).get("Arn")
     for name, subscription in resources_of(template, "AWS::SNS::Subscription").items():
-        yield name, subscription.get("RedrivePolicy", {}).get("deadLetterTargetArn")
+        # SNS keeps trying an address of people, and has nothing to set aside.
+        if subscription["Protocol"] != "email":
+            yield name, subscription.get("RedrivePolicy", {}).get("deadLetterTargetArn")
     for name, source in resources_of(template, "AWS::Lambda::EventSourceMapping").items():
         if "StartingPosition" in source:
             yield name, source["DestinationConfig"]["OnFailure"]["Destination"]
