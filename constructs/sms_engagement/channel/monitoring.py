@@ -58,7 +58,13 @@ def channel_queries(channel: "SmsChannel") -> SavedQueries:
     queries = SavedQueries(
         channel,
         "Queries",
-        functions=[channel.router, channel.event_recorder, channel.timeline_function, *connecting],
+        functions=[
+            channel.router,
+            channel.event_recorder,
+            channel.timeline_function,
+            channel.reconcile.function,
+            *connecting,
+        ],
     )
     queries.add_all(_INBOUND, channel.router)
     queries.add_all(_EVENTS, channel.event_recorder)
@@ -99,7 +105,9 @@ def channel_dashboard(channel: "SmsChannel") -> SystemDashboard:
         [channel.metric_cost_millicents(period=_HOUR)],
         right=[channel.metric_sending_disabled(period=_HOUR)],
     )
-    dead = dict(zip(("Inbound failed", "Events failed"), channel.dead_letter_queues, strict=True))
+    dead = dict(
+        zip(("Inbound failed", "Events failed", "Consent failed"), channel.dead_letter_queues, strict=True)
+    )
     board.add_queues({"Inbound": channel.inbound_queue, "Events": channel.event_queue}, dead)
     board.add_functions({"Router": channel.router, "EventRecorder": channel.event_recorder})
     board.end()
