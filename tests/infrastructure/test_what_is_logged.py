@@ -35,7 +35,7 @@ SCENARIOS = [
         f"{_CHANNEL[1]}test_start_after_stop_is_welcomed",
         f"{_CHANNEL[1]}test_a_reply_that_has_to_wait_puts_the_text_back_and_comes_later",
         f"{_CHANNEL[1]}test_a_reply_that_the_gate_refuses_is_logged_with_its_reason",
-        f"{_CHANNEL[1]}test_the_schemas_name_every_field_and_ask_for_each",
+        f"{_CHANNEL[1]}test_the_schemas_name_every_field_and_ask_for_each[ReplyReceived]",
         f"{_CHANNEL[1]}test_a_wrong_number_is_suppressed_and_the_bus_and_a_human_are_told",
         "review_collector/test_broadcast_handlers.py::"
         "test_a_person_who_cannot_be_asked_costs_nobody_else_a_text_and_is_not_named_in_the_log",
