@@ -13,7 +13,11 @@ from binascii import Error as Base64Error
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000"
+"""A browser that came once by HTTPS comes by nothing else for a year (RFC 6797). Not for subdomains: they are
+whoever's the domain is."""
 
 type Response = dict[str, Any]
 """``{"statusCode": 200, "headers": {…}, "body": "…"}``."""

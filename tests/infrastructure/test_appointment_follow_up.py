@@ -51,7 +51,6 @@ SENDING_RIGHTS = {
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "events:PutEvents",
-    "secretsmanager:GetSecretValue",
     "sms-voice:SendTextMessage",
 }
 DAY = 86400

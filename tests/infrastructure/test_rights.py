@@ -14,6 +14,8 @@ from typing import Any, Final
 import pytest
 
 from tests.infrastructure.synthesis import Template
+from tools.appointment_tables import block_of
+from tools.rights_tables import BLOCKS, COMMAND, PAGE
 
 LOG_DELIVERY: Final = {
     "logs:CreateLogDelivery",
@@ -437,3 +439,13 @@ def test_what_the_public_can_call_cannot_starve_the_rest(stage_templates: Mappin
 
     assert public
     assert [name for name in public if not functions[name].get("ReservedConcurrentExecutions")] == []
+
+
+# --- the page
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_page_has_the_rights_of_the_templates(name: str, stage_templates: Mapping[str, Template]) -> None:
+    written = block_of(PAGE.read_text(encoding="utf-8"), name)
+
+    assert written == BLOCKS[name](stage_templates), f"docs/security.md is out of date: run {COMMAND}"

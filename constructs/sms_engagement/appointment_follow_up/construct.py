@@ -393,7 +393,7 @@ class AppointmentFollowUp(Construct):
 
     def _let_speak(self, function: RuntimeFunction) -> None:
         """Give a function what it needs to send about appointments, and to record that it did."""
-        self.channel.grant_send(function)
+        self.channel.grant_send(function, knows_ids=True)
         if self._quiet_hours is not None:
             function.add_environment("QUIET_HOURS", self._quiet_hours.to_settings())
         # The row is checked in the transaction that claims a text.

@@ -239,20 +239,26 @@ class SmsChannelBase(Construct):
                 f"{kind} a channel, and give the second a channel of its own"
             )
 
-    def grant_send(self, function: lambda_.Function) -> iam.Grant:
+    def grant_send(self, function: lambda_.Function, *, knows_ids: bool = False) -> iam.Grant:
         """Let a function send through gate and ledger, and give it the environment for it.
 
         It may read contacts, check and change them in the claim's transaction, take slots of the rate and of
         the budget, write the ledger, read the key of the subscriber ids, and send from this channel's
         origination identity. Nothing else of the channel.
+
+        Parameters
+        ----------
+        knows_ids
+            The function is told subscriber ids and makes none of phone numbers, so it may not read their key.
         """
         for name, value in self._sending_environment().items():
             function.add_environment(name, value)
         grant_key(function, self.encryption_key)
-        grants = [
+        if not knows_ids:
             grant_actions(
                 function, ["secretsmanager:GetSecretValue"], [self.subscriber_key_secret.secret_arn]
-            ),
+            )
+        grants = [
             # An update for each text (frequency cap, rate, budget); a put for the proof of an opt-out that
             # the carrier tells of.
             grant_actions(

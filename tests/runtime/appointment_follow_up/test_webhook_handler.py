@@ -103,7 +103,12 @@ class Hooks:
 
     def handle(self, event):
         response = self.module.handler(event, Context())
-        assert response["headers"] == {"content-type": "application/json", "cache-control": "no-store"}
+        assert response["headers"] == {
+            "content-type": "application/json",
+            "cache-control": "no-store",
+            "strict-transport-security": "max-age=31536000",
+            "x-content-type-options": "nosniff",
+        }
         return response["statusCode"], json.loads(response["body"])
 
     @property

@@ -72,6 +72,7 @@ def test_headers_keep_the_page_to_itself(form):
     assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert headers["cache-control"] == "no-store"
     assert headers["referrer-policy"] == "no-referrer"
+    assert headers["strict-transport-security"] == "max-age=31536000"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-robots-tag"] == "noindex, nofollow"
     assert "geolocation=()" in headers["permissions-policy"]

@@ -34,7 +34,13 @@ from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
 from sms_engagement_runtime.channel.adapters.secrets import SecretCache
 from sms_engagement_runtime.channel.domain.errors import EngagementError
-from sms_engagement_runtime.http_api import HttpRequest, Response, UndecodableBodyError, write_log
+from sms_engagement_runtime.http_api import (
+    STRICT_TRANSPORT_SECURITY,
+    HttpRequest,
+    Response,
+    UndecodableBodyError,
+    write_log,
+)
 
 WEBHOOK_TAKEN: Final = "Webhook taken"
 WEBHOOK_UNUSABLE: Final = "Webhook cannot be used"
@@ -209,6 +215,11 @@ def _answer(code: int, **content: str) -> Response:
     body = ", ".join(f'"{name}": "{text}"' for name, text in content.items())
     return {
         "statusCode": code,
-        "headers": {"content-type": "application/json", "cache-control": "no-store"},
+        "headers": {
+            "content-type": "application/json",
+            "cache-control": "no-store",
+            "strict-transport-security": STRICT_TRANSPORT_SECURITY,
+            "x-content-type-options": "nosniff",
+        },
         "body": f"{{{body}}}",
     }

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sms_engagement_runtime.http_api import HttpRequest, Response
+from sms_engagement_runtime.http_api import STRICT_TRANSPORT_SECURITY, HttpRequest, Response
 from sms_engagement_runtime.review_collector.domain.form import CONTENT_SECURITY_POLICY, message_page
 from sms_engagement_runtime.review_collector.domain.form_texts import DEFAULT, Texts, Words, choose_texts
 
@@ -21,6 +21,7 @@ _HEADERS: Final = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "referrer-policy": "no-referrer",
+    "strict-transport-security": STRICT_TRANSPORT_SECURITY,
     "vary": "accept, accept-language",
     "x-content-type-options": "nosniff",
     "x-robots-tag": "noindex, nofollow",
