@@ -94,6 +94,13 @@ UNSEEN: Final[Mapping[str, Mapping[str, str]]] = {
         "sns:Publish": _ELSEWHERE,
     },
     "journeys.handlers.send_part": {"dynamodb:ConditionCheckItem": _EVERY_SENDER},
+    "channel.handlers.timeline": {
+        "dynamodb:BatchGetItem": _ELSEWHERE,
+        "dynamodb:Query": _ELSEWHERE,
+        "secretsmanager:GetSecretValue": _ELSEWHERE,
+    },
+    "review_collector.handlers.console": {"dynamodb:GetItem": _ELSEWHERE},
+    "review_collector.handlers.count_reviews": {"dynamodb:DeleteItem": "counts that came to nothing"},
     "review_collector.handlers.review_requested": {"dynamodb:PutItem": _EVERY_SENDER},
     "review_collector.handlers.send_part": {
         "dynamodb:ConditionCheckItem": _EVERY_SENDER,

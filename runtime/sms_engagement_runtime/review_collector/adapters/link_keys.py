@@ -50,7 +50,7 @@ class CachedLinkKeys:
         self._clock = clock
         self._lock = Lock()
         self._keys: LinkKeys | None = None
-        self._read_at = self._tried_at = float("-inf")
+        self._read_at = self._refreshed_at = float("-inf")
 
     def current(self) -> LinkKeys:
         """Return the keys.
@@ -73,10 +73,14 @@ class CachedLinkKeys:
             return self._keys
 
     def refresh(self) -> bool:
-        """Read the keys anew, unless they were read less than half a minute ago."""
+        """Read the keys anew, unless that was asked for less than half a minute ago.
+
+        A first reading does not count: a key that was made a moment after it would be refused.
+        """
         with self._lock:
-            if self._clock() - self._tried_at < self._min_refresh_seconds:
+            if self._clock() - self._refreshed_at < self._min_refresh_seconds:
                 return False
+            self._refreshed_at = self._clock()
             try:
                 self._load()
             except TransientError:
@@ -84,7 +88,6 @@ class CachedLinkKeys:
             return True
 
     def _load(self) -> LinkKeys:
-        self._tried_at = self._clock()
         try:
             keys = parse_keys(self._read())
         except ValueError as error:

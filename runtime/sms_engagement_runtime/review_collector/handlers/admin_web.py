@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sms_engagement_runtime.http_api import Response
+from sms_engagement_runtime.http_api import STRICT_TRANSPORT_SECURITY, Response
 from sms_engagement_runtime.review_collector.domain.console import CONTENT_SECURITY_POLICY, message_page
 from sms_engagement_runtime.review_collector.domain.reviews import Review
 from sms_engagement_runtime.review_collector.handlers.web import Request
@@ -21,6 +21,7 @@ _HEADERS: Final = {
     # nobody decide whose origin is not its own (Fetch standard, "append a request Origin header").
     "referrer-policy": "same-origin",
     "vary": "accept",
+    "strict-transport-security": STRICT_TRANSPORT_SECURITY,
     "x-content-type-options": "nosniff",
     "x-robots-tag": "noindex, nofollow",
 }

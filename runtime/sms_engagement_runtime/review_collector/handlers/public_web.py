@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sms_engagement_runtime.http_api import Response
+from sms_engagement_runtime.http_api import STRICT_TRANSPORT_SECURITY, Response
 
 _HEADERS: Final = {
     "access-control-allow-origin": "*",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "content-type": "application/json; charset=utf-8",
+    "strict-transport-security": STRICT_TRANSPORT_SECURITY,
     "x-content-type-options": "nosniff",
 }
 
