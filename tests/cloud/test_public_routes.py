@@ -30,7 +30,7 @@ _OF_PAGES = {
 }
 
 _INTERNAL = re.compile(
-    r"Traceback|File \"|arn:|boto|dynamodb|sms_engagement|local-Reviews|requestId", re.IGNORECASE
+    r"Traceback|File \"|arn:|\bboto|dynamodb|sms_engagement|local-Reviews|requestId", re.IGNORECASE
 )
 
 
