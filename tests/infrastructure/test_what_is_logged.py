@@ -37,6 +37,7 @@ SCENARIOS = [
         f"{_CHANNEL[1]}test_a_reply_that_the_gate_refuses_is_logged_with_its_reason",
         f"{_CHANNEL[1]}test_the_schemas_name_every_field_and_ask_for_each[ReplyReceived]",
         f"{_CHANNEL[1]}test_a_wrong_number_is_suppressed_and_the_bus_and_a_human_are_told",
+        "channel/test_reconcile_handler.py::TestTheFunction::test_both_sides_are_put_in_step_in_one_step_or_many",
         "review_collector/test_broadcast_handlers.py::"
         "test_a_person_who_cannot_be_asked_costs_nobody_else_a_text_and_is_not_named_in_the_log",
         "review_collector/test_review_requested_handler.py::TestAsking",
@@ -120,7 +121,8 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
         text=True,
         check=False,
     )
-    assert run.returncode == 0, run.stdout + run.stderr
+    # A test that fails does so in its own place, too; one that is not there any more (4) fails here.
+    assert run.returncode in {0, 1}, run.stdout + run.stderr
     return read(kept)
 
 
@@ -168,7 +170,7 @@ def is_emitted(
     return own or bool(emitters and name in OF_EVERY_SENDER) or key in counted_from_lines(template, logged)
 
 
-def stacks_of(templates: Mapping[str, Template], environment: str = "dev") -> Iterator[Template]:
+def stacks_of(templates: Mapping[str, Template], environment: str = "prod") -> Iterator[Template]:
     for stack, template in templates.items():
         if stack.startswith(f"{environment}-"):
             yield template
