@@ -66,3 +66,11 @@ def test_the_site_asks_nobody_else_for_anything() -> None:
     style = (DOCS / "site" / "site.css").read_text(encoding="utf-8")
 
     assert "://" not in configuration + style
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    records = sorted(path.name for path in (DOCS / "adr").glob("0*.md"))
+
+    assert [int(name[:4]) for name in records] == list(range(1, len(records) + 1))
+    for name in records:
+        assert (DOCS / "adr" / name).read_text(encoding="utf-8").startswith(f"# {int(name[:4])}. ")
