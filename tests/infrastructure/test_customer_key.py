@@ -95,6 +95,8 @@ def stacks() -> tuple[cdk.Stack, cdk.Stack]:
     app = new_app()
     keys = new_stack(app, "Keys")
     stack = new_stack(app, "Systems")
+    # More than CloudFormation's 500: apps have a stack a system, and here all is looked at together.
+    stack.node.set_context("@aws-cdk/core:stackResourceLimit", 1_000)
     channel = channel_in(stack, encryption_key=kms.Key(keys, "Key"))
     ReviewCollector(stack, "Reviews", channel=channel)
     AppointmentFollowUp(stack, "Appointments", channel=channel)

@@ -263,7 +263,11 @@ def test_answers_and_opt_outs_reach_their_function_and_end_in_a_dead_letter_queu
 
 
 def test_a_schedule_and_a_trigger_that_come_twice_are_one_occasion(full: Template) -> None:
-    (schedule,) = resources_of(full, "AWS::Scheduler::Schedule").values()
+    (schedule,) = [
+        schedule
+        for name, schedule in resources_of(full, "AWS::Scheduler::Schedule").items()
+        if not name.startswith("Channel")
+    ]
     (trigger,) = [
         rule
         for rule in resources_of(full, "AWS::Events::Rule").values()
@@ -290,7 +294,7 @@ def test_every_function_has_an_alarm(default: Template) -> None:
 
 
 def test_journeys_share_one_engine(full: Template) -> None:
-    assert machines(full).keys() == {
+    assert {name for name in machines(full) if not name.startswith("Channel")} == {
         "EngineBroadcastStateMachine", "PromotionalStateMachine", "WelcomeStateMachine",
     }  # fmt: skip
 

@@ -450,7 +450,11 @@ def test_requests_from_the_bus_end_in_a_dead_letter_queue(default: Template) -> 
 
 def test_customers_are_thanked_by_text_only_where_asked_for(default: Template, full: Template) -> None:
     def detail_types(template: Template) -> list[str]:
-        (rule,) = resources_of(template, "AWS::Events::Rule").values()
+        (rule,) = [
+            rule
+            for name, rule in resources_of(template, "AWS::Events::Rule").items()
+            if name.startswith("Reviews")
+        ]
         return list(rule["EventPattern"]["detail-type"])
 
     always = ["ReviewRequested", "OccasionRecorded", "ReviewLinkRequested"]
