@@ -24,6 +24,7 @@ from tests.infrastructure.synthesis import (
     nag_findings,
     new_app,
     new_stack,
+    template_of,
 )
 
 HOLD_DATA = {
@@ -156,3 +157,23 @@ def _imported_stacks(template: Template) -> list[str]:
 
     walk(template)
     return found
+
+
+def test_with_the_data_apart_all_systems_fit_into_one_stack() -> None:
+    # CloudFormation, quotas: 500 resources a stack, which CDK holds to at synthesis.
+    app = new_app()
+    data, stack = new_stack(app, "Data"), new_stack(app, "Systems")
+    channel = channel_in(stack, data_scope=data)
+    ReviewCollector(stack, "Reviews", channel=channel, data_scope=data)
+    AppointmentFollowUp(stack, "Appointments", channel=channel, data_scope=data)
+    analytics = SmsAnalyticsPipeline(stack, "Analytics", channel=channel, data_scope=data)
+    Journey(
+        stack,
+        "Welcome",
+        channel=channel,
+        subscribers=analytics.subscribers_table,
+        definition=welcome_series(),
+        data_scope=data,
+    )
+
+    assert len(template_of(stack)["Resources"]) <= 490
