@@ -33,7 +33,7 @@ if __package__ in {None, ""}:  # run as a script
 import httpx
 
 from benchmarks.soak_audit import Appointment, Line, audit, table
-from benchmarks.soak_books import read_books
+from benchmarks.soak_books import failed_executions, read_books
 from benchmarks.soak_people import CLUB, SEGMENT, Person, people
 from sms_engagement_runtime.appointment_follow_up.domain.bookings import Party
 from sms_engagement_runtime.commands.exits import ExitStatus
@@ -158,6 +158,7 @@ class Soak:
 
     def run(self) -> list[Line]:
         """Load, drive, come to an end, audit."""
+        failed_before = failed_executions(self.cloud)
         self._load()
         self._say(f"Loaded {len(self.persons):,} people")
         self._switch({"seed": self._seed, **self._faults})
@@ -174,6 +175,7 @@ class Soak:
             appointments=list(self.appointments.values()),
             zones={person.phone: person.zone for person in self.persons},
             reviewed=self.reviewed,
+            failed_before=failed_before,
         )
         self.tally.done["texts"] = len(books.sent)
         self.tally.done["phones reached"] = len({text.phone for text in books.sent})

@@ -6,7 +6,7 @@ import gzip
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -31,8 +31,17 @@ def read_books(
     appointments: Sequence[Appointment],
     zones: Mapping[str, ZoneInfo],
     reviewed: Mapping[str, datetime],
+    failed_before: Set[str] = frozenset(),
 ) -> Books:
-    """Read everything that is compared; the last three are the driver's own."""
+    """Read everything that is compared.
+
+    Parameters
+    ----------
+    appointments, zones, reviewed
+        The driver's own.
+    failed_before
+        What `failed_executions` found before the soak: none of its business.
+    """
     contacts = cloud.rows("contacts")
     phones = {row["subscriber_id"]: row["phone_number"] for row in cloud.rows("subscribers")}
     sent = _sent(cloud)
@@ -68,7 +77,14 @@ def read_books(
             for row in cloud.rows("subscribers")
         },
         dead_letters=_dead_letters(cloud),
-        failed_executions=_failed_executions(cloud),
+        failed_executions=_failed_since(cloud, failed_before),
+    )
+
+
+def failed_executions(cloud: Cloud) -> frozenset[str]:
+    """Return the ARNs of all executions that failed until now."""
+    return frozenset(
+        execution["executionArn"] for machine in _machines(cloud) for execution in _not_well(cloud, machine)
     )
 
 
@@ -215,17 +231,22 @@ def _dead_letters(cloud: Cloud) -> dict[str, int]:
     }
 
 
-def _failed_executions(cloud: Cloud) -> dict[str, int]:
-    machines = [
+def _machines(cloud: Cloud) -> list[Any]:
+    return [
         machine
         for page in cloud.stepfunctions.get_paginator("list_state_machines").paginate()
         for machine in page["stateMachines"]
     ]
+
+
+def _failed_since(cloud: Cloud, failed_before: Set[str]) -> dict[str, int]:
+    machines = _machines(cloud)
     failed: Counter[str] = Counter({machine["name"]: 0 for machine in machines})
     for machine in machines:
         for execution in _not_well(cloud, machine):
-            about = cloud.stepfunctions.describe_execution(executionArn=execution["executionArn"])
-            failed[f"{machine['name']} ({about.get('error', about['status'])})"] += 1
+            if execution["executionArn"] not in failed_before:
+                about = cloud.stepfunctions.describe_execution(executionArn=execution["executionArn"])
+                failed[f"{machine['name']} ({about.get('error', about['status'])})"] += 1
     return dict(failed)
 
 

@@ -2,16 +2,15 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from sms_engagement_runtime.commands.exits import ExitStatus
-from sms_engagement_runtime.commands.main import main
 from sms_local.outputs import output_value
 from sms_local.testing import Cloud
 from tests.support.analytics_drive import (
@@ -42,13 +41,19 @@ REPLY = "see you there, bring the accordion"
 SEGMENT = "privacy"
 
 
-def run(cloud: Cloud, capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> tuple[int, str]:
+def run(cloud: Cloud, folder: Path, *arguments: str) -> tuple[int, str]:
     """Run a command about a person; give its exit status and what it said on standard output."""
     outputs = folder / "outputs.json"
     outputs.write_text(json.dumps(cloud.outputs))
-    capsys.readouterr()
-    status = main([*arguments, "--outputs", str(outputs), "--endpoint-url", cloud.places.aws_endpoint])
-    return status, capsys.readouterr().out
+    installed = Path(sys.executable).with_name("sms-engagement")
+    finished = subprocess.run(
+        [installed, *arguments, "--outputs", str(outputs), "--endpoint-url", cloud.places.aws_endpoint],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return finished.returncode, finished.stdout
 
 
 def everything(cloud: Cloud) -> Iterator[tuple[str, str]]:
@@ -75,7 +80,7 @@ def traces(cloud: Cloud, *needles: str) -> list[str]:
 
 
 def test_a_person_can_be_explained_exported_and_erased_and_stays_away(
-    quiet_cloud: Cloud, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    quiet_cloud: Cloud, tmp_path: Path
 ) -> None:
     cloud = quiet_cloud
     (her,) = new_customers(1, name=NAME)
@@ -104,14 +109,14 @@ def test_a_person_can_be_explained_exported_and_erased_and_stays_away(
     assert "The last text (" in told["conclusion"]
     assert {"text", "question"} <= {entry["what"] for entry in told["entries"]}
     assert phone not in json.dumps(told)
-    status, text = run(cloud, capsys, tmp_path, "timeline", phone, "--json")
+    status, text = run(cloud, tmp_path, "timeline", phone, "--json")
     assert status == ExitStatus.DONE
     whats = {entry["what"] for entry in json.loads(text)["entries"]}
     assert whats >= {"review", "reply", "appointment", "subscriber", "journey"}
     assert phone not in text
 
     # All that is kept of her.
-    status, _ = run(cloud, capsys, tmp_path, "export", phone, "--to", str(tmp_path / "her.json"))
+    status, _ = run(cloud, tmp_path, "export", phone, "--to", str(tmp_path / "her.json"))
     assert status == ExitStatus.DONE
     document = json.loads((tmp_path / "her.json").read_text())
     assert all(document["tables"].values()), {kind: len(rows) for kind, rows in document["tables"].items()}
@@ -119,7 +124,7 @@ def test_a_person_can_be_explained_exported_and_erased_and_stays_away(
     assert WORDS in json.dumps(document["tables"]["reviews"])
 
     # And then nothing.
-    status, report = run(cloud, capsys, tmp_path, "erase", phone, "--yes")
+    status, report = run(cloud, tmp_path, "erase", phone, "--yes")
     assert status == ExitStatus.DONE, report
     rewritten = json.loads(report)["archive"]["compacted_days"]
     assert rewritten
