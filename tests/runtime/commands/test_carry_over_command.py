@@ -147,6 +147,26 @@ def test_a_stop_since_is_remembered(client, capsys):
     assert set(found.consents.values()) == {ConsentState.OPTED_OUT}
 
 
+@pytest.mark.parametrize("version", [None, 3])
+def test_the_frequency_cap_knows_of_the_texts_since(client, capsys, version):
+    row = {"subscriberId": {"S": "v1:someone"}, "record": {"S": "contact"}}
+    row |= {} if version is None else {"version": {"N": str(version)}}
+    texts = {"before": {"N": "1"}}
+    client.put_item(TableName=CONTACTS, Item={**row, "recentTexts": {"M": texts}})
+    client.put_item(
+        TableName=OLD_CONTACTS, Item={**row, "recentTexts": {"M": {**texts, "since": {"N": "2"}}}}
+    )
+    pause()
+    carried = [
+        json.loads(carry(*dry, capsys=capsys)[1].out)["contacts"]["carried"]
+        for dry in (["--dry-run"], [], [])
+    ]
+
+    found = client.get_item(TableName=CONTACTS, Key={name: row[name] for name in ("subscriberId", "record")})
+    assert found["Item"]["recentTexts"]["M"].keys() == {"before", "since"}
+    assert carried == [1, 1, 0]
+
+
 def test_a_second_run_finds_everything_there(old, capsys):
     send(old, "since", AFTER)
     pause()

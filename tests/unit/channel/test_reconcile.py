@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sms_engagement_runtime.channel.adapters.contact_rows import SeenInMemory
+from sms_engagement_runtime.channel.domain import reconcile
 from sms_engagement_runtime.channel.domain.consent import (
     ALL_SCOPES,
     ConsentState,
@@ -277,6 +278,20 @@ class TestSomebodyComesBackMeanwhile:
         assert number(1) not in system.listed.entries
         assert run.counts["takenOff"] == 1
         assert run.drift == 0
+
+    def test_who_left_again_since_the_scan_stays_on_the_list(self, system):
+        run = system.begin()
+        system.is_active(1)
+        scanned = system.contacts.get(person(1))
+        # A step before this one has put them there; they came back, and wrote STOP again.
+        system.contacts.mark_handled(reconcile._put_mark(run, scanned), LONG_AGO)
+        system.says(1, "STOP")
+        system.listed.add(number(1), by_person=False)
+
+        counted = system.service._compare_contact(run, scanned, [])
+
+        assert number(1) in system.listed.entries
+        assert counted.counts == {}
 
     def test_who_cannot_be_taken_off_again_stays_out_and_a_human_is_told(self, system):
         system.says(1, "STOP")

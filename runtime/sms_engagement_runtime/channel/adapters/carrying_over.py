@@ -73,7 +73,9 @@ def carry_messages(
 def carry_contacts(client: DynamoDBClient, *, old: str, restored: str, dry_run: bool) -> Iterator[Carried]:
     """Bring contact rows of a later version, what was spent, and records that are not there.
 
-    Opt-outs are among them. The pause flag and other settings stay as the restored table has them.
+    Opt-outs are among them. A text that is claimed makes no version, and the frequency cap has to know of it:
+    rows of the same version whose latest texts differ are brought, too. The pause flag and other settings
+    stay as the restored table has them.
     """
     carried = Carried()
     for item in _rows(client, old):
@@ -85,6 +87,12 @@ def carry_contacts(client: DynamoDBClient, *, old: str, restored: str, dry_run: 
             if counted in item:
                 condition += f" OR attribute_not_exists({counted}) OR {counted} < :counted"
                 values = {":counted": item[counted]}
+        if "recentTexts" in item:
+            same = "version = :counted" if "version" in item else "attribute_not_exists(version)"
+            condition += (
+                f" OR ({same} AND (attribute_not_exists(recentTexts) OR recentTexts <> :recentTexts))"
+            )
+            values[":recentTexts"] = item["recentTexts"]
         row = {name: item[name] for name in ("subscriberId", "record")}
         _carry(client, restored, item, row, condition, values, {}, carried, dry_run=dry_run)
         yield carried
@@ -139,6 +147,8 @@ def _would(client: DynamoDBClient, table: str, item: Mapping[str, Any], key: Map
     for counted in ("updatedAt", "version", "spentMillicents"):
         if counted in item and int(found.get(counted, {"N": "-1"})["N"]) < int(item[counted]["N"]):
             return True
+    if "recentTexts" in item and found.get("version") == item.get("version"):
+        return found.get("recentTexts") != item["recentTexts"]
     return "messageKey" in item and found["state"]["S"] in _CLAIMABLE and item["state"]["S"] not in _CLAIMABLE
 
 

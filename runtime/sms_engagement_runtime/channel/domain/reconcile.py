@@ -437,6 +437,9 @@ class ReconcileService:
         number = contact.phone_number
         if run.is_dry_run or number is None or not self.contacts.was_handled(_put_mark(run, contact)):
             return
+        # Who came back may have left again since the scan saw them, and that STOP has put them there.
+        if self.contacts.get(contact.subscriber_id).has_left:
+            return
         entry = self.opted_out_numbers.find(number)
         if entry is None or entry.by_person:
             return
