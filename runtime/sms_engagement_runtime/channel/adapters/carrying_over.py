@@ -148,7 +148,7 @@ def _would(client: DynamoDBClient, table: str, item: Mapping[str, Any], key: Map
         if counted in item and int(found.get(counted, {"N": "-1"})["N"]) < int(item[counted]["N"]):
             return True
     if "recentTexts" in item and found.get("version") == item.get("version"):
-        return found.get("recentTexts") != item["recentTexts"]
+        return bool(found.get("recentTexts") != item["recentTexts"])
     return "messageKey" in item and found["state"]["S"] in _CLAIMABLE and item["state"]["S"] not in _CLAIMABLE
 
 
