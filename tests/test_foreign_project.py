@@ -197,7 +197,7 @@ def test_each_construct_works_alone(project: Project) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_boundary_reaches_every_role(project: Project) -> None:
-    resources = project.templates_of("embedding-5")["Guarded"]["Resources"]
+    resources = project.templates_of("embedding-6")["Guarded"]["Resources"]
 
     roles = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::IAM::Role"]
     assert roles

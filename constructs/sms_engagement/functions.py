@@ -39,6 +39,9 @@ class FunctionOptions:
         One that the function's own settings have as well has no effect.
     removal_policy
         Of the log groups.
+    saved_queries
+        Whether queries over the logs are saved in CloudWatch Logs Insights. They cost nothing, and each is a
+        resource of its stack, which may hold 500.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class FunctionOptions:
     layers: Sequence[lambda_.ILayerVersion] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     removal_policy: RemovalPolicy = RemovalPolicy.DESTROY
+    saved_queries: bool = True
 
     def __post_init__(self) -> None:
         allowed = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -1,6 +1,7 @@
 """Data apart from what uses it: in a stack of its own, which refers to no other."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 
 import aws_cdk as cdk
@@ -11,6 +12,7 @@ from constructs import Construct
 
 from sms_engagement import (
     AppointmentFollowUp,
+    FunctionOptions,
     Journey,
     ReviewCollector,
     SmsAnalyticsPipeline,
@@ -24,6 +26,7 @@ from tests.infrastructure.synthesis import (
     nag_findings,
     new_app,
     new_stack,
+    resources_of,
     template_of,
 )
 
@@ -159,11 +162,8 @@ def _imported_stacks(template: Template) -> list[str]:
     return found
 
 
-def test_with_the_data_apart_all_systems_fit_into_one_stack() -> None:
-    # CloudFormation, quotas: 500 resources a stack, which CDK holds to at synthesis.
-    app = new_app()
-    data, stack = new_stack(app, "Data"), new_stack(app, "Systems")
-    channel = channel_in(stack, data_scope=data)
+def _all_systems(stack: cdk.Stack, data: Construct | None, options: FunctionOptions | None = None) -> None:
+    channel = channel_in(stack, data_scope=data, function_options=options)
     ReviewCollector(stack, "Reviews", channel=channel, data_scope=data)
     AppointmentFollowUp(stack, "Appointments", channel=channel, data_scope=data)
     analytics = SmsAnalyticsPipeline(stack, "Analytics", channel=channel, data_scope=data)
@@ -176,4 +176,36 @@ def test_with_the_data_apart_all_systems_fit_into_one_stack() -> None:
         data_scope=data,
     )
 
+
+# CloudFormation, quotas: 500 resources a stack, which CDK holds to at synthesis.
+
+
+def test_with_the_data_apart_all_systems_fit_into_one_stack() -> None:
+    app = new_app()
+    data, stack = new_stack(app, "Data"), new_stack(app, "Systems")
+
+    _all_systems(stack, data)
+
     assert len(template_of(stack)["Resources"]) <= 490
+
+
+def test_without_saved_queries_all_systems_fit_into_one_stack_with_their_data() -> None:
+    stack = new_stack()
+
+    _all_systems(stack, None, FunctionOptions(saved_queries=False))
+
+    template = template_of(stack)
+    assert len(template["Resources"]) <= 480
+    assert resources_of(template, "AWS::Logs::QueryDefinition") == {}
+
+
+def test_nothing_but_saved_queries_is_left_out_with_them() -> None:
+    def types(*, saved_queries: bool) -> Counter[str]:
+        app = new_app()
+        data, stack = new_stack(app, "Data"), new_stack(app, "Systems")
+        _all_systems(stack, data, FunctionOptions(saved_queries=saved_queries))
+        return Counter(_types(templates(app)))
+
+    left_out = types(saved_queries=True) - types(saved_queries=False)
+    assert set(left_out) == {"AWS::Logs::QueryDefinition"}
+    assert types(saved_queries=False) <= types(saved_queries=True)

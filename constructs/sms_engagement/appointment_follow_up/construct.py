@@ -183,7 +183,7 @@ class AppointmentFollowUp(Construct):
     dead_letter_queue
         Executions and events that failed.
     alarms, dashboard, saved_queries
-        Alarms on functions, queue, table, webhooks and state machine.
+        Alarms on functions, queue, table, webhooks and state machine. None for what is left out.
 
     Raises
     ------
@@ -280,7 +280,7 @@ class AppointmentFollowUp(Construct):
         self._build_api(webhooks_per_second, api_domain)
         self._build_phone_events()
         self.alarms = appointment_alarms(self, alarm_topic or channel.alarm_topic)
-        self.saved_queries = appointment_queries(self)
+        self.saved_queries = appointment_queries(self) if self.function_options.saved_queries else None
         self.dashboard = appointment_dashboard(self).dashboard if dashboard else None
 
     def metric_webhooks_taken(

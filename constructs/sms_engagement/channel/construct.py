@@ -258,7 +258,8 @@ class SmsChannel(SmsChannelBase):
     contacts_table, messages_table, subscriber_key_secret, bus, encryption_key
         Data. ``encryption_key`` is None where AWS manages the keys; ``topic_key`` is that of the topics.
     alarms, dashboard, saved_queries
-        What to look at: alarms on functions, queues and tables; None for no dashboard; queries over the logs.
+        What to look at: alarms on functions, queues and tables; queries over the logs. None for what is left
+        out.
 
     Notes
     -----
@@ -360,7 +361,7 @@ class SmsChannel(SmsChannelBase):
         if kind is not IdentityKind.SENDER_ID:
             self._connect(kind, manage_origination=manage_origination)
         self._build_alarms(alarm_topic)
-        self.saved_queries = channel_queries(self)
+        self.saved_queries = channel_queries(self) if self.function_options.saved_queries else None
         self.dashboard = channel_dashboard(self).dashboard if dashboard else None
 
     @staticmethod

@@ -101,7 +101,7 @@ class JourneyEngine(Construct):
     dead_letter_queue
         Answers that could not be taken in, and starts that did not arrive.
     alarms, saved_queries
-        Alarms on functions, queue, table and runs.
+        Alarms on functions, queue, table and runs. None for queries that are left out.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class JourneyEngine(Construct):
         self.plan, self.summary = self.broadcast.plan, self.broadcast.summary
         self._build_phone_events()
         self.alarms = engine_alarms(self, alarm_topic or channel.alarm_topic)
-        self.saved_queries = engine_queries(self)
+        self.saved_queries = engine_queries(self) if self.function_options.saved_queries else None
 
     def metric_texts_sent(
         self, *, period: Duration | None = None, statistic: str | None = None

@@ -204,7 +204,7 @@ class ReviewCollector(Construct):
         Events from the bus that failed three times, waits that failed, and calls of the schedules that did
         not arrive.
     alarms, dashboard, saved_queries
-        Alarms on functions, queue, tables, broadcast and API.
+        Alarms on functions, queue, tables, broadcast and API. None for what is left out.
     """
 
     def __init__(
@@ -344,7 +344,7 @@ class ReviewCollector(Construct):
         if digest:
             self._build_digest(when.time_zone)
         self.alarms = review_alarms(self, alarm_topic or channel.alarm_topic)
-        self.saved_queries = review_queries(self)
+        self.saved_queries = review_queries(self) if self.function_options.saved_queries else None
         self.dashboard = review_dashboard(self).dashboard if dashboard else None
 
     def grant_start_broadcast(self, grantee: iam.IGrantable) -> iam.Grant:

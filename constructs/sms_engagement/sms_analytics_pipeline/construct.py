@@ -158,7 +158,7 @@ class SmsAnalyticsPipeline(Construct):
     metrics
         Every metric and rate of the pipeline, also those by campaign and country.
     alarms, dashboard, saved_queries
-        What to look at.
+        What to look at. None for what is left out.
 
     Notes
     -----
@@ -267,7 +267,7 @@ class SmsAnalyticsPipeline(Construct):
         self._build_archiver(archive_batch)
         self._build_subscription_events()
         self.alarms = pipeline_alarms(self, alarm_topic or channel.alarm_topic)
-        self.saved_queries = pipeline_queries(self)
+        self.saved_queries = pipeline_queries(self) if self.function_options.saved_queries else None
         self.dashboard = pipeline_dashboard(self) if dashboard else None
         if doubt := doubt_of_namespace(self, metric_namespace):
             Annotations.of(self).add_warning_v2("sms-engagement:shared-metrics", doubt)
