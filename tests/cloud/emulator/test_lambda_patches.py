@@ -129,6 +129,55 @@ def test_without_the_patch_each_worker_unpacks_for_itself(unpatched, package):
     assert not set(first[1:3]) & set(second[1:3])
 
 
+FORKED = """
+import os
+import random
+import signal
+started_at = os.getpid(), os.getppid(), random.random()
+def handler(event, context):
+    if event.get("end") is not None:
+        os.kill(os.getppid() if event["end"] else os.getpid(), signal.SIGKILL)
+    return {
+        "start": started_at, "word": os.environ.get("WORD"), "role": os.environ["AWS_ACCESS_KEY_ID"],
+        "folder": os.getcwd(), "code": os.path.dirname(__file__),
+    }
+"""
+
+
+def forked(running, word):
+    function = running.function(FORKED, Environment={"Variables": {"WORD": word}})
+    return function, running.invoke(function)
+
+
+def test_workers_come_from_one_process_and_have_nothing_of_each_other(patched):
+    (_, one), (_, other) = forked(patched, "one"), forked(patched, "other")
+
+    (_, parent, chance), (_, other_parent, other_chance) = one["start"], other["start"]
+    assert parent == other_parent
+    assert chance != other_chance
+    assert (one["word"], other["word"]) == ("one", "other")
+    assert one["role"] != other["role"]
+    assert one["folder"] == one["code"]
+
+
+def test_a_worker_that_was_forked_and_the_process_it_came_from_are_replaced(patched):
+    function, first = forked(patched, "")
+    patched.invoke(function, {"end": False})
+    second = patched.invoke(function)
+    patched.invoke(function, {"end": True})  # it goes on without the one that started it
+    patched.invoke(function, {"end": False})
+    third = patched.invoke(function)
+
+    assert len({answer["start"][0] for answer in (first, second, third)}) == 3
+    assert first["start"][1] == second["start"][1] != third["start"][1]
+
+
+def test_without_the_patch_the_emulator_starts_each_worker(unpatched):
+    (_, one), (_, other) = forked(unpatched, "one"), forked(unpatched, "other")
+
+    assert one["start"][1] == other["start"][1] == unpatched.process.pid
+
+
 def quiet_handler(running):
     """Return what times one invocation of a warm function."""
     client, function = running.client("lambda"), running.function(QUIET)

@@ -15,6 +15,7 @@ PATCHES = (
     "lambda_errors",
     "lambda_log_wait",
     "function_files",
+    "forked_workers",
     "dynamodb_properties",
     "time_to_live_stream",
     "stream_batch_failures",
