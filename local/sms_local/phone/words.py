@@ -16,6 +16,7 @@ REASONS = {
     "CAMPAIGN_BUDGET": "the budget of this campaign is spent",
     "OPTED_OUT": "answered STOP",
     "ERASED": "was erased on request, and is never texted again",
+    "SENT_BEFORE_ERASURE": "had this very text before being erased",
     "NO_CONSENT": "never agreed to such texts",
     "PENDING_CONFIRMATION": "subscription not confirmed yet",
     "COUNTRY_NOT_ALLOWED": "the number is in a country we don’t text",

@@ -29,6 +29,7 @@ from sms_engagement_runtime.channel.adapters.end_user_messaging import EndUserMe
 from sms_engagement_runtime.channel.adapters.erased_people import MAX_AGE_SECONDS
 from sms_engagement_runtime.channel.adapters.tombstones import Tombstones
 from sms_engagement_runtime.channel.domain.errors import ContactChangedError
+from sms_engagement_runtime.channel.domain.ledger import CLAIMABLE_STATES
 from sms_engagement_runtime.commands.exits import ExitStatus, end, fail
 from sms_engagement_runtime.commands.people import KEYS, Found, People, Person, WrongUseError, places_of
 from sms_engagement_runtime.commands.progress import Progress, say
@@ -227,7 +228,8 @@ def residue(today: date, stream_days: int) -> list[Mapping[str, str | None]]:
         },
         {
             "where": "the tombstone",
-            "what": "the subscriber id, a keyed hash of the number, and keyed hashes of what proved consent",
+            "what": "the subscriber id, a keyed hash of the number, keyed hashes of what proved consent, and "
+            "marks of the texts they had, which only tell that one of them is not to be sent again",
             "last_day": None,
         },
         {
@@ -351,6 +353,7 @@ class _Work:
             with Progress("erasing the archive", steps) as progress:
                 self._archive.erase(archive, progress.advance)
         delete_versions(self._s3, str(self._places.review_archive), reviews)
+        tombstones.mark_sent(person.subscriber_id, _sent_keys(found))
         report["deleted"] = self._delete_rows([each for each in found if each.kind != "register"])
         report["consent_records_hashed"] = tombstones.hash_consents(person.subscriber_id, self._people.key())
         _, found, archive, reviews = self.inventory()
@@ -410,6 +413,15 @@ class _Work:
 
 def _stays(each: Found) -> bool:
     return each.kind == "contacts" and str(each.row["record"]).startswith(_STAYS)
+
+
+def _sent_keys(found: Iterable[Found]) -> Iterable[str]:
+    """Give the ledger keys of texts that went out, or may have."""
+    return (
+        each.row["messageKey"]
+        for each in found
+        if each.kind == "messages" and each.row["state"] not in CLAIMABLE_STATES
+    )
 
 
 def _counts(found: Iterable[Found]) -> dict[str, int]:

@@ -10,8 +10,9 @@ from sms_engagement_runtime.channel.adapters.clock import SystemClock
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.erased_people import ErasedPeople
 from sms_engagement_runtime.channel.adapters.tombstones import proof_of
+from sms_engagement_runtime.channel.domain.consent import Evidence, Source, resubscribe, sent_mark
 from sms_engagement_runtime.commands import main as command
-from tests.support.dynamodb_tables import CONTACTS
+from tests.support.dynamodb_tables import CONTACTS, MESSAGES
 from tests.support.fakes import Crash
 from tests.support.pipeline_drive import KEY, person
 from tests.support.whole_person import HER, HIM, secrets_of, whole_people
@@ -252,6 +253,40 @@ def test_whoever_is_readmitted_is_opted_out_until_they_write_start(world, capsys
     assert not contact.is_erased
     assert ErasedPeople(world.dynamodb, table=CONTACTS)() == frozenset()
     assert run(world, capsys, "readmit")[1]["lifted"] is False
+
+
+def test_what_she_was_sent_before_is_not_sent_again_when_she_comes_back(world, capsys):
+    texts = {row["messageKey"]["S"] for row in world.dynamodb.scan(TableName=MESSAGES)["Items"]}
+    erase(world, capsys)
+    hers = texts - {row["messageKey"]["S"] for row in world.dynamodb.scan(TableName=MESSAGES)["Items"]}
+    run(world, capsys, "readmit")
+    contacts = DynamoContacts(world.dynamodb, table=CONTACTS)
+    evidence = Evidence(
+        source=Source.INBOUND_MESSAGE, words="START", message_id="in-9", at=world.pipeline.clock.now()
+    )
+    change = resubscribe(contacts.get(ID), evidence)
+
+    back = contacts.save(change.contact, expected_version=contacts.get(ID).version, records=change.records)
+
+    assert not back.is_opted_out
+    marks = {sent_mark(key) for key in hers}
+    assert len(marks) == 2
+    assert contacts.get(ID).sent_before_erasure == back.sent_before_erasure == marks
+    # Erased again, with nothing in the ledger: the marks are all that knows of these texts.
+    erase(world, capsys)
+    assert contacts.get(ID).sent_before_erasure == marks
+
+
+def test_a_text_that_was_never_sent_may_be_sent_when_she_comes_back(world, capsys):
+    sent, suppressed = (
+        row for row in world.dynamodb.scan(TableName=MESSAGES)["Items"] if row["subscriberId"]["S"] == ID
+    )
+    world.dynamodb.put_item(TableName=MESSAGES, Item=suppressed | {"state": {"S": "SUPPRESSED"}})
+
+    erase(world, capsys)
+
+    marks = DynamoContacts(world.dynamodb, table=CONTACTS).get(ID).sent_before_erasure
+    assert marks == {sent_mark(sent["messageKey"]["S"])}
 
 
 def test_without_a_word_that_it_is_meant_nothing_is_erased(world, capsys):

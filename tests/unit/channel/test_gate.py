@@ -5,7 +5,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sms_engagement_runtime.channel.domain.consent import ALL_SCOPES, ConsentState, Contact, Scope
+from sms_engagement_runtime.channel.domain.consent import (
+    ALL_SCOPES,
+    ConsentState,
+    Contact,
+    Scope,
+    sent_mark,
+)
 from sms_engagement_runtime.channel.domain.encoding import measure
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
 from sms_engagement_runtime.channel.domain.gate import (
@@ -19,6 +25,7 @@ from sms_engagement_runtime.channel.domain.gate import (
     decide,
     objections,
 )
+from sms_engagement_runtime.channel.domain.ledger import intent_key
 from sms_engagement_runtime.channel.domain.quiet_hours import Place, QuietHoursPolicy
 from sms_engagement_runtime.channel.domain.reasons import Reason
 
@@ -452,6 +459,16 @@ def test_who_asks_again_when_told_to_is_not_told_the_same_again(given_facts):
 @given(facts())
 def test_the_same_facts_give_the_same_decision(given_facts):
     assert decide(given_facts) == decide(given_facts)
+
+
+def test_who_comes_back_after_an_erasure_does_not_get_the_same_text_again_but_gets_the_next_one():
+    had = intent_key("reviews", "v1:a", "review-request", "purchase-1")
+    contact = Contact(subscriber_id="v1:a", sent_before_erasure=frozenset({sent_mark(had)}))
+    again = replace(REVIEW_REQUEST, contact=contact, key=had)
+
+    assert decide(again) == Suppress(Reason.SENT_BEFORE_ERASURE)
+    assert decide(replace(again, is_paused=True)) == Suppress(Reason.SENT_BEFORE_ERASURE)
+    assert decide(replace(again, key=intent_key("reviews", "v1:a", "review-request", "purchase-2"))) == Send()
 
 
 @given(st.sampled_from(MessageClass), st.sampled_from(Answers), st.booleans(), st.booleans())

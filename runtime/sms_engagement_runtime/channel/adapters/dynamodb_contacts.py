@@ -5,6 +5,7 @@
 ========================  ==========================================  ===============================
 subscriber id             ``contact``                                 version, consents, phoneNumber,
                                                                       pendingSince, erasedAt;
+                                                                      sentBeforeErasure;
                                                                       recentTexts, introducedAt
 subscriber id             ``consent#<instant>#<message id>#<scope>``  state, source, words
 subscriber id             ``prompt#<origination>#<ledger key>``       construct, purpose, occasion;
@@ -19,7 +20,8 @@ Instants are epoch milliseconds, ``expiresAt`` (time to live) epoch seconds. Con
 records are never expired: suppressions and their proof hang on them.
 
 A contact row has two writers that never touch the other's attributes: :meth:`DynamoContacts.save`, which
-counts ``version``, and the claims of texts. A row that only claims have written has no version yet.
+counts ``version``, and the claims of texts. A row that only claims have written has no version yet. What
+erasures write (``tombstones``), neither touches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -312,6 +314,7 @@ def _row_item(contact: Contact, version: int) -> Item:
         "recentTexts": _milliseconds_by_key(contact.recent_texts),
         "introducedAt": _milliseconds(contact.introduced_at),
         "introducedBy": contact.introduced_by,
+        "sentBeforeErasure": sorted(contact.sent_before_erasure) or None,
     }
     return to_item({**_spoken(contact, version), **claimed})
 
@@ -333,6 +336,7 @@ def contact_of(subscriber_id: str, row: Mapping[str, Any]) -> Contact:
         introduced_at=_instant(row.get("introducedAt")),
         introduced_by=row.get("introducedBy"),
         erased_at=_instant(row.get("erasedAt")),
+        sent_before_erasure=frozenset(row.get("sentBeforeErasure", ())),
     )
 
 

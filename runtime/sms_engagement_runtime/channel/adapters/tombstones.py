@@ -2,24 +2,30 @@
 
 The contact row without a number, a row in the list of the erased, and the consent records with keyed hashes
 in place of words and message ids: they prove that something was said, and when, to who still has the words.
+The contact row also keeps marks of the texts that were sent: whoever comes back does not get them again.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from sms_engagement_runtime.channel.adapters.aws_errors import cancellation_codes, error_code, service_call
+from sms_engagement_runtime.channel.adapters.aws_errors import (
+    cancellation_codes,
+    error_code,
+    is_failed_condition,
+    service_call,
+)
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts, contact_key
 from sms_engagement_runtime.channel.adapters.dynamodb_item import Value, from_item, to_item
 from sms_engagement_runtime.channel.adapters.erased_people import PARTITION
 from sms_engagement_runtime.channel.adapters.instants import to_milliseconds
 from sms_engagement_runtime.channel.adapters.person_rows import query
-from sms_engagement_runtime.channel.domain.consent import Contact, erase
+from sms_engagement_runtime.channel.domain.consent import Contact, erase, sent_mark
 from sms_engagement_runtime.channel.domain.errors import ContactChangedError
 from sms_engagement_runtime.channel.domain.keyed_hash import keyed_digest
 
@@ -55,6 +61,38 @@ class Tombstones:
                 return tombstone.erased_at
         raise ContactChangedError
 
+    def mark_sent(self, subscriber_id: str, keys: Iterable[str]) -> None:
+        """Keep marks of texts whose rows of the ledger are about to go; those that are there stay.
+
+        Raises
+        ------
+        ContactChangedError
+            Others kept writing them, or somebody lifted the tombstone meanwhile.
+        """
+        new = frozenset(map(sent_mark, keys))
+        for _ in range(_ATTEMPTS):
+            kept = self._contacts.get(subscriber_id).sent_before_erasure
+            if new <= kept or self._are_kept(subscriber_id, sorted(new | kept), before=sorted(kept)):
+                return
+        raise ContactChangedError
+
+    def _are_kept(self, subscriber_id: str, marks: Sequence[str], *, before: Sequence[str]) -> bool:
+        is_as_read = "sentBeforeErasure = :before" if before else "attribute_not_exists(sentBeforeErasure)"
+        with service_call("dynamodb:UpdateItem"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=contact_key(subscriber_id),
+                    UpdateExpression="SET sentBeforeErasure = :marks",
+                    ConditionExpression=f"attribute_exists(erasedAt) AND {is_as_read}",
+                    ExpressionAttributeValues=to_item({":marks": marks, ":before": before or None}),
+                )
+            except ClientError as error:
+                if not is_failed_condition(error):
+                    raise
+                return False
+        return True
+
     def remove(self, subscriber_id: str) -> bool:
         """Let a person come back: their row stays opted out, so that only a START of their own opens it.
 
@@ -85,6 +123,7 @@ class Tombstones:
             "consents": {scope.value: state.value for scope, state in tombstone.consents.items()},
             "optedOutBy": tombstone.opted_out_by,
             "erasedAt": erased_at,
+            "sentBeforeErasure": sorted(tombstone.sent_before_erasure) or None,
             "schemaVersion": SCHEMA_VERSION,
         }
         # All of it is replaced: texts that were claimed meanwhile have left nothing that may stay.

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from sms_engagement_runtime.channel.domain.budget import next_day
-from sms_engagement_runtime.channel.domain.consent import ConsentState, Contact, Scope
+from sms_engagement_runtime.channel.domain.consent import ConsentState, Contact, Scope, sent_mark
 from sms_engagement_runtime.channel.domain.encoding import Measured, exceeds_cap
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
 from sms_engagement_runtime.channel.domain.quiet_hours import RecipientHours
@@ -159,7 +159,7 @@ It still waits for its slot and for the service, and is not to arrive at night f
 def decide(facts: GateFacts) -> Decision:
     """Decide on one text. The first check that objects gives the reason: the order is part of the contract.
 
-    Erased, still true, paused, consent, quiet hours, frequency cap, country, budget, parts.
+    Erased, sent before that, still true, paused, consent, quiet hours, frequency cap, country, budget, parts.
     """
     return next(objections(facts), _SEND)
 
@@ -169,6 +169,8 @@ def objections(facts: GateFacts) -> Iterator[Objection]:
     # Before everything else, and for replies, too: what was promised is that no text ever goes out again.
     if facts.contact.is_erased:
         yield Suppress(Reason.ERASED)
+    if sent_mark(facts.key) in facts.contact.sent_before_erasure:
+        yield Suppress(Reason.SENT_BEFORE_ERASURE)
     if not facts.still_true:
         yield Suppress(Reason.NO_LONGER_TRUE)
     if facts.expires_at is not None and facts.now >= facts.expires_at:

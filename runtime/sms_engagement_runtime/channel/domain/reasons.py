@@ -28,6 +28,8 @@ class Reason(StrEnum):
     """The person opted out of this scope."""
     ERASED = "ERASED"
     """The person was erased at their request, and is never texted again."""
+    SENT_BEFORE_ERASURE = "SENT_BEFORE_ERASURE"
+    """The person had this very text before they were erased, and has come back since."""
     NO_CONSENT = "NO_CONSENT"
     """Recorded consent is required, and there is none."""
     PENDING_CONFIRMATION = "PENDING_CONFIRMATION"

@@ -23,6 +23,10 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
         "they were erased on request, and are never texted again",
         "nothing; docs/privacy.md tells how somebody may come back",
     ),
+    Reason.SENT_BEFORE_ERASURE: (
+        "they had this very text before they were erased",
+        "nothing; they came back, and are texted about what is new",
+    ),
     Reason.NO_LONGER_TRUE: (
         "what the text was about had ended: answered, cancelled or moved",
         "nothing; the text would have been wrong",
