@@ -2,7 +2,8 @@
 
 A key is rotated without an outage: put the new one into the secret, then create the hook anew with it.
 Webhooks under the old key, retried ones among them, go on being accepted for a week. The other way round, a
-hook that signs with a new key before the secret has it, gets 401 and tries again.
+hook that signs with a new key before the secret has it, gets 401: Calendly tries again, and of Cal.com that
+is not documented.
 """
 
 from __future__ import annotations
@@ -18,15 +19,13 @@ from botocore.exceptions import ClientError
 from sms_engagement_runtime.channel.adapters.aws_errors import error_code, service_call
 from sms_engagement_runtime.channel.adapters.secrets import SecretFormatError
 from sms_engagement_runtime.channel.domain.errors import TransientError
+from sms_engagement_runtime.channel.domain.rereads import RereadAllowance
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 MAX_AGE_SECONDS: Final = 300.0
 """A new key is known everywhere after five minutes, and where it is met at once: `SigningKeys.reread`."""
-
-MIN_REREAD_SECONDS: Final = 30.0
-"""Least time between two reads that somebody without the key can cause."""
 
 MIN_RETRY_SECONDS: Final = 30.0
 """Least time between a read that failed and the next, while older keys are at hand."""
@@ -79,7 +78,8 @@ class SigningKeys:
         self._now = now
         self._lock = Lock()
         self._keys: tuple[bytes, ...] = ()
-        self._read_at = self._tried_at = self._reread_at = float("-inf")
+        self._read_at = self._tried_at = float("-inf")
+        self._rereads = RereadAllowance(clock)
 
     def keys(self) -> tuple[bytes, ...]:
         """Return the keys that a signature may have, the current one first.
@@ -105,8 +105,8 @@ class SigningKeys:
     def reread(self) -> tuple[bytes, ...] | None:
         """Read the keys anew, after a signature that none of them made: the secret may have a new one.
 
-        None where that is not done: within half a minute of the last time, so that a flood of bad signatures
-        does not become one of calls, or because the read fails.
+        None where that is not done: after a few times within seconds (`RereadAllowance`), so that a flood of
+        bad signatures does not become one of calls, or because the read fails.
 
         Raises
         ------
@@ -114,10 +114,8 @@ class SigningKeys:
             The secret has no text.
         """
         with self._lock:
-            now = self._clock()
-            if now - self._reread_at < MIN_REREAD_SECONDS:
+            if not self._rereads.take():
                 return None
-            self._reread_at = now
             try:
                 return self._load()
             except TransientError:

@@ -7,13 +7,11 @@ from threading import Lock
 from time import monotonic
 
 from sms_engagement_runtime.channel.domain.errors import PermanentError, TransientError
+from sms_engagement_runtime.channel.domain.rereads import RereadAllowance
 from sms_engagement_runtime.review_collector.domain.link_keys import LinkKeys, parse_keys
 
 MAX_AGE_SECONDS = 300.0
 """A rotated key signs within five minutes; the previous one verifies far longer."""
-
-MIN_REFRESH_SECONDS = 30.0
-"""Least time between two reads that a token with an unknown key id may cause."""
 
 
 class LinkSecretError(PermanentError):
@@ -41,16 +39,15 @@ class CachedLinkKeys:
         read: Callable[[], str],
         *,
         max_age_seconds: float = MAX_AGE_SECONDS,
-        min_refresh_seconds: float = MIN_REFRESH_SECONDS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._read = read
         self._max_age_seconds = max_age_seconds
-        self._min_refresh_seconds = min_refresh_seconds
         self._clock = clock
         self._lock = Lock()
         self._keys: LinkKeys | None = None
-        self._read_at = self._refreshed_at = float("-inf")
+        self._read_at = float("-inf")
+        self._refreshes = RereadAllowance(clock)
 
     def current(self) -> LinkKeys:
         """Return the keys.
@@ -73,14 +70,13 @@ class CachedLinkKeys:
             return self._keys
 
     def refresh(self) -> bool:
-        """Read the keys anew, unless that was asked for less than half a minute ago.
+        """Read the keys anew, unless that was asked for a few times within seconds (`RereadAllowance`).
 
         A first reading does not count: a key that was made a moment after it would be refused.
         """
         with self._lock:
-            if self._clock() - self._refreshed_at < self._min_refresh_seconds:
+            if not self._refreshes.take():
                 return False
-            self._refreshed_at = self._clock()
             try:
                 self._load()
             except TransientError:

@@ -51,7 +51,7 @@ class LinkKeySource(Protocol):
         """Return the keys, at most a few minutes old. Raises `TransientError` where they cannot be had."""
 
     def refresh(self) -> bool:
-        """Read the keys anew, unless that was done a moment ago; tell whether it was done now."""
+        """Read the keys anew, unless that was done often just now; tell whether it was done."""
 
 
 def verify(token: str, source: LinkKeySource, *, now: datetime, max_lifetime: timedelta) -> Verification:
