@@ -61,6 +61,9 @@ NO_FAULTS: Final[Mapping[str, float]] = dict.fromkeys(FAULTS, 0)
 PARTS_PER_SECOND: Final = 100
 """Of the simulated number: more than the machine can do, so that the machine is what is measured."""
 
+TOGETHER_SECONDS: Final = 300
+"""What is due within so long happens at once: hundreds of people have hundreds of instants a day."""
+
 _WORKERS: Final = 4
 _ROWS_A_CALL: Final = 25
 _QUIET_SECONDS: Final = 2.0
@@ -209,6 +212,7 @@ class Soak:
                     self._react(pool)
                     self._change_of_mind(pool, step)
                 self._note_time()
+                self._say(f"{self.cloud.now():%A %H:%M}: {self._seen:,} texts")
             self._react(pool)
         self.tally.in_time.setdefault("texts", self._seen)
 
@@ -302,11 +306,8 @@ class Soak:
 
     def _change_of_mind(self, pool: ThreadPoolExecutor, step: int) -> None:
         """Let some cancel, some move, some come back, and tell some webhooks again."""
-        standing = [
-            one
-            for one in self._site.appointments
-            if not one.is_cancelled and one.starts_at > self.cloud.now()
-        ]
+        now = self.cloud.now()
+        standing = [one for one in self._site.appointments if not one.is_cancelled and one.starts_at > now]
         again = self._chance.sample(self._site.told, k=min(len(self._site.told), len(standing) // 20))
         work: list[Callable[[], None]] = [lambda body=body: self._tell_again(body) for body in again]  # type: ignore[misc]
         for one in standing if step in {0, 2, 4} else ():
@@ -405,7 +406,9 @@ class Soak:
 
     def _jump(self, duration: timedelta) -> None:
         answer = self.cloud.carrier.post(
-            "/control/clock", json={"advance_seconds": duration.total_seconds()}, timeout=_JUMP_SECONDS
+            "/control/clock",
+            json={"advance_seconds": duration.total_seconds(), "together_seconds": TOGETHER_SECONDS},
+            timeout=_JUMP_SECONDS,
         )
         assert answer.status_code == 200, answer.text
 

@@ -24,6 +24,10 @@ MAX_JUMP: Final = timedelta(days=3660)
 """Ten years, for retention; more is a mistake of unit."""
 
 
+EACH: Final = timedelta(0)
+"""Everything happens at its own instant."""
+
+
 class ClockError(Exception):
     """The clock cannot be moved, or not as asked. The message is a sentence for a person."""
 
@@ -136,17 +140,23 @@ class TimeMachine:
         """Return the current instant."""
         return self._timeline.now()
 
-    async def advance(self, duration: timedelta) -> list[Due]:
+    async def advance(self, duration: timedelta, *, together: timedelta = EACH) -> list[Due]:
         """Let `duration` pass, from when all is done that runs now; see `go_to`.
 
         What was just begun, and waits as long, has then ended.
         """
         async with self._lock:
             before = await self._settle()
-            return await self._run(self._timeline.now() + duration, before)
+            return await self._run(self._timeline.now() + duration, before, together)
 
-    async def go_to(self, at: datetime) -> list[Due]:
+    async def go_to(self, at: datetime, *, together: timedelta = EACH) -> list[Due]:
         """Let time pass until `at`; return what fell due, in order, when all of it is done.
+
+        Parameters
+        ----------
+        together
+            What is due within so long after the first thing happens with it, when the last of it is due, as
+            where a service is late. Each thing has its own instant when left out.
 
         Raises
         ------
@@ -162,9 +172,9 @@ class TimeMachine:
                     f"The clock only goes forward: {at.isoformat()} is before {now.isoformat()}; "
                     "`sms-local reset` puts it back to its start."
                 )
-            return await self._run(at, await self._settle())
+            return await self._run(at, await self._settle(), together)
 
-    async def _run(self, end: datetime, before: CloudState) -> list[Due]:
+    async def _run(self, end: datetime, before: CloudState, together: timedelta) -> list[Due]:
         self._timeline.take_log()
         state = before
         while True:
@@ -176,7 +186,7 @@ class TimeMachine:
             if (due is None or due.at > end) and self._timeline.now() >= end:
                 break
             # What is due is not later than it should be, whatever the last step took.
-            await self._cloud.go_to(end if due is None else min(due.at, end))
+            await self._cloud.go_to(end if due is None else min(due.at + together, end))
             self._timeline.start_due()
             state = await self._settle(after=before.logged)
         return sorted([*state.fell_due, *self._timeline.take_log()], key=lambda due: due.at)

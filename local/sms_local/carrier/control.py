@@ -36,6 +36,7 @@ from sms_local.carrier.script import EVERY_PHONE, Outcome, Script
 from sms_local.carrier.service_model import errors_of, reasons_of
 
 _MAX_DELAY_SECONDS: Final = 366 * 24 * 3600
+_MAX_TOGETHER_SECONDS: Final = 3600
 _MAX_DUPLICATES: Final = 100
 _MAX_SEED: Final = 2**53
 
@@ -91,22 +92,25 @@ class ControlApi:
     async def move_clock(self, request: Request) -> JSONResponse:
         """Let time pass in the whole embedded cloud: ``{"advance_seconds"}`` or ``{"at": "<ISO 8601>"}``.
 
+        With ``"together_seconds"`` besides, what is due within so long happens at once, at the end of it.
         Answers when all that fell due on the way is done: ``{"now", "due": [{"at", "what", "name"}, …]}``. Of
         two jumps at once the second begins where the first one ended.
         """
-        fields = await _fields(request, {"advance_seconds", "at"})
+        fields = await _fields(request, {"advance_seconds", "at", "together_seconds"})
+        together = timedelta(seconds=_number(fields, "together_seconds", high=_MAX_TOGETHER_SECONDS))
+        fields.pop("together_seconds", None)
         if [value is None for value in fields.values()] != [False]:
             raise _bad("The body must have one of `advance_seconds` and `at`.")
         if self._time_machine is None:
             raise HTTPException(HTTPStatus.CONFLICT, "This carrier runs on the machine's own clock.")
         try:
             if "at" in fields:
-                due = await self._time_machine.go_to(self._instant(fields))
+                due = await self._time_machine.go_to(self._instant(fields), together=together)
             else:
                 duration = timedelta(
                     seconds=_number(fields, "advance_seconds", high=int(MAX_JUMP.total_seconds()))
                 )
-                due = await self._time_machine.advance(duration)
+                due = await self._time_machine.advance(duration, together=together)
         except BackwardsError as exc:
             raise _bad(str(exc)) from exc
         except UnreachableError as exc:

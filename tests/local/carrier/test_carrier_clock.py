@@ -142,6 +142,18 @@ def test_chained_waits_end_one_after_the_other_within_a_jump(carrier, cloud):
     assert [one.name for one in cloud.waiting] == ["fourth"]
 
 
+def test_what_is_due_within_a_while_may_happen_together_and_nothing_beyond_the_end(carrier, cloud):
+    for minutes in (10, 12, 14, 16, 58, 61):
+        cloud.wait(timedelta(minutes=minutes), f"{minutes}")
+
+    answer = carrier.control("POST", "clock", advance_seconds=3600, together_seconds=300)
+
+    assert [one["name"] for one in answer["due"]] == ["10", "12", "14", "16", "58"]
+    assert [round((step - START).total_seconds() / 60, 1) for step in cloud.steps] == [15, 21, 60]
+    assert datetime.fromisoformat(answer["now"]) - START - HOUR < SOON
+    assert [one.name for one in cloud.waiting] == ["61"]
+
+
 def test_delays_of_the_carrier_are_in_order_with_waits_and_done_with_the_answer(start_carrier, cloud):
     # Events of one instant are published side by side.
     carrier = with_events(start_carrier(offset_file=cloud.offset_file, cloud=cloud, event_interval=MINUTE))
@@ -227,7 +239,9 @@ REFUSED = [
     ({}, "The body must have one of `advance_seconds` and `at`."),
     ({"advance_seconds": None}, "The body must have one of `advance_seconds` and `at`."),
     ({"advance_seconds": 1, "at": "2026-11-24T12:00:00Z"}, "The body must have one of"),
-    ({"seconds": 60}, "Unknown field seconds; known: advance_seconds, at."),
+    ({"seconds": 60}, "Unknown field seconds; known: advance_seconds, at, together_seconds."),
+    ({"together_seconds": 60}, "The body must have one of `advance_seconds` and `at`."),
+    ({"advance_seconds": 60, "together_seconds": 3601}, "`together_seconds` must be between 0 and 3600."),
     ({"advance_seconds": -1}, "`advance_seconds` must be between 0 and"),
     ({"advance_seconds": 1e12}, "`advance_seconds` must be between 0 and"),
     ({"advance_seconds": "60"}, "`advance_seconds` must be a number."),
