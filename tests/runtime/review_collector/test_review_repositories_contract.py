@@ -262,6 +262,31 @@ class TestReviews:
         assert not reviews.update(replace(edited, version=2), expected_version=1)
         assert not reviews.update(replace(edited, review_id="gone"), expected_version=1)
 
+    def test_a_review_that_others_brought_is_judged_decided_and_edited_as_version_one(self, dynamodb):
+        reviews = DynamoReviews(dynamodb, table=REVIEWS)
+        reviews.create(REVIEW, announcing_until=NOW)
+        dynamodb.update_item(
+            TableName=REVIEWS,
+            Key={"reviewId": {"S": REVIEW.review_id}},
+            UpdateExpression="REMOVE #version, schemaVersion, announcingUntil",
+            ExpressionAttributeNames={"#version": "version"},
+        )
+        shown = Shown(version=1)
+        approved = Decision(
+            status=ReviewStatus.APPROVED, version=1, decided_at=NOW.replace(microsecond=0), decided_by="her"
+        )
+        edited = replace(REVIEW, opinion=Opinion(rating=1, text="worse"), updated_at=LATER, version=2)
+
+        assert not reviews.set_sentiment(REVIEW.review_id, "positive", version=2)
+        assert reviews.set_sentiment(REVIEW.review_id, "positive", version=1)
+        assert reviews.decide(REVIEW.review_id, approved, shown=shown)
+        assert not reviews.decide(REVIEW.review_id, approved, shown=shown)
+        assert reviews.update(edited, expected_version=1)
+        assert not reviews.decide(REVIEW.review_id, approved, shown=shown)
+        assert reviews.get(REVIEW.review_id) == replace(edited, decisions=(approved,))
+        assert not reviews.set_sentiment("gone", "positive", version=1)
+        assert reviews.get("gone") is None
+
     def test_the_right_to_announce_is_held_by_one_at_a_time(self, reviews):
         reviews.create(REVIEW, announcing_until=NOW + CLAIM)
 

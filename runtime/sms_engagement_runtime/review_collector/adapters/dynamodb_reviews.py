@@ -102,7 +102,7 @@ class DynamoReviews:
                 "SET rating = :rating, reviewText = :text, #status = :status, "
                 "updatedAt = :updated, #version = :version REMOVE sentiment"
             ),
-            ConditionExpression="#version = :expected",
+            ConditionExpression=_is_version(":expected", expected_version),
             ExpressionAttributeNames={"#status": "status", "#version": "version"},
             ExpressionAttributeValues=to_item(
                 {
@@ -161,7 +161,7 @@ class DynamoReviews:
             UpdateExpression=(
                 "SET #status = :status, decisions = list_append(if_not_exists(decisions, :none), :decision)"
             ),
-            ConditionExpression="#version = :version AND #status = :shownStatus",
+            ConditionExpression=f"{_is_version(':version', shown.version)} AND #status = :shownStatus",
             ExpressionAttributeNames={"#status": "status", "#version": "version"},
             ExpressionAttributeValues=values,
         )
@@ -171,7 +171,7 @@ class DynamoReviews:
         return self._update(
             review_id,
             UpdateExpression="SET sentiment = :sentiment",
-            ConditionExpression="#version = :version",
+            ConditionExpression=_is_version(":version", version),
             ExpressionAttributeNames={"#version": "version"},
             ExpressionAttributeValues=to_item({":sentiment": sentiment, ":version": version}),
         )
@@ -287,6 +287,18 @@ class DynamoReviews:
         return True
 
 
+_FIRST_VERSION: Final = 1
+"""Also of rows that others brought into the table, which have none."""
+
+
+def _is_version(value: str, version: int) -> str:
+    """Return the condition that a review has a version, as `_from_item` reads it."""
+    same = f"#version = {value}"
+    if version != _FIRST_VERSION:
+        return same
+    return f"attribute_exists(reviewId) AND (attribute_not_exists(#version) OR {same})"
+
+
 def _from_item(item: dict[str, Any]) -> Review:
     row = from_item(item)
     updated_at, announced_at = row.get("updatedAt"), row.get("announcedAt")
@@ -299,7 +311,7 @@ def _from_item(item: dict[str, Any]) -> Review:
         created_at=from_milliseconds(row["timestamp"]),
         updated_at=None if updated_at is None else from_milliseconds(updated_at * 1000),
         # Rows that others brought into the table lack what we alone write.
-        version=row.get("version", 1),
+        version=row.get("version", _FIRST_VERSION),
         announced_at=None if announced_at is None else from_milliseconds(announced_at),
         author_name=row.get("authorName"),
         sentiment=row.get("sentiment"),

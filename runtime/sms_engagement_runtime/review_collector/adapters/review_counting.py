@@ -32,7 +32,7 @@ class ReviewCounting:
         """Return what a review adds; a text that nobody has judged is judged, and the row says so then."""
         sentiment = row.get("sentiment")
         if sentiment is None:
-            text, version = row.get("reviewText"), row.get("version")
+            text, version = row.get("reviewText"), row.get("version", 1)
             sentiment = self.judge(text if isinstance(text, str) else None).value
             if isinstance(version, int) and self.reviews is not None:
                 # False where the review was edited meanwhile: that version comes behind this one.
