@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 import boto3
@@ -31,7 +31,7 @@ from sms_engagement_runtime.channel.adapters.tombstones import Tombstones
 from sms_engagement_runtime.channel.domain.errors import ContactChangedError
 from sms_engagement_runtime.channel.domain.ledger import CLAIMABLE_STATES
 from sms_engagement_runtime.commands.exits import ExitStatus, end, fail
-from sms_engagement_runtime.commands.people import KEYS, Found, People, Person, WrongUseError, places_of
+from sms_engagement_runtime.commands.people import KEYS, Found, People, Person, WrongUseError
 from sms_engagement_runtime.commands.progress import Progress, say
 from sms_engagement_runtime.review_collector.domain.archive import ARCHIVE_PREFIX
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.athena import AthenaQueries
@@ -111,9 +111,18 @@ def export(options: argparse.Namespace) -> ExitStatus:
 
 
 def _write_privately(file: Path, text: str) -> None:
-    # Made for its owner alone before anything is in it.
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as content:
+    # A file of that name may be open to others, or lead elsewhere: a new one, which is its owner's alone from
+    # the start, takes its place. Half of a surrogate pair, which events may have, stays an escape of JSON.
+    with NamedTemporaryFile(
+        "w", dir=file.parent, prefix=".", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as content:
+        made = Path(content.name)
         content.write(text + "\n")
+    try:
+        made.replace(file)
+    except OSError:
+        made.unlink()
+        raise
 
 
 def erase(options: argparse.Namespace) -> ExitStatus:
@@ -129,6 +138,7 @@ def erase(options: argparse.Namespace) -> ExitStatus:
         "subscriberId": person.subscriber_id,
         "phoneNumber": person.number.masked,
         "customers": sorted(person.user_ids),
+        "customers_with_another_number": sorted(person.others),
         "rows": _counts(found),
         "archive": archive.to_json() if archive else None,
         "review_archive": len({version.key for version in reviews}),
@@ -159,9 +169,7 @@ def erase(options: argparse.Namespace) -> ExitStatus:
 def readmit(options: argparse.Namespace) -> ExitStatus:
     """Lift the tombstone of a number: whoever has it may text START, and nothing is sent before that."""
     try:
-        people = People(
-            places_of(options), endpoint_url=options.endpoint_url, default_country=options.default_country
-        )
+        people = People.of(options)
         person = people.identify(options.phone)
     except WrongUseError as error:
         return fail(str(error))
@@ -245,12 +253,10 @@ class _Work:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._places = places_of(options)
         self._endpoint_url: str | None = options.endpoint_url
         self.now: datetime = SystemClock().now()
-        self._people = People(
-            self._places, endpoint_url=self._endpoint_url, default_country=options.default_country
-        )
+        self._people = People.of(options)
+        self._places = self._people.places
         self._s3 = clients.s3_client(self._endpoint_url)
         self._archive: PersonArchive | None = None
 
@@ -292,7 +298,11 @@ class _Work:
 
     def _reviews(self, found: Sequence[Found], person: Person) -> list[Version]:
         """Find archived reviews: by the id of their request, and by customer in what they hold."""
-        ids = {each.row["requestId"] for each in found if each.kind == "review_requests"}
+        ids = {
+            each.row["requestId"]
+            for each in found
+            if each.kind == "review_requests" and each.row.get("userId") not in person.others
+        }
         theirs: list[Version] = []
         bucket = str(self._places.review_archive)
         pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=ARCHIVE_PREFIX)

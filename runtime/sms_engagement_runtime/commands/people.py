@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import batched
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
 
@@ -172,11 +172,21 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Whom a command is about."""
+    """Whom a command is about.
+
+    Attributes
+    ----------
+    user_ids
+        Customers that they are.
+    others
+        Customers who were asked at the number and have another one now: it changed hands, or they changed
+        theirs. What these wrote is told to, and erased for, nobody but themselves.
+    """
 
     number: PhoneNumber
     subscriber_id: str
     user_ids: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
 
     def is_meant_by(self, text: str) -> bool:
         """Whether a text has the person's number or subscriber id in it."""
@@ -205,6 +215,19 @@ class People:
         self._endpoint_url = endpoint_url
         self._parser = LibPhoneNumberParser(default_country)
         self._sleep = sleep
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Self:
+        """Make it for a command with the options of all commands about a person.
+
+        Raises
+        ------
+        WrongUseError
+            As `places_of`.
+        """
+        return cls(
+            places_of(options), endpoint_url=options.endpoint_url, default_country=options.default_country
+        )
 
     def key(self) -> bytes:
         """Return the key of the subscriber ids."""
@@ -267,6 +290,16 @@ class People:
         except InvalidPhoneNumberError:
             return False
 
+    def _is_of_another(self, raw: object, person: Person) -> bool:
+        """Whether a customer's number is one, and not the person's."""
+        try:
+            return isinstance(raw, str) and self.parsed(raw) != person.number
+        except InvalidPhoneNumberError:
+            return False
+
+    def _customers(self, user_ids: Iterable[str]) -> Iterator[Found]:
+        return self._get("customers", ({"userId": {"S": user_id}} for user_id in sorted(user_ids)))
+
     def rows(self, person: Person) -> tuple[Person, list[Found]]:
         """Find everything of a person in the tables, and the customers that they are."""
         channel = PersonRows(
@@ -278,15 +311,18 @@ class People:
         found += [Found("messages", dict(row)) for row in channel.messages]
         found += self._of_systems(person, found)
         requests = list(self._requests(person))
-        person = replace(
-            person,
-            user_ids=person.user_ids | {each.row["userId"] for each in requests if "userId" in each.row},
-        )
+        asked = {each.row["userId"] for each in requests if "userId" in each.row} - person.user_ids
+        others = {
+            row.row["userId"]
+            for row in self._customers(asked)
+            if self._is_of_another(row.row.get("phoneNumber"), person)
+        }
+        person = replace(person, user_ids=person.user_ids | (asked - others), others=frozenset(others))
         for user_id in sorted(person.user_ids):
             requests += self._query("review_requests", "userId", user_id, index=_REQUESTS_OF_CUSTOMER)
             found += self._query("reviews", "userId", user_id, index=_REVIEWS_OF_CUSTOMER)
         found += {each.row["requestId"]: each for each in requests}.values()
-        found += self._get("customers", ({"userId": {"S": user_id}} for user_id in sorted(person.user_ids)))
+        found += self._customers(person.user_ids)
         message_ids = {
             each.row.get("messageId") or each.row.get("message_id")
             for each in found

@@ -19,15 +19,13 @@ from sms_engagement_runtime.channel.domain.timeline import (
     timeline,
 )
 from sms_engagement_runtime.commands.exits import ExitStatus, fail
-from sms_engagement_runtime.commands.people import Found, People, Person, WrongUseError, places_of
+from sms_engagement_runtime.commands.people import Found, People, Person, WrongUseError
 
 
 def show_timeline(options: argparse.Namespace) -> ExitStatus:
     """Tell everything of a phone in the order of time, and what follows from it."""
     try:
-        people = People(
-            places_of(options), endpoint_url=options.endpoint_url, default_country=options.default_country
-        )
+        people = People.of(options)
         person, found = people.rows(people.identify(options.phone, options.user_id))
     except WrongUseError as error:
         return fail(str(error))

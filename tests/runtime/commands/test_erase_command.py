@@ -228,6 +228,65 @@ def test_an_export_has_everything_and_is_for_its_owner_alone(world, capsys, tmp_
     assert HER not in json.dumps(report)
 
 
+def test_an_export_over_an_older_file_is_for_its_owner_alone_and_leads_nowhere_else(world, capsys, tmp_path):
+    elsewhere = tmp_path / "open-to-all.json"
+    elsewhere.write_text("older")
+    elsewhere.chmod(0o644)
+    file = tmp_path / "wilhelmina.json"
+    file.symlink_to(elsewhere)
+
+    status, _, _ = run(world, capsys, "export", "--to", str(file))
+
+    assert status == 0
+    assert elsewhere.read_text() == "older"
+    assert not file.is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert sorted(each.name for each in tmp_path.glob("*wilhelmina*")) == ["wilhelmina.json"]
+
+
+def test_an_export_that_cannot_be_written_leaves_nothing_behind(world, capsys, tmp_path):
+    folder = tmp_path / "out"
+    (folder / "taken").mkdir(parents=True)
+
+    status, _, errors = run(world, capsys, "export", "--to", str(folder / "taken"))
+
+    assert (status, "could not be written" in errors) == (1, True)
+    assert [each.name for each in folder.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize("command", ["export", "erase"])
+def test_who_had_the_number_before_and_has_another_now_is_told_of_and_erased_for_nobody_else(
+    world, capsys, tmp_path, command
+):
+    key = {"userId": {"S": "user-0143"}}
+    customer = world.dynamodb.get_item(TableName="customers", Key=key)["Item"]
+    world.dynamodb.put_item(
+        TableName="customers", Item=customer | {"phoneNumber": {"S": "+1 (202) 555-0177"}}
+    )
+    file = tmp_path / "person.json"
+    before = {
+        place: text
+        for place, text in world.everything().items()
+        if place.startswith(("customers/", "reviews/", "review-archive/"))
+    }
+
+    if command == "export":
+        status, _, _ = run(world, capsys, "export", "--to", str(file))
+        document = json.loads(file.read_text())
+        assert not document["tables"]["customers"] + document["tables"]["reviews"] + document["reviewArchive"]
+    else:
+        status, report, _ = erase(world, capsys)
+        assert report["customers"] == []
+        assert report["customers_with_another_number"] == ["user-0143"]
+        assert before.items() <= world.everything().items()
+
+    assert status == 0
+    # Whoever has made sure says so.
+    _, report, _ = erase(world, capsys, "--user-id", "user-0143")
+    assert report["customers"] == ["user-0143"]
+    assert not world.with_any("Wilhelmina")
+
+
 def test_a_timeline_tells_of_all_systems_and_hides_numbers_and_words(world, capsys):
     status, text, _ = run(world, capsys, "timeline")
 
