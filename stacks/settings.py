@@ -221,9 +221,10 @@ def _is_country(value: Any) -> bool:
 
 
 def _zone(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _RefusedError
     # A machine without a database of zones (Windows) cannot tell; the services do, at deployment.
-    known = available_timezones() or {value}
-    if not isinstance(value, str) or value not in known:
+    if value not in (available_timezones() or {value}):
         raise _RefusedError
     return value
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sms_engagement import Budget, FrequencyCap, QuietHours
+from stacks import settings
 from stacks.environments import configured_environments, local_environment
 from stacks.settings import SETTINGS
 
@@ -223,6 +224,14 @@ def parts_missing(message: str, key: str, value: Any) -> list[str]:
         "remedy": any(word in end for word in _REMEDIES),
     }
     return [part for part, is_there in parts.items() if not is_there]
+
+
+@pytest.mark.parametrize("value", [["Europe/Berlin"], 1])
+def test_what_is_no_text_is_refused_as_a_zone_where_the_machine_knows_no_zones(monkeypatch, value) -> None:
+    monkeypatch.setattr(settings, "available_timezones", set)
+
+    assert parts_missing(refusal("timeZone", value), "timeZone", value) == []
+    assert refusal("timeZone", "Europe/Berlin") == ""
 
 
 def test_the_table_of_values_has_every_key() -> None:

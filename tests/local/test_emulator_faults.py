@@ -127,6 +127,8 @@ def test_what_happened_is_counted():
         ({"duplicate": 2}, "duplicate must be a number from 0 to 1, got 2"),
         ({"duplicate": True}, "duplicate must be a number from 0 to 1, got True"),
         ({"seed": 0.5}, "seed must be a whole number, got 0.5"),
+        (5, "the faults must be an object of seed, duplicate, .*, got 5"),
+        ([5], "the faults must be an object of seed, duplicate, .*, got \\[5\\]"),
     ],
 )
 def test_what_is_no_fault_is_refused(fields, sentence):

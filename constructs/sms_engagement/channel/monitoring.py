@@ -87,18 +87,7 @@ def channel_dashboard(channel: "SmsChannel") -> SystemDashboard:
     )
     board.graph(
         "What people wrote, an hour",
-        [
-            channel.metric_inbound(action, period=_HOUR)
-            for action in (
-                "OptedOut",
-                "Resubscribed",
-                "Confirmed",
-                "Routed",
-                "Forwarded",
-                "WrongNumber",
-                "ReplyDeferred",
-            )
-        ],
+        [channel.metric_inbound(action, period=_HOUR) for action in _SHOWN_ACTIONS],
     )
     board.graph(
         "Cost of texts without carriers' fees, thousandths of a cent",

@@ -50,6 +50,9 @@ class Faults:
         ValueError
             A field is unknown, or its value is not what it must be; the message is one sentence.
         """
+        if not isinstance(fields, Mapping):
+            msg = f"the faults must be an object of {', '.join(asdict(self))}, got {fields!r}"
+            raise ValueError(msg)
         unknown = sorted(set(fields) - set(asdict(self)))
         if unknown:
             msg = f"unknown fault {', '.join(unknown)}; known are {', '.join(asdict(self))}"

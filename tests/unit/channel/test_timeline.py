@@ -135,6 +135,16 @@ def test_a_keyword_is_shown_though_words_are_hidden():
     assert Words().shown("Maria") == "(5 characters, hidden)"
 
 
+def test_what_somebody_wrote_neither_steers_a_terminal_nor_looks_like_a_line_of_ours():
+    words = "\x1b[2J\x9b1mHi\r\n2026-11-21 17:00:00 UTC  text  delivered\u202e"
+
+    shown = Words(is_masked=False).shown(words)
+
+    assert shown.isprintable()
+    assert "Hi" in shown
+    assert "delivered" in shown
+
+
 @given(st.sampled_from(MessageState), st.none() | st.sampled_from([*Reason, "NEW"]), st.integers(0, 10**7))
 def test_whatever_a_row_says_there_is_a_sentence_with_an_end(state, reason, seconds):
     at = int((NOW - timedelta(seconds=seconds)).timestamp() * 1000)

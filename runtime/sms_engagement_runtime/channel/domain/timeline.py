@@ -176,7 +176,8 @@ class Words:
 
     def shown(self, text: object) -> str:
         """Return a text for a sentence."""
-        words = str(text or "").strip()
+        # What people send goes to a terminal: escape sequences must not, nor lines that look like ours.
+        words = "".join(each if each.isprintable() else " " for each in str(text or "")).strip()
         if self.is_masked and not (len(words) <= _LONGEST_SHOWN and recognise(words) in _SAID):
             return f"({len(words)} characters, hidden)"
         return f"“{words}”"
