@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Final
@@ -38,9 +38,15 @@ class Meter:
         Units so far; clear it between flows.
     calls
         How many calls of each service, by its name in boto3.
+
+    Parameters
+    ----------
+    on_call
+        Told the service of each call; a clock may take it for the time that the call needs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_call: Callable[[str], object] = str) -> None:
+        self._on_call = on_call
         self.usage: Usage = Counter()
         self.calls: Counter[str] = Counter()
         self._schemas: dict[str, Any] = {}
@@ -65,6 +71,7 @@ class Meter:
     def _metered(self, real: Any, client: Any, operation: str, params: dict[str, Any]) -> Any:
         service = client.meta.service_model.service_name
         self.calls[service] += 1
+        self._on_call(service)
         if service == "dynamodb" and operation in _WRITES:
             return self._write(real, operation, params)
         answer = real(operation, params)

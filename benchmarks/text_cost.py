@@ -19,14 +19,15 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, Final
+from unittest.mock import patch
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -69,23 +70,78 @@ _RUNTIME: Final = "sms_engagement_runtime"
 _MORNING: Final = datetime(2026, 11, 23, 17, tzinfo=UTC)
 
 
+class Clock:
+    """Time of the functions: it stands still while they compute, and goes on while they call and wait.
+
+    So what they use is the same on every machine. A text takes some tenths of a second of it, in which nobody
+    else reserves: each writes the queue of the rate once, as at one part a second. At a faster rate one write
+    serves several texts.
+    """
+
+    def __init__(self, instant: datetime) -> None:
+        self.instant = instant
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return self.instant
+
+    def sleep(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.instant += timedelta(seconds=max(0.0, seconds))
+
+    def seconds(self) -> float:
+        """Return seconds since an instant that does not matter, as ``time.monotonic``."""
+        return self.instant.timestamp()
+
+    def on_call(self, service: str) -> None:
+        """Let the time of a call pass."""
+        self.sleep(_call_seconds(service))
+
+    def drives(self, *senders: ModuleType) -> None:
+        """Have functions that send wait by this clock."""
+        for module in senders:
+            service: Any = module._service
+            service.pacer._sleep = self.sleep
+            # How often the queue of the rate is asked would depend on which thread comes first.
+            module._workers = 1  # type: ignore[attr-defined]
+            module.time = SimpleNamespace(sleep=self.sleep)  # type: ignore[attr-defined]
+
+
+def _call_seconds(service: str) -> float:
+    return CALL_SECONDS[_KIND.get(service, "other")]
+
+
 class Bench:
-    """The functions in moto, with a meter at every call and their log."""
+    """The functions in moto, with a meter at every call, their log, and a clock of their own."""
 
     def __init__(self, memory: Mapping[str, float]) -> None:
-        self.meter = Meter()
+        self.clock = Clock(_MORNING)
+        self.meter = Meter(self.clock.on_call)
         self.log = io.StringIO()
         self.memory = memory
 
     @contextmanager
-    def logged(self) -> Iterator[None]:
-        """Take what the functions log, and the metrics that they print."""
+    def on(self) -> Iterator[None]:
+        """Take what the functions log, the metrics that they print, and have them go by the clock.
+
+        To be entered before they are imported: what they remember of a secret, of the flag that pauses
+        sending and of the list of the erased ages by that clock too.
+        """
+        from sms_engagement_runtime.channel.adapters.clock import VirtualClock
+        from sms_engagement_runtime.channel.adapters.erased_people import ErasedPeople
+        from sms_engagement_runtime.channel.adapters.pause import DynamoPauseFlag
+        from sms_engagement_runtime.channel.adapters.secrets import SecretCache
         from sms_engagement_runtime.observability import logger
 
         handler: Any = logger.registered_handler
         former = handler.setStream(self.log)
         try:
-            with contextlib.redirect_stdout(self.log):
+            with ExitStack() as stack:
+                stack.enter_context(contextlib.redirect_stdout(self.log))
+                stack.enter_context(patch.object(VirtualClock, "now", lambda _: self.clock.now()))
+                for remembers in (ErasedPeople, DynamoPauseFlag, SecretCache):
+                    defaults: Any = remembers.__init__.__kwdefaults__
+                    stack.enter_context(patch.dict(defaults, clock=self.clock.seconds))
                 yield
         finally:
             handler.setStream(former)
@@ -108,8 +164,7 @@ class Bench:
         usage["X-Ray traces"] += invocations
         if function is not None:
             seconds = invocations * WORK_SECONDS + sum(
-                count * CALL_SECONDS.get(_KIND.get(service, "other"), CALL_SECONDS["other"])
-                for service, count in self.meter.calls.items()
+                count * _call_seconds(service) for service, count in self.meter.calls.items()
             )
             _add(usage, "Lambda GB-seconds, arm64", seconds * self.memory[function])
         return usage
@@ -133,7 +188,7 @@ def _times(usage: Mapping[str, float], factor: float) -> Usage:
 
 
 def measure_reviews(memory: Mapping[str, float]) -> dict[str, Usage]:
-    """Measure broadcasts of two sizes, a look at the form, a posted review, a delivery event, an answer."""
+    """Measure a broadcast, a look at the form, a posted review, a delivery event, an answer."""
     from tests.support.carrier import carrier_server
     from tests.support.review_tables import aws_client, review_tables
     from tests.support.secret_server import secret_server
@@ -152,19 +207,18 @@ def measure_reviews(memory: Mapping[str, float]) -> dict[str, Usage]:
         aws_client("sns").create_topic(Name="attention")
         aws_client("sqs").create_queue(QueueName="inbound")
         aws_client("events").create_event_bus(Name="channel")
-        clock = Path(stack.enter_context(TemporaryDirectory())) / "offset"
-        stack.enter_context(bench.logged())
-        environment = _environment(carrier.url, clock)
-        shop = _Shop(stack, environment, secret.environment(), clock, dynamodb)
+        stack.enter_context(bench.on())
+        environment = _environment(carrier.url)
+        shop = _Shop(stack, bench.clock, environment, secret.environment(), dynamodb)
         stack.enter_context(bench.meter.on())
         flows = {"review request": _broadcasts(bench, shop)}
-        flows["storage, a text"] = _kept(dynamodb, _PEOPLE)
+        flows["storage, a text"] = _kept(dynamodb, ("contacts", "messages", "review-requests"), _PEOPLE)
         flows |= _pages(bench, shop)
         flows |= _channel(bench, shop)
     return flows
 
 
-def _environment(carrier_url: str, clock: Path) -> dict[str, str]:
+def _environment(carrier_url: str) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": carrier_url,
         "CONTACTS_TABLE": "contacts",
@@ -200,7 +254,7 @@ def _environment(carrier_url: str, clock: Path) -> dict[str, str]:
         "RETENTION_DAYS": "0",
         "LINK_LIFETIME_SECONDS": "604800",
         "CLOCK": "virtual",
-        "CLOCK_OFFSET_FILE": str(clock),
+        "CLOCK_OFFSET_FILE": "never read",
     }
 
 
@@ -210,16 +264,15 @@ class _Shop:
     def __init__(
         self,
         stack: ExitStack,
+        clock: Clock,
         environment: Mapping[str, str],
         secret: Mapping[str, str],
-        clock: Path,
         dynamodb: Any,
     ) -> None:
         from tests.support.handlers import fresh_handler
 
         self.dynamodb = dynamodb
-        self._clock = clock
-        self.move(_MORNING)
+        self.clock = clock
 
         def load(module: str, more: Mapping[str, str] | None = None) -> ModuleType:
             name = f"{_RUNTIME}.{module}"
@@ -228,18 +281,13 @@ class _Shop:
 
         self.audience = load("review_collector.handlers.audience")
         self.send_part = load("review_collector.handlers.send_part")
-        # How often the queue of the rate is asked again depends on what happens at once, and on this machine.
-        self.send_part._workers = 1  # type: ignore[attr-defined]
+        clock.drives(self.send_part)
         self.plan = load("channel.handlers.plan_broadcast")
         self.summary = load("channel.handlers.summarise_broadcast")
         self.form = load("review_collector.handlers.form", secret)
         self.submit = load("review_collector.handlers.submit", secret)
         self.recorder = load("channel.handlers.event_recorder")
         self.router = load("channel.handlers.router")
-
-    def move(self, instant: datetime) -> None:
-        """Set the clock of the functions."""
-        self._clock.write_text(str((instant - datetime.now(UTC)).total_seconds()))
 
 
 def _call(module: ModuleType, event: Any, request: str = "request") -> Any:
@@ -248,11 +296,15 @@ def _call(module: ModuleType, event: Any, request: str = "request") -> Any:
     return json.loads(json.dumps(module.handler(event, Context(aws_request_id=request))))
 
 
+_RECKONED_BY_RATE: Final = ("Lambda requests", "X-Ray traces")
+"""Of a broadcast: by the time that the number takes, and not by texts."""
+
+
 def _broadcasts(bench: Bench, shop: _Shop) -> Usage:
     for number in range(_PEOPLE):
         row = {
             "userId": f"customer-{number:06}",
-            "phoneNumber": f"+1{202 + number // 100}55501{number % 100:02}",
+            "phoneNumber": _phone(number),
             "name": "Alexandra Thompson",
             "email": f"customer-{number:06}@example.com",
             "status": "active",
@@ -260,8 +312,7 @@ def _broadcasts(bench: Bench, shop: _Shop) -> Usage:
         }
         shop.dynamodb.put_item(TableName="customers", Item={k: {"S": v} for k, v in row.items()})
     usage = bench.flow(lambda: _broadcast(shop, "run"), function=None)
-    # Reckoned by the time that the number takes, and not by texts.
-    for unit in ("Lambda requests", "X-Ray traces"):
+    for unit in _RECKONED_BY_RATE:
         del usage[unit]
     return _times(usage, 1 / _PEOPLE)
 
@@ -269,7 +320,7 @@ def _broadcasts(bench: Bench, shop: _Shop) -> Usage:
 def _broadcast(shop: _Shop, run_id: str) -> None:
     from tests.support.review_tables import aws_client
 
-    at = shop.plan._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = shop.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
     event = {"runId": run_id, "startedAt": at, "input": {}}
     taken = _call(shop.audience, event, f"{run_id}-audience")
     while taken["more"]:
@@ -277,7 +328,7 @@ def _broadcast(shop: _Shop, run_id: str) -> None:
     plan = _call(shop.plan, taken, f"{run_id}-plan")
     while plan["next"] != "DONE":
         if plan["next"] == "WAIT":
-            shop.move(datetime.fromisoformat(plan["until"]))
+            shop.clock.instant = datetime.fromisoformat(plan["until"])
         else:
             body = aws_client("s3").get_object(Bucket=plan["bucket"], Key=plan["manifestKey"])["Body"]
             for number, part in enumerate(json.loads(body.read())):
@@ -288,10 +339,10 @@ def _broadcast(shop: _Shop, run_id: str) -> None:
         raise RuntimeError(f"the broadcast came to {summary['outcomes']}")
 
 
-def _kept(dynamodb: Any, texts: int) -> Usage:
+def _kept(dynamodb: Any, tables: Sequence[str], texts: int) -> Usage:
     """Return the bytes that a text leaves in tables, a hundred a row and index entry of DynamoDB's own."""
     kept = 0
-    for table in ("contacts", "messages", "review-requests"):
+    for table in tables:
         for row in dynamodb.scan(TableName=table)["Items"]:
             kept += 2 * 100 + size_of(row)
     return Counter({"bytes kept": round(kept / texts)})
@@ -304,7 +355,7 @@ def _pages(bench: Bench, shop: _Shop) -> dict[str, Usage]:
     from tests.support.http_events import api_event
 
     reference = bytes(range(12))
-    now = shop.plan._clock.now()
+    now = shop.clock.now()
     DynamoReviewRequests(shop.dynamodb, table="review-requests").reserve(
         ReviewRequest(
             request_id=reference_to_id(reference),
@@ -337,7 +388,7 @@ def _channel(bench: Bench, shop: _Shop) -> dict[str, Usage]:
     from tests.support.sqs_records import envelope, sqs_event
 
     sent = [row for row in shop.dynamodb.scan(TableName="messages")["Items"] if "messageId" in row][:_BATCH]
-    now = shop.plan._clock.now()
+    now = shop.clock.now()
     usage: Usage = Counter()
     for event_type in EVENTS_PER_TEXT:
         bodies = [_delivery(event_type, row["messageId"]["S"], row["messageKey"]["S"], now) for row in sent]
@@ -393,6 +444,74 @@ def _nothing_failed(module: ModuleType, event: Any) -> None:
         raise RuntimeError(f"{module.__name__} failed with {answer}")
 
 
+# Journeys
+
+
+def measure_journeys(memory: Mapping[str, float]) -> dict[str, Usage]:
+    """Measure a promotion to active subscribers, from the start of its journey to the summary."""
+    from sms_engagement_runtime.journeys.domain.stock import promotional
+    from tests.support.carrier import carrier_server
+    from tests.support.dynamodb_tables import CONTACTS, MESSAGES
+    from tests.support.handlers import fresh_handler
+    from tests.support.journey_drive import (
+        ENROLMENTS,
+        HANDLERS,
+        SUBSCRIBERS,
+        environment,
+        journey_cloud,
+        subscriber_item,
+    )
+
+    bench = Bench(memory)
+    with ExitStack() as stack:
+        carrier = stack.enter_context(carrier_server()).restart()
+        carrier.client.create_configuration_set(ConfigurationSetName="channel")
+        carrier.client.create_opt_out_list(OptOutListName="channel")
+        dynamodb = stack.enter_context(journey_cloud())
+        for number in range(_PEOPLE):
+            row = subscriber_item(_phone(number), "ACTIVE", attributes={"name": "Alexandra Thompson"})
+            dynamodb.put_item(TableName=SUBSCRIBERS, Item=row)
+        stack.enter_context(bench.on())
+        variables = {
+            **environment(carrier.url, Path("never read")),
+            "RECIPIENTS_PER_PART": "1000",
+        }
+        modules = {
+            name: stack.enter_context(fresh_handler(path, variables)) for name, path in HANDLERS.items()
+        }
+        bench.clock.drives(modules["send_part"])
+        drive = _journeys(modules, bench.clock)
+        stack.enter_context(bench.meter.on())
+        summaries: list[Any] = []
+        usage = bench.flow(lambda: summaries.append(drive.step(drive.start(promotional()), 1)), function=None)
+        if summaries[0]["outcomes"] != {"ACCEPTED": _PEOPLE}:
+            raise RuntimeError(f"the promotion came to {summaries[0]['outcomes']}")
+        kept = _kept(dynamodb, (CONTACTS, MESSAGES, ENROLMENTS), _PEOPLE)
+    for unit in _RECKONED_BY_RATE:
+        del usage[unit]
+    return {"promotion": _times(usage, 1 / _PEOPLE), "storage, a promotion": kept}
+
+
+def _journeys(modules: Mapping[str, ModuleType], clock: Clock) -> Any:
+    """Drive journeys on a clock, and let the bus and what is remembered of the flag be as in the cloud."""
+    from tests.support.handlers import Context
+    from tests.support.journey_drive import JourneyDrive
+
+    class Drive(JourneyDrive):  # type: ignore[misc] # tests have no types
+        def move(self, instant: datetime) -> None:
+            clock.instant = max(clock.instant, instant)
+
+        def call(self, name: str, event: Mapping[str, Any], **context: Any) -> Any:
+            call = Context(aws_request_id=f"call-{next(self._calls)}", **context)
+            return json.loads(json.dumps(self.modules[name].handler(event, call)))
+
+    return Drive(modules, Path("never written"), clock.now())
+
+
+def _phone(number: int) -> str:
+    return f"+1{202 + number // 100}55501{number % 100:02}"
+
+
 # The stream
 
 
@@ -404,7 +523,7 @@ def measure_analytics(memory: Mapping[str, float]) -> dict[str, Usage]:
     bench = Bench(memory)
     now = _MORNING
     flows = {}
-    with bench.logged(), pipeline() as line:
+    with bench.on(), pipeline() as line:
         line.clock.instant = now
         with bench.meter.on():
             for name, payloads in {
@@ -519,7 +638,12 @@ _MEASURED: Final = (
 def measure(templates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Measure all of it."""
     memory = memory_of(templates)
-    flows = {**measure_reviews(memory), **measure_analytics(memory), **measure_appointments()}
+    flows = {
+        **measure_reviews(memory),
+        **measure_journeys(memory),
+        **measure_analytics(memory),
+        **measure_appointments(),
+    }
     return {
         "made": COMMAND,
         "sendPartGigabytes": round(memory["SendPart"], 3),

@@ -313,7 +313,7 @@ def _variable(volumes: Volumes, profile: Profile) -> Iterator[tuple[str, str, fl
         ("Reviews", "review request", reviews),
         ("Reviews", "form view", _VIEWS_PER_REVIEW * written),
         ("Reviews", "review", written),
-        ("Journeys", "review request", promotions),
+        ("Journeys", "promotion", promotions),
         ("Appointments", "appointment, answered", confirmed),
         ("Appointments", "appointment, followed up", followed_up),
         ("Appointments", "appointment reminder", reminders),
@@ -335,7 +335,9 @@ def _variable(volumes: Volumes, profile: Profile) -> Iterator[tuple[str, str, fl
     yield from _sending("Reviews", _asked(volumes) * (1 + volumes.reminded_share), volumes, profile)
     yield from _sending("Journeys", promotions, volumes, profile)
     yield TEXTS, "inbound texts", replies + confirmed
-    kept = flows["storage, a text"]["bytes kept"] * texts * volumes.retention_months / _GB
+    rows = flows["storage, a text"]["bytes kept"] * (texts - promotions)
+    rows += flows["storage, a promotion"]["bytes kept"] * promotions
+    kept = rows * volumes.retention_months / _GB
     yield "Channel", "DynamoDB GB-months", kept
     yield "Channel", "DynamoDB backup GB-months", kept
     yield "Analytics", "Kinesis GB-months", streamed * 1000 * min(volumes.retention_months, 12) / _GB
