@@ -1,6 +1,8 @@
 """Tests of the whole product in the embedded cloud; the `cloud` fixture is of `sms_local.testing`."""
 
+import gc
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
     # What all others made the cloud do is what it looks at.
     items.sort(key=lambda item: item.path == here / "test_least_privilege.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    # The same of the last test, whose time is nobody's: it would end a run in which all passed with an error.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
