@@ -71,12 +71,15 @@ class TableKeys:
         Index name to its partition key (a string), and its sort key with its type.
     time_to_live
         Attribute in epoch seconds that rows end by; None where they do not.
+    whole_rows
+        Whether what is read by the indexes is rows with all that they have, not keys alone.
     """
 
     partition_key: str
     sort_key: str | None = None
     indexes: Mapping[str, tuple[str, str, dynamodb.AttributeType]] = field(default_factory=dict)
     time_to_live: str | None = "expiresAt"
+    whole_rows: bool = False
 
     def __str__(self) -> str:
         return _in_words(self._keys())
@@ -105,7 +108,7 @@ def check_table(name: str, table: dynamodb.ITable | None, keys: TableKeys) -> li
     Raises
     ------
     ValueError
-        A key or an index is missing or another one.
+        A key or an index is missing or another one, or an index lacks what is read by it.
     """
     resource = None if table is None else table.node.default_child
     if table is None or not isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable):
@@ -116,10 +119,7 @@ def check_table(name: str, table: dynamodb.ITable | None, keys: TableKeys) -> li
     }
     where = f"{name} ({table.node.path})"
     _check_keys(where, "the keys", stack.resolve(resource.key_schema), types, keys._keys())
-    indexes = {
-        each["indexName"]: each["keySchema"]
-        for each in stack.resolve(resource.global_secondary_indexes) or ()
-    }
+    indexes = {each["indexName"]: each for each in stack.resolve(resource.global_secondary_indexes) or ()}
     for index, (partition_key, sort_key, type_) in keys.indexes.items():
         if index not in indexes:
             raise ValueError(
@@ -127,7 +127,13 @@ def check_table(name: str, table: dynamodb.ITable | None, keys: TableKeys) -> li
                 f"table is handed over, or leave {name} out to have a table made"
             )
         wanted = [(partition_key, "S"), (sort_key, "S" if type_ is dynamodb.AttributeType.STRING else "N")]
-        _check_keys(where, f"the index {index!r} with the keys", indexes[index], types, wanted)
+        _check_keys(where, f"the index {index!r} with the keys", indexes[index]["keySchema"], types, wanted)
+        projected = indexes[index].get("projection", {}).get("projectionType")
+        if keys.whole_rows and projected != "ALL":
+            raise ValueError(
+                f"{where} must have the index {index!r} with the projection ALL, since rows are read by it, "
+                f"got {projected}; make the index anew with it, or leave {name} out to have a table made"
+            )
     ends = stack.resolve(resource.time_to_live_specification) or {}
     if keys.time_to_live and ends.get("attributeName") != keys.time_to_live:
         return [

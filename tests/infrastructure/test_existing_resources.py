@@ -27,7 +27,7 @@ from sms_engagement.channel.base import CONTACTS_KEYS, MESSAGES_KEYS
 from sms_engagement.journeys.engine import _ENROLMENTS_KEYS, _SUBSCRIBERS_KEYS
 from sms_engagement.review_collector.construct import _CUSTOMERS_KEYS, _REQUESTS_KEYS, _REVIEWS_KEYS
 from sms_engagement.sms_analytics_pipeline.construct import _RESPONSES_KEYS
-from sms_engagement.tables import TableKeys, check_table
+from sms_engagement.tables import TableKeys, add_time_index, check_table
 from tests.infrastructure.synthesis import (
     ATTRIBUTES,
     IDENTITY,
@@ -43,7 +43,14 @@ from tests.infrastructure.synthesis import (
 CERTIFICATE = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444-555555555555"
 
 
-def table_of(scope: Construct, id: str, keys: TableKeys, **props: Any) -> dynamodb.TableV2:
+def table_of(
+    scope: Construct,
+    id: str,
+    keys: TableKeys,
+    *,
+    projection: dynamodb.ProjectionType = dynamodb.ProjectionType.ALL,
+    **props: Any,
+) -> dynamodb.TableV2:
     """A table of somebody's own, with such keys."""
     string = dynamodb.AttributeType.STRING
     return dynamodb.TableV2(
@@ -56,6 +63,7 @@ def table_of(scope: Construct, id: str, keys: TableKeys, **props: Any) -> dynamo
                 index_name=name,
                 partition_key=dynamodb.Attribute(name=partition_key, type=string),
                 sort_key=dynamodb.Attribute(name=sort_key, type=type_),
+                projection_type=projection,
             )
             for name, (partition_key, sort_key, type_) in keys.indexes.items()
         ],
@@ -175,6 +183,42 @@ def test_an_index_by_a_text_where_an_instant_is_a_number_is_refused() -> None:
         ValueError, match=r"'recordedAt' \(number\), got 'userId' \(string\) and 'recordedAt' \(s"
     ):
         with_reviews(stack, review_requests_table=theirs)
+
+
+@pytest.mark.parametrize(
+    ("make", "prop", "keys"),
+    [
+        (with_reviews, "reviews_table", _REVIEWS_KEYS),
+        (with_reviews, "review_requests_table", _REQUESTS_KEYS),
+        (with_appointments, "conversations_table", _CONVERSATIONS_KEYS),
+    ],
+    ids=["reviews", "requests", "conversations"],
+)
+def test_an_index_of_keys_alone_is_refused_where_rows_are_read_by_it(
+    make: Make, prop: str, keys: TableKeys
+) -> None:
+    stack = new_stack()
+    theirs = table_of(stack, "Theirs", keys, projection=dynamodb.ProjectionType.KEYS_ONLY)
+
+    with pytest.raises(
+        ValueError,
+        match=rf"{prop} \(Test/Theirs\) must have the index '.*' with the projection ALL, .* got KEYS_ONLY",
+    ):
+        make(stack, **{prop: theirs})
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_requests_that_cannot_be_found_by_person_are_warned_of(is_there: bool) -> None:
+    app = new_app()
+    stack = new_stack(app)
+    theirs = table_of(stack, "Theirs", _REQUESTS_KEYS)
+    if is_there:
+        add_time_index(theirs, "subscriberId", "recordedAt")
+
+    with_reviews(stack, review_requests_table=theirs)
+
+    doubts = [text for text in warnings_of(app, stack) if "subscriberId-recordedAt-index" in text]
+    assert len(doubts) == (0 if is_there else 1)
 
 
 def test_rows_that_would_never_end_are_warned_of() -> None:

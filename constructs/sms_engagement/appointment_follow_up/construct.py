@@ -52,6 +52,7 @@ CONVERSATIONS_INDEX: Final = "subscriberId-startsAt-index"
 _CONVERSATIONS_KEYS: Final = TableKeys(
     partition_key="appointmentId",
     indexes={CONVERSATIONS_INDEX: ("subscriberId", "startsAt", dynamodb.AttributeType.NUMBER)},
+    whole_rows=True,
 )
 """The appointments of a phone, by their start."""
 

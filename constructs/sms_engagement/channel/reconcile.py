@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
@@ -17,7 +16,7 @@ from sms_engagement._acknowledge import acknowledge
 from sms_engagement.channel.base import grant_actions
 from sms_engagement.functions import FunctionOptions, RuntimeFunction
 from sms_engagement.queues import grant_queue_key
-from sms_engagement.roles import state_machine_role
+from sms_engagement.roles import schedule_role, state_machine_role
 
 _DEFINITION = Path(__file__).with_name("reconcile.asl.json")
 
@@ -99,17 +98,7 @@ class Reconcile(Construct):
     def _build_schedule(
         self, when: scheduler.ScheduleExpression, dead_letter_queue: sqs.IQueue
     ) -> scheduler.Schedule:
-        stack = Stack.of(self)
-        group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
-        role = iam.Role(
-            self,
-            "ScheduleRole",
-            # Schedules of this account take it on, and those of no other (*confused deputy*).
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
-            ),
-        )
+        role = schedule_role(self)
         grant_queue_key(role, dead_letter_queue)
         return scheduler.Schedule(
             self,

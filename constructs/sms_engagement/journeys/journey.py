@@ -23,7 +23,7 @@ from sms_engagement.journeys.alarms import journey_alarms
 from sms_engagement.journeys.compiler import compile_journey
 from sms_engagement.journeys.engine import DEFAULT_LONGEST_JOURNEY, OBJECTS_KEPT_FOR, JourneyEngine
 from sms_engagement.queues import grant_queue_key
-from sms_engagement.roles import state_machine_role
+from sms_engagement.roles import schedule_role, state_machine_role
 from sms_engagement_runtime.journeys.domain.bus_events import SUBSCRIBER_ENTERED
 from sms_engagement_runtime.journeys.domain.description import JourneyDefinition
 from sms_engagement_runtime.journeys.domain.runs import MAX_TEXT_LENGTH
@@ -212,17 +212,7 @@ class Journey(Construct):
         return role
 
     def _build_schedule(self, when: scheduler.ScheduleExpression) -> scheduler.Schedule:
-        stack = Stack.of(self)
-        group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
-        role = iam.Role(
-            self,
-            "ScheduleRole",
-            # Schedules of this account take it on, and those of no other (*confused deputy*).
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
-            ),
-        )
+        role = schedule_role(self)
         grant_queue_key(role, self.engine.dead_letter_queue)
         return scheduler.Schedule(
             self,

@@ -21,6 +21,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge
+from sms_engagement.alarms import index_names
 from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actions
 from sms_engagement.channel.broadcast import (
     Broadcast,
@@ -67,11 +68,16 @@ _REVIEWS_KEYS: Final = TableKeys(
         "userId-timestamp-index": ("userId", "timestamp", dynamodb.AttributeType.NUMBER),
         STATUS_INDEX: ("status", "timestamp", dynamodb.AttributeType.NUMBER),
     },
+    whole_rows=True,
 )
 _REQUESTS_KEYS: Final = TableKeys(
     partition_key="requestId",
     indexes={REQUESTS_INDEX: ("userId", "recordedAt", dynamodb.AttributeType.NUMBER)},
+    whole_rows=True,
 )
+
+_PERSON_INDEX: Final = "subscriberId-recordedAt-index"
+"""Of the same table: what a person was asked, for timelines and erasures."""
 
 _SEND_PART_TIMEOUT: Final = Duration.seconds(280)
 
@@ -289,6 +295,7 @@ class ReviewCollector(Construct):
             *check_table("review_requests_table", review_requests_table, _REQUESTS_KEYS),
             *_check_counted("reviews_table", reviews_table),
             *_check_counted("review_requests_table", review_requests_table),
+            *_check_found_by_person(review_requests_table),
         ]
         check_key("reviews_table", reviews_table, channel.encryption_key)
         check_key("review_requests_table", review_requests_table, channel.encryption_key)
@@ -412,7 +419,7 @@ class ReviewCollector(Construct):
         add_time_index(table, "userId", "recordedAt")
         # Whose requests they were, for a timeline and an erasure: customers have no index by phone.
         table.add_global_secondary_index(
-            index_name="subscriberId-recordedAt-index",
+            index_name=_PERSON_INDEX,
             partition_key=dynamodb.Attribute(name="subscriberId", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="recordedAt", type=dynamodb.AttributeType.NUMBER),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
@@ -817,6 +824,17 @@ def _check_counted(name: str, table: dynamodb.ITable | None) -> list[str]:
     return [
         f"{name} has no stream of new images, so that what it holds is missing in the console's figures; "
         "give it a stream NEW_AND_OLD_IMAGES, or count from time to time with sms-engagement repair reviews"
+    ]
+
+
+def _check_found_by_person(table: dynamodb.ITable | None) -> list[str]:
+    names = [] if table is None else index_names(table)
+    # Of an imported table nobody knows its indexes; one that was checked has one at least.
+    if not names or _PERSON_INDEX in names:
+        return []
+    return [
+        f"review_requests_table has no index {_PERSON_INDEX!r}, so that timeline, export and erase of "
+        "sms-engagement fail at it; add the index (subscriberId, a string; recordedAt, a number; keys only)"
     ]
 
 

@@ -6,8 +6,7 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from aws_cdk import Annotations, Duration, Stack, TimeZone, Token
-from aws_cdk import aws_iam as iam
+from aws_cdk import Annotations, Duration, TimeZone, Token
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
@@ -17,6 +16,7 @@ from constructs import Construct
 
 from sms_engagement._acknowledge import acknowledge_wildcard
 from sms_engagement.queues import grant_queue_key
+from sms_engagement.roles import schedule_role
 
 # What begins hours late would go on past the allowed hours of the day.
 _MAX_EVENT_AGE: Final = Duration.hours(6)
@@ -98,7 +98,7 @@ def start_daily(
 
     EventBridge Scheduler starts each of them at least once: a second one, which is rare, asks nobody again.
     """
-    role = _role(scope, f"{id}Role")
+    role = schedule_role(scope, f"{id}Role")
     grant_queue_key(role, dead_letter_queue)
     return _daily(
         scope,
@@ -124,7 +124,7 @@ def call_daily(
     dead_letter_queue: sqs.IQueue,
 ) -> scheduler.Schedule:
     """Call a function by the clock, at least once a day."""
-    role = _role(scope, f"{id}Role")
+    role = schedule_role(scope, f"{id}Role")
     grant_queue_key(role, dead_letter_queue)
     acknowledge_wildcard(
         role, f"{function.function_arn}:*", "the L2 grant is for versions of the function too"
@@ -169,14 +169,3 @@ def _daily(
             f"as on {skipped}: EventBridge Scheduler leaves out such a day. Take a time that always comes.",
         )
     return schedule
-
-
-def _role(scope: Construct, id: str) -> iam.Role:
-    """Return a role that schedules of this account take on, and those of no other (*confused deputy*)."""
-    stack = Stack.of(scope)
-    group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
-    principal = iam.ServicePrincipal(
-        "scheduler.amazonaws.com",
-        conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
-    )
-    return iam.Role(scope, id, assumed_by=principal)

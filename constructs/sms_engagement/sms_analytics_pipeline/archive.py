@@ -21,6 +21,7 @@ from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.queues import dead_letter_queue, grant_queue_key
+from sms_engagement.roles import schedule_role
 from sms_engagement.sms_analytics_pipeline.queries import SAVED_QUERIES
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import RAW_PREFIX
 from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import (
@@ -400,7 +401,7 @@ class EventArchive(Construct):
         self._grant_results(self.compact)
         self._grant_compaction()
         self.dead_letter_queue = dead_letter_queue(self, of="a schedule", encryption_key=self._key)
-        role = iam.Role(self, "ScheduleRole", assumed_by=self._scheduler())
+        role = schedule_role(self)
         grant_queue_key(role, self.dead_letter_queue)
         acknowledge_wildcard(
             role, f"{self.compact.function_arn}:*", "the L2 grant is for versions of the function too"
@@ -419,15 +420,6 @@ class EventArchive(Construct):
                 max_event_age=Duration.hours(6),
                 role=role,
             ),
-        )
-
-    def _scheduler(self) -> iam.ServicePrincipal:
-        """Schedules of this account, and of no other (*confused deputy*)."""
-        stack = Stack.of(self)
-        group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
-        return iam.ServicePrincipal(
-            "scheduler.amazonaws.com",
-            conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
         )
 
     def _grant_athena(self, grantee: iam.IGrantable, workgroup: str, *more: str) -> iam.Grant:
