@@ -92,6 +92,33 @@ def test_rows_of_one_minute_are_one_step(timed):
     assert [(one.name, one.at) for one in due] == [(f"{name}: 59 rows", whole_hour + MINUTE)]
 
 
+def test_a_row_expires_by_what_was_written_last(timed):
+    dynamodb, name, _ = table(timed)
+    now = timed.now().replace(microsecond=0)
+    for row, (first, last) in {
+        "later": (HOUR, DAY),
+        "sooner": (DAY, HOUR),
+        "never": (HOUR, None),
+        "removed": (HOUR, DAY),
+    }.items():
+        put(dynamodb, name, row, now + first)
+        timed.jump(MINUTE)  # they are counted by now
+        put(dynamodb, name, row, None if last is None else now + last)
+    dynamodb.delete_item(TableName=name, Key={"id": {"S": "removed"}})
+    dynamodb.update_item(
+        TableName=name,
+        Key={"id": {"S": "later"}},
+        UpdateExpression="SET expiresAt = expiresAt + :more",
+        ExpressionAttributeValues={":more": {"N": "3600"}},
+    )
+
+    assert [one.name for one in timed.jump(2 * HOUR)] == [f"{name}: 1 row"]
+    assert rows(dynamodb, name) == {"later", "never"}
+    [one] = timed.jump(2 * DAY)
+    assert timedelta(0) <= one.at - (now + DAY + HOUR) <= MINUTE
+    assert rows(dynamodb, name) == {"never"}
+
+
 def test_an_expiry_that_is_no_number_expires_nothing(timed):
     dynamodb, name, _ = table(timed)
     dynamodb.put_item(TableName=name, Item={"id": {"S": "text"}, "expiresAt": {"S": "tomorrow"}})

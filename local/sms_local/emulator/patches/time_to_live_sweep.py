@@ -15,7 +15,9 @@ Hook
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sms_local.emulator.patches._pinned import PatchSettings, require, rewrite
@@ -25,12 +27,15 @@ from sms_local.emulator.virtual_clock import Due
 
 SECONDS_A_MINUTE: Final = 60.0
 
+type Row = Mapping[str, Any]
+type Table = Mapping[str, Any]
+
 
 def apply(settings: PatchSettings) -> None:
     """Let the clock start sweeps."""
     from ministack.services import dynamodb
 
-    for name in ("_ttl_settings", "_tables", "_extract_key_val"):
+    for name in ("_ttl_settings", "_tables", "_extract_key_val", "_set_item", "_remove_item"):
         require(holds=hasattr(dynamodb, name), what=f"dynamodb.{name}")
     # The threads that sweep for ever go on, by the virtual time too, since they look it up in the module.
     rewrite(
@@ -38,21 +43,72 @@ def apply(settings: PatchSettings) -> None:
         "_ttl_reaper",
         ("    while True:\n        time.sleep(", "    for _ in range(1):\n        abs("),
     )
-    settings.clock.add_source(Expiries(dynamodb._ttl_reaper))
+    expiries = Expiries(dynamodb._ttl_reaper)
+    settings.clock.add_source(expiries)
+    set_item, remove_item = dynamodb._set_item, dynamodb._remove_item
+
+    def set_and_count(table: Table, partition_key: str, sort_key: str, row: Row) -> Any:
+        with expiries.counting:
+            former = set_item(table, partition_key, sort_key, row)
+            expiries.replace(table, former, row)
+        return former
+
+    def remove_and_count(table: Table, partition_key: str, sort_key: str) -> Any:
+        with expiries.counting:
+            former = remove_item(table, partition_key, sort_key)
+            expiries.replace(table, former, None)
+        return former
+
+    dynamodb._set_item, dynamodb._remove_item = set_and_count, remove_and_count
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """How many rows of a table expire by the end of which minute."""
+
+    rows: Any
+    attribute: str
+    minutes: Counter[float] = field(default_factory=Counter)
+
+    def add(self, row: Row | None, change: int) -> None:
+        expiry = None if row is None else row.get(self.attribute, {}).get("N")
+        if expiry is None:
+            return
+        minute = _end_of_minute(float(expiry))
+        self.minutes[minute] += change
+        if not self.minutes[minute]:
+            del self.minutes[minute]
 
 
 class Expiries:
-    """Rows that expire, of all tables."""
+    """Rows that expire, of all tables.
+
+    The clock asks at every step, so they are counted as they are written and not each time.
+
+    Attributes
+    ----------
+    counting
+        Held by whoever writes a row, until it is counted.
+    """
 
     def __init__(self, sweep: Callable[[], None]) -> None:
         self._sweep = sweep
+        self.counting = threading.RLock()  # a row that goes may have one of another table written
+        self._counted: dict[int, _Counted] = {}
+
+    def replace(self, table: Table, former: Row | None, row: Row | None) -> None:
+        """Count a row that was written instead of `former`, or removed."""
+        counted = self._counted.get(id(table["items"]))
+        if counted is not None and counted.rows is table["items"]:
+            counted.add(former, -1)
+            counted.add(row, 1)
 
     def next_due(self, now: float) -> Due | None:
         """Return the end of the minute in which the next rows expire."""
         return first(
-            Due(at=_end_of_minute(expiry), what="expiry", name=table)
-            for table, expiry in _expiries()
-            if _end_of_minute(expiry) > now
+            Due(at=minute, what="expiry", name=table)
+            for table, minutes in self._minutes()
+            if (minute := min((one for one in minutes if one > now), default=None)) is not None
         )
 
     def fire(self, since: float, now: float) -> Iterable[Due]:
@@ -60,11 +116,12 @@ class Expiries:
         if math.floor(since / SECONDS_A_MINUTE) == math.floor(now / SECONDS_A_MINUTE):
             return []
         expired: dict[tuple[float, str], int] = {}
-        for table, expiry in _expiries():
-            if (at := _end_of_minute(expiry)) <= now:
-                # What had expired before is only found now, e.g. written with an instant in the past.
-                key = (max(at, math.ceil(since / SECONDS_A_MINUTE) * SECONDS_A_MINUTE), table)
-                expired[key] = expired.get(key, 0) + 1
+        for table, minutes in self._minutes():
+            for minute, count in minutes.items():
+                if minute <= now:
+                    # What had expired before is only found now, e.g. written with an instant in the past.
+                    key = (max(minute, math.ceil(since / SECONDS_A_MINUTE) * SECONDS_A_MINUTE), table)
+                    expired[key] = expired.get(key, 0) + count
         if expired:
             # By its name the deletion is told from a caller's, in the table's stream.
             thread = threading.Thread(target=self._sweep, name=SWEEP)
@@ -75,22 +132,28 @@ class Expiries:
             for (at, table), count in sorted(expired.items())
         ]
 
+    def _minutes(self) -> list[tuple[str, Mapping[float, int]]]:
+        """Return the counts of each table whose rows expire."""
+        from ministack.services import dynamodb
+
+        found: list[tuple[str, Mapping[float, int]]] = []
+        with self.counting:
+            former, self._counted = self._counted, {}
+            for (account, region, name), setting in list(dynamodb._ttl_settings.all_items()):
+                attribute = setting.get("AttributeName")
+                table = dynamodb._tables.get_scoped(account, region, name)
+                if setting.get("TimeToLiveStatus") != "ENABLED" or not attribute or not table:
+                    continue
+                counted = former.get(id(table["items"]))
+                if counted is None or counted.rows is not table["items"] or counted.attribute != attribute:
+                    counted = _Counted(table["items"], attribute)
+                    for part in table["items"].values():
+                        for row in part.values():
+                            counted.add(row, 1)
+                self._counted[id(table["items"])] = counted
+                found.append((name, dict(counted.minutes)))
+            return found
+
 
 def _end_of_minute(expiry: float) -> float:
     return math.ceil(expiry / SECONDS_A_MINUTE) * SECONDS_A_MINUTE
-
-
-def _expiries() -> Iterator[tuple[str, float]]:
-    from ministack.services import dynamodb
-
-    for (account, region, name), setting in list(dynamodb._ttl_settings.all_items()):
-        attribute = setting.get("AttributeName")
-        table = dynamodb._tables.get_scoped(account, region, name)
-        if setting.get("TimeToLiveStatus") != "ENABLED" or not attribute or not table:
-            continue
-        with dynamodb._lock:
-            rows: list[dict[str, Any]] = [row for part in table["items"].values() for row in part.values()]
-        for row in rows:
-            expiry = row.get(attribute, {}).get("N")
-            if expiry is not None:
-                yield name, float(expiry)
