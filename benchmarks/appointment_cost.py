@@ -95,8 +95,8 @@ class Price:
     usd
         For `per` units.
     source
-        ``document``: samples of AWS's documentation and real events. ``notes``: public cost notes that agree.
-        ``unverified``: what is commonly known; nobody looked it up for this.
+        ``page``: AWS's price page, as public copies have it. ``document``: AWS's documentation, its samples
+        and real events. ``notes``: public cost notes that agree. Held to the cost command's list by a test.
     """
 
     unit: str
@@ -107,19 +107,19 @@ class Price:
 
 PRICES: Final = (
     Price("message parts", 0.00581, 1, "document"),
-    Price("state transitions", 0.025, 1_000, "notes"),
+    Price("state transitions", 0.025, 1_000, "document"),
     Price("Lambda GB-seconds, arm64", 0.0000133334, 1, "notes"),
     Price("Lambda requests", 0.20, 1_000_000, "notes"),
     Price("DynamoDB write units", 0.625, 1_000_000, "notes"),
     Price("DynamoDB read units", 0.125, 1_000_000, "notes"),
-    Price("HTTP API requests", 1.00, 1_000_000, "unverified"),
+    Price("HTTP API requests", 1.00, 1_000_000, "document"),
     Price("EventBridge events", 1.00, 1_000_000, "notes"),
-    Price("SNS messages", 0.50, 1_000_000, "unverified"),
+    Price("SNS messages", 0.50, 1_000_000, "notes"),
     Price("SQS requests", 0.40, 1_000_000, "notes"),
-    Price("KMS requests", 0.03, 10_000, "unverified"),
-    Price("Secrets Manager requests", 0.05, 10_000, "unverified"),
-    Price("X-Ray traces", 5.00, 1_000_000, "unverified"),
-    Price("CloudWatch Logs, KB", 0.50, 1_000_000, "notes"),
+    Price("KMS requests", 0.03, 10_000, "notes"),
+    Price("Secrets Manager requests", 0.05, 10_000, "page"),
+    Price("X-Ray traces", 5.00, 1_000_000, "page"),
+    Price("CloudWatch Logs, KB", 0.50, 1_000_000, "page"),
 )
 PARTS: Final = PRICES[0]
 
@@ -127,7 +127,7 @@ KEY_A_MONTH: Final = 1.00
 SECRET_A_MONTH: Final = 0.40
 ALARM_METRIC_A_MONTH: Final = 0.10
 CUSTOM_METRIC_A_MONTH: Final = 0.30
-"""As in ``notes``, but for the key and the secret, which are ``unverified``."""
+"""All of them of AWS's price pages, as public copies have them."""
 
 CARRIER_FEE: Final = Price("carrier fees, a part", 0.003, 1, "document")
 

@@ -12,7 +12,17 @@ from typing import Any, Final
 from sms_engagement_runtime.commands.cost import read_profile
 from sms_engagement_runtime.costs.domain.bill import TEXTS, Bill, Volumes, reckon
 from sms_engagement_runtime.costs.domain.prices import PriceList
-from sms_engagement_runtime.costs.domain.statement import comparison_table, flow_rows, matrix, price_rows
+from sms_engagement_runtime.costs.domain.statement import (
+    PUBLISHED,
+    basis_table,
+    comparison_table,
+    flow_rows,
+    line_by_line,
+    line_rows,
+    matrix,
+    price_rows,
+    slow_functions,
+)
 from tools.appointment_tables import table, write_block
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "cost.md"
@@ -31,6 +41,8 @@ _WHAT_IF: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("twice the review requests", {"reviews_per_day": 2_000}),
     ("a number of one part a second", {"parts_per_second": 1}),
     ("dev and staging beside it", {"environments": 3}),
+    ("functions take twice as long as assumed", {"function_time": 2}),
+    ("functions take ten times as long as assumed", {"function_time": 10}),
     ("a tenth goes to Canada", {"countries": {"US": 0.9, "CA": 0.1}}),
     ("nothing is sent", {"reviews_per_day": 0, "appointments_per_month": 0, "promotions_per_month": 0}),
 )
@@ -58,7 +70,13 @@ def blocks() -> dict[str, str]:
         [name, *(str(counts.get(unit, "")) for unit in standing)] for name, counts in profile.standing.items()
     ]
     example = [["texts and infrastructure", *_sums(bill)]]
+    reviews, appointments = (
+        f"{table(*line_rows(line_by_line(each, profile, prices)))}\n" for each in PUBLISHED
+    )
     return {
+        "reviews line by line": reviews,
+        "appointments line by line": appointments,
+        "basis": f"{table(*basis_table(bill))}\n\n{slow_functions(bill, EXAMPLE, profile, prices)}\n",
         "published": f"{table(*comparison_table(profile, prices))}\n",
         "example": f"{table(*matrix(bill))}\n\n{table(_HEADS, example)}\n",
         "what-if": f"{table(_HEADS, what_if)}\n",

@@ -29,6 +29,30 @@ def test_programs_get_json(capsys) -> None:
     assert report["usdPerMonth"]["texts"] > 8.81
 
 
+def test_the_time_of_functions_is_a_given(capsys) -> None:
+    totals = []
+    for time in ("1", "1000"):
+        assert run("--appointments-per-month", "1000", "--function-time", time, "--json") == 0
+        totals.append(json.loads(capsys.readouterr().out))
+
+    lines = [
+        next(line for line in report["lines"] if line["unit"] == "Lambda GB-seconds, arm64")
+        for report in totals
+    ]
+    assert lines[1]["amount"] == pytest.approx(1000 * lines[0]["amount"])
+    assert {line["basis"] for line in lines} == {"assumed"}
+    assert totals[0]["byBasis"]["assumed"] < totals[1]["byBasis"]["assumed"]
+
+
+def test_the_difference_to_what_was_published_is_printed_line_by_line(capsys) -> None:
+    assert run() == 0
+
+    printed = capsys.readouterr().out
+    _, _, lines = printed.partition("1,000 appointments a month, line by line:")
+    assert "dashboards, standing: 2" in lines
+    assert "on top: carrier fees" in lines
+
+
 def test_templates_of_an_environment_are_counted(tmp_path, capsys) -> None:
     folder = tmp_path / "assembly-shop"
     folder.mkdir()

@@ -7,10 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.appointment_cost import PRICES as APPOINTMENT_PRICES
+from benchmarks.appointment_cost import PUBLISHED as PUBLISHED_APPOINTMENTS
 from sms_engagement_runtime.commands.cost import read_profile
-from sms_engagement_runtime.costs.domain.bill import TEXTS, VolumeError, Volumes, parts_of, reckon
+from sms_engagement_runtime.costs.domain.bill import (
+    TEXTS,
+    Basis,
+    VolumeError,
+    Volumes,
+    of_slow_functions,
+    parts_of,
+    reckon,
+)
 from sms_engagement_runtime.costs.domain.prices import PriceError, PriceList, Status
-from sms_engagement_runtime.costs.domain.statement import PUBLISHED, as_data, as_text, compare
+from sms_engagement_runtime.costs.domain.statement import (
+    PUBLISHED,
+    as_data,
+    as_text,
+    basis_table,
+    compare,
+    line_by_line,
+)
 
 PROFILE, PRICES = read_profile(), PriceList()
 NOTHING = Volumes()
@@ -31,6 +48,7 @@ GROWING = {
     "environments": st.integers(0, 20),
     "numbers": st.integers(0, 50),
     "campaigns": st.integers(0, 50),
+    "function_time": st.floats(0, 20),
 }
 volumes = st.builds(Volumes, **GROWING, confirmed_share=shares, parts_per_second=st.floats(0.1, 1000))
 
@@ -78,6 +96,8 @@ def test_lines_add_up_by_system_by_service_and_by_kind(given_volumes: Volumes) -
     assert sum(bill.sum(service=service) for service in {line.service for line in bill.lines}) == total
     assert bill.sum(is_fixed=True) + bill.sum(is_fixed=False) == total
     assert bill.sum(is_text=True) + bill.sum(is_text=False) == total
+    assert sum(bill.sum(basis=basis) for basis in Basis) == total
+    assert sum(bill.sum(status=status) for status in Status) == total
     assert 0 <= bill.free_usd <= bill.sum()
 
 
@@ -160,12 +180,88 @@ def test_the_statement_says_what_is_not_sure() -> None:
     some = Volumes(reviews_per_day=10)
     bill = reckon(some, PROFILE, PRICES)
 
-    text = as_text(bill, PROFILE, PRICES)
+    text = as_text(bill, some, PROFILE, PRICES)
 
-    assert "Prices that nobody could look up: " in text
-    assert "KMS keys" in text.rpartition("Prices that nobody could look up")[2]
+    assert "Prices without a source: " in text
+    assert "inbound texts" in text.rpartition("Prices without a source: ")[2]
+    assert "KMS keys" not in text.rpartition("Prices without a source: ")[2]
+    assert "If functions took twice as long as assumed" in text
     assert "10,000 reviews a day" in text
     data = json.loads(json.dumps(as_data(bill, some, PROFILE, PRICES)))
     assert data["usdPerMonth"]["total"] == round(bill.sum(), 2)
     assert data["bySystem"][TEXTS] == data["usdPerMonth"]["texts"]
     assert {line["price"] for line in data["lines"]} <= set(Status)
+
+
+SHOP = Volumes(
+    reviews_per_day=1_000, appointments_per_month=1_000, promotions_per_month=20_000, parts_per_second=10
+)
+
+
+def test_promotions_are_reckoned_by_what_was_measured_of_promotions() -> None:
+    bill = reckon(replace(NOTHING, promotions_per_month=1_000, reply_share=0), PROFILE, PRICES)
+
+    written = {
+        line.unit: line.amount for line in bill.lines if line.system == "Journeys" and not line.is_fixed
+    }
+    promotion = PROFILE.flows["promotion"]
+    assert promotion["DynamoDB write units"] != PROFILE.flows["review request"]["DynamoDB write units"]
+    assert written["DynamoDB write units"] == pytest.approx(1_000 * promotion["DynamoDB write units"])
+    assert written["DynamoDB read units"] == pytest.approx(1_000 * promotion["DynamoDB read units"])
+
+
+def test_what_is_assumed_is_a_small_part_and_is_said() -> None:
+    bill = reckon(SHOP, PROFILE, PRICES)
+
+    assert 0 < bill.sum(basis=Basis.ASSUMED) < 0.01 * bill.sum()
+    assert 0 < of_slow_functions(SHOP, PROFILE, PRICES) < 0.001 * bill.sum()
+    _, rows = basis_table(bill)
+    said = {what: float(usd.replace(",", "")) for what, usd, _ in rows}
+    assert sum(usd for what, usd in said.items() if what.startswith("prices")) == pytest.approx(
+        bill.sum(), abs=0.05
+    )
+    assert sum(usd for what, usd in said.items() if not what.startswith("prices")) == pytest.approx(
+        bill.sum(), abs=0.05
+    )
+
+
+def test_functions_that_take_twice_as_long_cost_twice_what_they_take_but_for_the_rate_of_the_number() -> None:
+    def seconds(function_time: float, rate: float) -> float:
+        some = replace(NOTHING, reviews_per_day=1_000, parts_per_second=rate, function_time=function_time)
+        return sum(
+            line.amount for line in reckon(some, PROFILE, PRICES).lines if "GB-seconds, arm64" in line.unit
+        )
+
+    waiting = seconds(0, 1)
+    assert waiting == pytest.approx(30_000 * 1.9 * 1.02 * PROFILE.send_part_gigabytes)
+    assert seconds(2, 1) - waiting == pytest.approx(2 * (seconds(1, 1) - waiting))
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=lambda each: each.what)
+def test_line_by_line_both_bills_add_up(published) -> None:
+    lines = {line.what: line for line in line_by_line(published, PROFILE, PRICES)}
+    total = lines.pop("sum")
+    before = [line for what, line in lines.items() if not what.startswith("on top")]
+
+    assert sum(line.published or 0 for line in before) == pytest.approx(total.published)
+    assert sum(line.ours for line in before) == pytest.approx(total.ours)
+    assert sum(line.after_free for line in before) == pytest.approx(total.after_free)
+    assert total.published == published.usd
+    assert total.ours == pytest.approx(compare(published, PROFILE, PRICES).ours)
+    assert all(0 <= line.after_free <= line.ours for line in before)
+    assert lines["on top: carrier fees"].ours == pytest.approx(0.003 * parts_of(published.volumes))
+
+
+def test_what_stands_explains_the_difference_to_the_published_appointments() -> None:
+    lines = line_by_line(PUBLISHED[1], PROFILE, PRICES)
+
+    stands = sum(line.ours for line in lines if "standing" in line.what)
+    (total,) = (line for line in lines if line.what == "sum")
+    assert 0.9 * (total.ours - PUBLISHED_APPOINTMENTS) < stands
+    assert all(line.why for line in lines if "standing" in line.what)
+
+
+def test_the_two_price_lists_agree() -> None:
+    for price in APPOINTMENT_PRICES[1:]:
+        ours = PRICES.units[price.unit]
+        assert (price.usd / price.per, price.source) == (ours.usd / ours.per, str(ours.status)), price.unit

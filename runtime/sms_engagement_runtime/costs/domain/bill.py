@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Final
 
+from sms_engagement_runtime.channel.domain.pacing import HEADROOM
 from sms_engagement_runtime.costs.domain.prices import FREE, PartPrice, PriceList, Status
 
 DAYS: Final = 30
@@ -54,6 +56,40 @@ class VolumeError(ValueError):
     """Volumes that cannot be."""
 
 
+class Basis(StrEnum):
+    """Where the amount of a line is from."""
+
+    GIVEN = "given"
+    """By the volumes: texts, answers, numbers."""
+
+    COUNTED = "counted"
+    """What the product's own code asked of AWS when it was run, and what its templates make."""
+
+    ASSUMED = "assumed"
+    """What nobody can count without an account: times, batches, log lines of AWS's own, polls."""
+
+
+_ASSUMED: Final = frozenset(
+    {
+        "Lambda GB-seconds, arm64",
+        "Lambda requests",
+        "X-Ray traces",
+        "express requests",
+        "express GB-seconds",
+        "CloudWatch Logs, KB",
+    }
+)
+"""Units whose amounts hold an assumption: how long functions take, how many events one gets at once (so how
+often one is called and traced), and what Lambda writes into the log by itself."""
+
+
+def _basis(system: str, unit: str, *, is_fixed: bool) -> Basis:
+    if system == TEXTS:
+        return Basis.GIVEN
+    is_poll = is_fixed and unit == "SQS requests"
+    return Basis.ASSUMED if unit in _ASSUMED or is_poll else Basis.COUNTED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volumes:
     """What is sent and received in a month.
@@ -90,6 +126,9 @@ class Volumes:
         How many stand side by side; each costs what stands, and the first one what is sent.
     numbers, campaigns
         Phone numbers, and 10DLC campaigns, of all environments.
+    function_time
+        How long functions take, relative to what is assumed; but for how long a broadcast goes out, which is
+        by the rate of the number.
 
     Raises
     ------
@@ -113,6 +152,7 @@ class Volumes:
     environments: int = 1
     numbers: int = 1
     campaigns: int = 1
+    function_time: float = 1
 
     def __post_init__(self) -> None:
         for name in ("reminded_share", "review_share", "confirmed_share", "feedback_share", "reply_share"):
@@ -127,6 +167,7 @@ class Volumes:
             "environments",
             "numbers",
             "campaigns",
+            "function_time",
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -179,6 +220,8 @@ class Line:
         Of AWS.
     is_fixed
         Whether it is there without a single text.
+    status
+        How sure its price is.
     """
 
     system: str
@@ -189,6 +232,11 @@ class Line:
     is_fixed: bool
     status: Status
 
+    @property
+    def basis(self) -> Basis:
+        """Where the amount is from."""
+        return _basis(self.system, self.unit, is_fixed=self.is_fixed)
+
 
 @dataclass(frozen=True, slots=True)
 class Bill:
@@ -198,12 +246,17 @@ class Bill:
     ----------
     lines
         All of it, before what AWS gives for nothing.
-    free_usd
-        What that is worth, for an account without anything else in it.
+    free
+        What that is worth, by unit, for an account without anything else in it.
     """
 
     lines: tuple[Line, ...]
-    free_usd: float
+    free: Mapping[str, float]
+
+    @property
+    def free_usd(self) -> float:
+        """What AWS gives for nothing, all of it."""
+        return math.fsum(self.free.values())
 
     def sum(
         self,
@@ -212,6 +265,8 @@ class Bill:
         service: str | None = None,
         is_fixed: bool | None = None,
         is_text: bool | None = None,
+        basis: Basis | None = None,
+        status: Status | None = None,
     ) -> float:
         """Return dollars of the lines that are of these."""
         return math.fsum(
@@ -221,6 +276,8 @@ class Bill:
             and (service is None or line.service == service)
             and (is_fixed is None or line.is_fixed == is_fixed)
             and (is_text is None or (line.system == TEXTS) == is_text)
+            and (basis is None or line.basis == basis)
+            and (status is None or line.status == status)
         )
 
 
@@ -252,8 +309,14 @@ def reckon(volumes: Volumes, profile: Profile, prices: PriceList) -> Bill:
         totals[unit] = totals.get(unit, 0) + amount
         lines.append(Line(system, price.service, unit, amount, price.of(amount), is_fixed, price.status))
     lines.extend(_parts(volumes, prices.parts))
-    free = math.fsum(prices.units[unit].of(min(totals.get(unit, 0), amount)) for unit, amount in FREE.items())
+    free = {unit: prices.units[unit].of(min(totals.get(unit, 0), amount)) for unit, amount in FREE.items()}
     return Bill(tuple(lines), free)
+
+
+def of_slow_functions(volumes: Volumes, profile: Profile, prices: PriceList) -> float:
+    """Return what is added if functions take twice as long."""
+    slow = replace(volumes, function_time=2 * volumes.function_time)
+    return reckon(slow, profile, prices).sum() - reckon(volumes, profile, prices).sum()
 
 
 def _parts(volumes: Volumes, prices: Mapping[str, PartPrice]) -> Iterator[Line]:
@@ -328,7 +391,8 @@ def _variable(volumes: Volumes, profile: Profile) -> Iterator[tuple[str, str, fl
     streamed = archived = 0.0
     for system, flow, times in work:
         for unit, amount in flows[flow].items():
-            yield from _billed(system, unit, amount * times)
+            is_time = unit == "Lambda GB-seconds, arm64"
+            yield from _billed(system, unit, amount * times * (volumes.function_time if is_time else 1))
         if system == "Analytics":
             streamed += flows[flow].get("Kinesis KB in", 0) * times
             archived += flows[flow].get("S3 bytes written", 0) * times
@@ -363,7 +427,7 @@ def _sending(
     """Reckon what a daily broadcast costs beside its texts: functions that send at the rate of the number."""
     if not texts:
         return
-    seconds = texts * max(1 / volumes.parts_per_second, _SHORTEST_TEXT_SECONDS)
+    seconds = texts * max((1 + HEADROOM) / volumes.parts_per_second, _SHORTEST_TEXT_SECONDS)
     yield system, "Lambda GB-seconds, arm64", seconds * profile.send_part_gigabytes
     parts = max(DAYS, seconds / _PART_SECONDS)
     yield system, "Lambda requests", parts

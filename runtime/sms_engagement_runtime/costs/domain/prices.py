@@ -9,10 +9,13 @@ from typing import Any, Final
 
 
 class Status(StrEnum):
-    """How sure a price is. AWS's price pages were not at hand."""
+    """How sure a price is. AWS's price pages themselves were not at hand."""
+
+    PAGE = "page"
+    """AWS's own price page, as a public copy or transcript of it has it."""
 
     DOCUMENT = "document"
-    """Samples of AWS's documentation, and real events."""
+    """AWS's documentation, whitepapers and workshops, their samples, and real events."""
 
     NOTES = "notes"
     """Public cost notes that cite AWS and agree with one another."""
@@ -70,43 +73,67 @@ class PartPrice:
     source: str
 
 
-_CALCULATION: Final = "commonly known; not looked up"
+_COMMON: Final = "commonly known; no source found"
 _NOTES: Final = "public cost notes"
+_CLOUDWATCH: Final = "AWS's CloudWatch price page, transcribed 2026-05"
+_WORKSHOP: Final = "AWS's Step Functions workshop, module 13"
+_SECRETS: Final = "AWS's Secrets Manager price page, transcribed 2026-09"
 
 US_EAST_1: Final = tuple(
     Price(unit=unit, service=service, usd=usd, per=per, status=status, source=source)
     for unit, service, usd, per, status, source in (
         ("Lambda GB-seconds, arm64", "Lambda", 0.0000133334, 1, Status.NOTES, _NOTES),
         ("Lambda requests", "Lambda", 0.20, 1_000_000, Status.NOTES, _NOTES),
-        ("state transitions", "Step Functions", 0.025, 1_000, Status.NOTES, _NOTES),
-        ("express requests", "Step Functions", 1.00, 1_000_000, Status.NOTES, _NOTES),
-        ("express GB-seconds", "Step Functions", 0.00001667, 1, Status.UNVERIFIED, _CALCULATION),
+        ("state transitions", "Step Functions", 0.025, 1_000, Status.DOCUMENT, _WORKSHOP),
+        ("express requests", "Step Functions", 1.00, 1_000_000, Status.DOCUMENT, _WORKSHOP),
+        (
+            "express GB-seconds",
+            "Step Functions",
+            0.00001667,
+            1,
+            Status.DOCUMENT,
+            f"{_WORKSHOP}: 0.0000001042 for 100 ms of 64 MB",
+        ),
         ("DynamoDB write units", "DynamoDB", 0.625, 1_000_000, Status.NOTES, "six public cost notes"),
         ("DynamoDB read units", "DynamoDB", 0.125, 1_000_000, Status.NOTES, "six public cost notes"),
         ("DynamoDB GB-months", "DynamoDB", 0.25, 1, Status.NOTES, "six public cost notes"),
         ("DynamoDB backup GB-months", "DynamoDB", 0.20, 1, Status.NOTES, "six public cost notes"),
-        ("HTTP API requests", "API Gateway", 1.00, 1_000_000, Status.UNVERIFIED, _CALCULATION),
+        (
+            "HTTP API requests",
+            "API Gateway",
+            1.00,
+            1_000_000,
+            Status.DOCUMENT,
+            "AWS whitepaper, *Best Practices for Designing Amazon API Gateway Private APIs*, table 4",
+        ),
         ("EventBridge events", "EventBridge", 1.00, 1_000_000, Status.NOTES, _NOTES),
-        ("SNS messages", "SNS", 0.50, 1_000_000, Status.UNVERIFIED, _CALCULATION),
+        ("SNS messages", "SNS", 0.50, 1_000_000, Status.NOTES, "public cost notes of 2026-06"),
         ("SQS requests", "SQS", 0.40, 1_000_000, Status.NOTES, _NOTES),
-        ("KMS requests", "KMS", 0.03, 10_000, Status.UNVERIFIED, _CALCULATION),
-        ("KMS keys", "KMS", 1.00, 1, Status.UNVERIFIED, _CALCULATION),
-        ("Secrets Manager requests", "Secrets Manager", 0.05, 10_000, Status.UNVERIFIED, _CALCULATION),
-        ("secrets", "Secrets Manager", 0.40, 1, Status.UNVERIFIED, _CALCULATION),
-        ("X-Ray traces", "X-Ray", 5.00, 1_000_000, Status.UNVERIFIED, _CALCULATION),
-        ("CloudWatch Logs, KB", "CloudWatch", 0.50, 1_000_000, Status.NOTES, _NOTES),
-        ("alarm metrics", "CloudWatch", 0.10, 1, Status.NOTES, _NOTES),
-        ("custom metrics", "CloudWatch", 0.30, 1, Status.NOTES, _NOTES),
-        ("dashboards", "CloudWatch", 3.00, 1, Status.UNVERIFIED, _CALCULATION),
-        ("streams on demand, hours", "Kinesis", 0.04, 1, Status.UNVERIFIED, _CALCULATION),
-        ("shard hours", "Kinesis", 0.015, 1, Status.NOTES, "a public price fixture"),
-        ("Kinesis GB in", "Kinesis", 0.08, 1, Status.UNVERIFIED, _CALCULATION),
-        ("Kinesis GB out", "Kinesis", 0.04, 1, Status.UNVERIFIED, _CALCULATION),
+        ("KMS requests", "KMS", 0.03, 10_000, Status.NOTES, "public cost notes of 2026-03"),
+        ("KMS keys", "KMS", 1.00, 1, Status.PAGE, "AWS's KMS price page, undated copies"),
+        ("Secrets Manager requests", "Secrets Manager", 0.05, 10_000, Status.PAGE, _SECRETS),
+        ("secrets", "Secrets Manager", 0.40, 1, Status.PAGE, _SECRETS),
+        (
+            "X-Ray traces",
+            "X-Ray",
+            5.00,
+            1_000_000,
+            Status.PAGE,
+            "AWS's X-Ray price page, undated copies in three languages",
+        ),
+        ("CloudWatch Logs, KB", "CloudWatch", 0.50, 1_000_000, Status.PAGE, _CLOUDWATCH),
+        ("alarm metrics", "CloudWatch", 0.10, 1, Status.PAGE, _CLOUDWATCH),
+        ("custom metrics", "CloudWatch", 0.30, 1, Status.PAGE, _CLOUDWATCH),
+        ("dashboards", "CloudWatch", 3.00, 1, Status.NOTES, "public cost notes of 2026-06"),
+        ("streams on demand, hours", "Kinesis", 0.04, 1, Status.NOTES, "a public price table, of Seoul"),
+        ("shard hours", "Kinesis", 0.015, 1, Status.NOTES, "public price tables"),
+        ("Kinesis GB in", "Kinesis", 0.08, 1, Status.UNVERIFIED, _COMMON),
+        ("Kinesis GB out", "Kinesis", 0.04, 1, Status.UNVERIFIED, _COMMON),
         ("Kinesis GB-months", "Kinesis", 0.023, 1, Status.NOTES, "a public price fixture"),
-        ("S3 writes", "S3", 0.005, 1_000, Status.UNVERIFIED, _CALCULATION),
-        ("S3 reads", "S3", 0.0004, 1_000, Status.UNVERIFIED, _CALCULATION),
-        ("S3 GB-months", "S3", 0.023, 1, Status.UNVERIFIED, _CALCULATION),
-        ("inbound texts", "SMS", 0.0075, 1, Status.UNVERIFIED, _CALCULATION),
+        ("S3 writes", "S3", 0.005, 1_000, Status.NOTES, _NOTES),
+        ("S3 reads", "S3", 0.0004, 1_000, Status.NOTES, _NOTES),
+        ("S3 GB-months", "S3", 0.023, 1, Status.UNVERIFIED, _COMMON),
+        ("inbound texts", "SMS", 0.0075, 1, Status.UNVERIFIED, _COMMON),
         ("numbers", "SMS", 1.00, 1, Status.NOTES, "public notes on 10DLC"),
         ("10DLC campaigns", "SMS", 10.00, 1, Status.NOTES, "public notes on 10DLC: 1.50 to 10, the dearest"),
     )
@@ -143,7 +170,11 @@ FREE: Final = {
     "custom metrics": 10,
     "dashboards": 3,
 }
-"""What no account pays for, each month and in whatever year (AWS, *Always free*; unverified)."""
+"""What no account pays for, each month and in whatever year.
+
+Those of CloudWatch, KMS, Step Functions and X-Ray are on copies of AWS's price pages; the others are commonly
+known (AWS, *Always free*).
+"""
 
 
 class PriceError(ValueError):
