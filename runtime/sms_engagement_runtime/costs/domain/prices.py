@@ -73,9 +73,9 @@ class PartPrice:
     source: str
 
 
-_COMMON: Final = "commonly known; no source found"
 _NOTES: Final = "public cost notes"
 _CLOUDWATCH: Final = "AWS's CloudWatch price page, transcribed 2026-05"
+_KINESIS: Final = "a public comparison of both modes in us-east-1, 2023-09"
 _WORKSHOP: Final = "AWS's Step Functions workshop, module 13"
 _SECRETS: Final = "AWS's Secrets Manager price page, transcribed 2026-09"
 
@@ -125,15 +125,15 @@ US_EAST_1: Final = tuple(
         ("alarm metrics", "CloudWatch", 0.10, 1, Status.PAGE, _CLOUDWATCH),
         ("custom metrics", "CloudWatch", 0.30, 1, Status.PAGE, _CLOUDWATCH),
         ("dashboards", "CloudWatch", 3.00, 1, Status.NOTES, "public cost notes of 2026-06"),
-        ("streams on demand, hours", "Kinesis", 0.04, 1, Status.NOTES, "a public price table, of Seoul"),
-        ("shard hours", "Kinesis", 0.015, 1, Status.NOTES, "public price tables"),
-        ("Kinesis GB in", "Kinesis", 0.08, 1, Status.UNVERIFIED, _COMMON),
-        ("Kinesis GB out", "Kinesis", 0.04, 1, Status.UNVERIFIED, _COMMON),
+        ("streams on demand, hours", "Kinesis", 0.04, 1, Status.NOTES, _KINESIS),
+        ("shard hours", "Kinesis", 0.015, 1, Status.NOTES, _KINESIS),
+        ("Kinesis GB in", "Kinesis", 0.08, 1, Status.NOTES, _KINESIS),
+        ("Kinesis GB out", "Kinesis", 0.04, 1, Status.NOTES, _KINESIS),
         ("Kinesis GB-months", "Kinesis", 0.023, 1, Status.NOTES, "a public price fixture"),
         ("S3 writes", "S3", 0.005, 1_000, Status.NOTES, _NOTES),
         ("S3 reads", "S3", 0.0004, 1_000, Status.NOTES, _NOTES),
-        ("S3 GB-months", "S3", 0.023, 1, Status.UNVERIFIED, _COMMON),
-        ("inbound texts", "SMS", 0.0075, 1, Status.UNVERIFIED, _COMMON),
+        ("S3 GB-months", "S3", 0.023, 1, Status.NOTES, "public cost notes of 2020 and 2022"),
+        ("inbound texts", "SMS", 0.0075, 1, Status.UNVERIFIED, "commonly known; no source found"),
         ("numbers", "SMS", 1.00, 1, Status.NOTES, "public notes on 10DLC"),
         ("10DLC campaigns", "SMS", 10.00, 1, Status.NOTES, "public notes on 10DLC: 1.50 to 10, the dearest"),
     )
