@@ -9,7 +9,7 @@ import pytest
 
 from sms_local.emulator.faults import CRASH_WITHIN_CALLS, Draws, Faults
 from sms_local.emulator.patches.faults import delivering
-from sms_local.emulator.patches.invocation_slots import in_turn
+from sms_local.emulator.patches.invocation_slots import Turns, in_turn
 
 
 def queue(*bodies: str) -> dict[str, Any]:
@@ -156,7 +156,39 @@ def test_invocations_take_turns_when_their_number_is_limited():
     assert most == 2
 
 
-def test_who_waits_for_long_goes_on_without_a_turn():
+def test_turns_are_in_order_and_kept_to_however_long_the_queue_is():
+    turns, order, lock = Turns(1, patience_seconds=1), [], threading.Lock()
+    running = most = 0
+
+    def execute(number):
+        nonlocal running, most
+        assert turns.take()
+        with lock:
+            running += 1
+            most = max(most, running)
+            order.append(number)
+        # The last waits for longer than the patience, in which others end.
+        threading.Event().wait(0.05)
+        with lock:
+            running -= 1
+        turns.give_back()
+
+    turns.take()
+    waiting = []
+    for number in range(30):
+        waiting.append(threading.Thread(target=execute, args=(number,)))
+        waiting[-1].start()
+        while len(turns._waiting) <= number:
+            pass
+    turns.give_back()
+    for thread in waiting:
+        thread.join()
+
+    assert order == list(range(30))
+    assert most == 1
+
+
+def test_who_waits_while_nothing_ends_goes_on_without_a_turn():
     calls = []
 
     def execute(name):

@@ -11,17 +11,19 @@ MiniStack 1.5.33
     Starts a worker for each invocation that finds none idle.
 Hook
     ``lambda_svc._execute_function_warm`` waits for a slot before it takes a worker, and so before the
-    time-out begins. Who has waited for long goes on without one: a function that waits for another one may
-    hold the last. Comes after the patches that rewrite that function.
+    time-out begins; who came first gets the next. Where none has ended for long, who waits goes on without
+    one: functions that wait for other ones may hold all of them. Comes after the patches that rewrite that
+    function.
 """
 
 import threading
+from collections import deque
 from typing import Any, Final
 
 from sms_local.emulator.patches._pinned import PatchSettings, require
 
 PATIENCE_SECONDS: Final = 60.0
-"""How long to wait for a slot; longer than nearly all functions here may run."""
+"""How long none may end; longer than nearly all functions here may run."""
 
 
 def apply(settings: PatchSettings) -> None:
@@ -35,16 +37,54 @@ def apply(settings: PatchSettings) -> None:
         )
 
 
+class Turns:
+    """Slots that are given in the order in which they were asked for."""
+
+    def __init__(self, slots: int, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._lock = threading.Lock()
+        self._free = slots
+        self._waiting: deque[threading.Event] = deque()
+        self._ended = 0
+        self._patience_seconds = patience_seconds
+
+    def take(self) -> bool:
+        """Wait for a slot; return whether there is one for the caller, who then has to give it back."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            given, seen = threading.Event(), self._ended
+            self._waiting.append(given)
+        while not given.wait(self._patience_seconds):
+            with self._lock:
+                if given.is_set():
+                    return True
+                if self._ended == seen:
+                    self._waiting.remove(given)
+                    return False
+                seen = self._ended
+        return True
+
+    def give_back(self) -> None:
+        """Give the slot to who has waited longest."""
+        with self._lock:
+            self._ended += 1
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1
+
+
 def in_turn(execute: Any, slots: int, *, patience_seconds: float = PATIENCE_SECONDS) -> Any:
     """Wrap what runs an invocation, so that at most `slots` of them run at once."""
-    free = threading.BoundedSemaphore(slots)
+    turns = Turns(slots, patience_seconds=patience_seconds)
 
     def execute_in_turn(*arguments: Any, **options: Any) -> Any:
-        has_slot = free.acquire(timeout=patience_seconds)
+        has_slot = turns.take()
         try:
             return execute(*arguments, **options)
         finally:
             if has_slot:
-                free.release()
+                turns.give_back()
 
     return execute_in_turn
