@@ -55,6 +55,7 @@ _UNITS: Final = (
     "Kinesis KB in",
     "S3 writes",
     "CloudWatch Logs, KB",
+    "bytes kept",
 )
 
 
