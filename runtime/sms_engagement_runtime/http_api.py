@@ -13,6 +13,7 @@ from binascii import Error as Base64Error
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any, Final
 
 STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000"
@@ -104,3 +105,32 @@ def write_log(level: str, message: str, **keys: object) -> None:
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     sys.stdout.write(json.dumps(entry | keys) + "\n")
+
+
+def log_answer(
+    message: str, request: HttpRequest, response: Response, context: object, *, started: float | None = None
+) -> None:
+    """Write what a request was answered, under the ids by which the other logs have it.
+
+    Parameters
+    ----------
+    context
+        Of the invocation.
+    started
+        ``perf_counter()`` at the beginning; without it the line has no duration.
+    """
+    took = {} if started is None else {"duration_ms": round((perf_counter() - started) * 1000, 1)}
+    write_log(
+        "INFO",
+        message,
+        route=request.route,
+        status=response["statusCode"],
+        **took,
+        function_request_id=getattr(context, "aws_request_id", ""),
+        api_request_id=request.api_request_id,
+    )
+
+
+def log_unavailable(error: Exception) -> None:
+    """Write that a service of ours did not answer; such errors name the service and the code alone."""
+    write_log("ERROR", "A service did not answer", reason=str(error), error=type(error).__name__)

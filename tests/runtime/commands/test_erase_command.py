@@ -183,6 +183,26 @@ def test_a_crash_between_any_two_steps_leaves_what_running_it_again_finishes(wor
     assert set(report["left"].values()) == {0}
 
 
+def test_what_s3_would_not_delete_is_said_and_the_next_run_deletes_it(world, capsys):
+    real = BaseClient._make_api_call
+
+    def keep_all(self, name, arguments):
+        if name == "DeleteObjects":
+            # As S3 answers where a lock or a right stands against it: with status 200.
+            errors = [{**each, "Code": "AccessDenied"} for each in arguments["Delete"]["Objects"]]
+            return {"Errors": errors}
+        return real(self, name, arguments)
+
+    with patch.object(BaseClient, "_make_api_call", keep_all):
+        status, report, errors = erase(world, capsys)
+
+    assert status == 1
+    assert report["failed"] == "s3:DeleteObjects: AccessDenied"
+    assert "running it again does the rest" in errors
+    assert erase(world, capsys)[0] == 0
+    assert left_of_her(world) == {}
+
+
 def test_what_comes_late_or_is_replayed_does_not_bring_her_back(world, capsys):
     erase(world, capsys)
     system = world.pipeline

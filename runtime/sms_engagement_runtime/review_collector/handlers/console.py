@@ -28,7 +28,7 @@ from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.domain.errors import EngagementError
 from sms_engagement_runtime.channel.domain.ports import Clock
-from sms_engagement_runtime.http_api import Response, write_log
+from sms_engagement_runtime.http_api import Response, log_answer, log_unavailable
 from sms_engagement_runtime.review_collector.adapters.dynamodb_figures import DynamoFigures
 from sms_engagement_runtime.review_collector.adapters.dynamodb_reviews import DynamoReviews
 from sms_engagement_runtime.review_collector.domain import console
@@ -98,7 +98,7 @@ class Console:
                 return self._figures(request, answer)
             return self._list(request, answer)
         except EngagementError as error:
-            write_log("ERROR", "A service did not answer", reason=str(error), error=type(error).__name__)
+            log_unavailable(error)
             return answer.refusal(503, "Try again in a minute")
 
     def _list(self, request: Request, answer: AdminResponder) -> Response:
@@ -184,13 +184,5 @@ def handler(event: dict[str, Any], context: object) -> Response:
     started = perf_counter()
     request = Request(event)
     response = _console.respond(request)
-    write_log(
-        "INFO",
-        "Console answered",
-        route=request.route,
-        status=response["statusCode"],
-        duration_ms=round((perf_counter() - started) * 1000, 1),
-        function_request_id=getattr(context, "aws_request_id", ""),
-        api_request_id=request.api_request_id,
-    )
+    log_answer("Console answered", request, response, context, started=started)
     return response

@@ -23,7 +23,7 @@ from typing import Any
 from sms_engagement_runtime import settings
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.domain.errors import EngagementError
-from sms_engagement_runtime.http_api import Response, write_log
+from sms_engagement_runtime.http_api import Response, log_answer, write_log
 from sms_engagement_runtime.review_collector.adapters.link_keys import CachedLinkKeys
 from sms_engagement_runtime.review_collector.adapters.secret_http import AwsEnvironment, SecretHttpReader
 from sms_engagement_runtime.review_collector.domain import form
@@ -55,15 +55,7 @@ def handler(event: dict[str, Any], context: object) -> Response:
         now=_clock.now(),
         max_lifetime=timedelta(seconds=_settings.link_lifetime_seconds),
     )
-    write_log(
-        "INFO",
-        "Review page answered",
-        route=request.route,
-        status=response["statusCode"],
-        duration_ms=round((perf_counter() - started) * 1000, 1),
-        function_request_id=getattr(context, "aws_request_id", ""),
-        api_request_id=request.api_request_id,
-    )
+    log_answer("Review page answered", request, response, context, started=started)
     return response
 
 

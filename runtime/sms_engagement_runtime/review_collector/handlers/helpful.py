@@ -14,7 +14,13 @@ from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.domain.errors import EngagementError
 from sms_engagement_runtime.channel.domain.ports import Clock
-from sms_engagement_runtime.http_api import HttpRequest, Response, UndecodableBodyError, write_log
+from sms_engagement_runtime.http_api import (
+    HttpRequest,
+    Response,
+    UndecodableBodyError,
+    log_answer,
+    log_unavailable,
+)
 from sms_engagement_runtime.review_collector.adapters.dynamodb_figures import DynamoVotes
 from sms_engagement_runtime.review_collector.domain.votes import REMEMBERED, Vote, vote_bucket
 from sms_engagement_runtime.review_collector.handlers.public_web import public_answer
@@ -47,7 +53,7 @@ def respond(request: HttpRequest, *, votes: DynamoVotes, clock: Clock) -> Respon
     try:
         vote = votes.add(identifier, bucket, now=now, until=now + REMEMBERED)
     except EngagementError as error:
-        write_log("ERROR", "A service did not answer", reason=str(error), error=type(error).__name__)
+        log_unavailable(error)
         return public_answer(503, {"errors": ["Try again in a minute"]})
     if vote is Vote.UNKNOWN:
         return public_answer(404, {"errors": ["There is no such review"]})
@@ -67,12 +73,5 @@ def handler(event: dict[str, Any], context: object) -> Response:
     """Answer one vote; the log has neither the address nor its bucket."""
     request = HttpRequest(event)
     response = respond(request, votes=_votes, clock=_clock)
-    write_log(
-        "INFO",
-        "Vote answered",
-        route=request.route,
-        status=response["statusCode"],
-        function_request_id=getattr(context, "aws_request_id", ""),
-        api_request_id=request.api_request_id,
-    )
+    log_answer("Vote answered", request, response, context)
     return response

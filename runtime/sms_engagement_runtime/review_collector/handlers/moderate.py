@@ -29,7 +29,7 @@ from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.domain.errors import EngagementError
 from sms_engagement_runtime.channel.domain.ports import Clock
-from sms_engagement_runtime.http_api import Response, write_log
+from sms_engagement_runtime.http_api import Response, log_answer, log_unavailable
 from sms_engagement_runtime.review_collector.adapters.dynamodb_reviews import DynamoReviews
 from sms_engagement_runtime.review_collector.domain.console import review_page
 from sms_engagement_runtime.review_collector.domain.moderation import (
@@ -103,7 +103,7 @@ class Moderation:
         except MalformedBodyError:
             return answer.refusal(400, "The body cannot be read")
         except EngagementError as error:
-            write_log("ERROR", "A service did not answer", reason=str(error), error=type(error).__name__)
+            log_unavailable(error)
             return answer.refusal(503, "Try again in a minute")
 
     def _decide(
@@ -152,12 +152,5 @@ def handler(event: dict[str, Any], context: object) -> Response:
     """Answer one decision. Who decided is in the row; the log has neither a name nor a text."""
     request = Request(event)
     response = _moderation.respond(request)
-    write_log(
-        "INFO",
-        "Decision answered",
-        route=request.route,
-        status=response["statusCode"],
-        function_request_id=getattr(context, "aws_request_id", ""),
-        api_request_id=request.api_request_id,
-    )
+    log_answer("Decision answered", request, response, context)
     return response

@@ -16,7 +16,7 @@ from sms_engagement_runtime.channel.adapters import clients
 from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.domain.errors import EngagementError
 from sms_engagement_runtime.channel.domain.ports import Clock
-from sms_engagement_runtime.http_api import HttpRequest, Response, write_log
+from sms_engagement_runtime.http_api import HttpRequest, Response, log_answer, log_unavailable
 from sms_engagement_runtime.review_collector.adapters.dynamodb_reviews import DynamoReviews
 from sms_engagement_runtime.review_collector.domain.queries import (
     InvalidQueryError,
@@ -46,7 +46,7 @@ def respond(request: HttpRequest, *, shelf: ReviewShelf, clock: Clock) -> Respon
     except InvalidQueryError as error:
         return public_answer(400, {"errors": list(error.errors)})
     except EngagementError as error:
-        write_log("ERROR", "A service did not answer", reason=str(error), error=type(error).__name__)
+        log_unavailable(error)
         return public_answer(503, {"errors": ["Try again in a minute"]})
     content = {"reviews": [_as_data(review) for review in page.reviews], "cursor": page.cursor}
     return public_answer(200, content, cache="public, max-age=60", is_head=request.method == "HEAD")
@@ -75,12 +75,5 @@ def handler(event: dict[str, Any], context: object) -> Response:
     """Answer one request; never raises on what a person may have sent."""
     request = HttpRequest(event)
     response = respond(request, shelf=_reviews, clock=_clock)
-    write_log(
-        "INFO",
-        "Public reviews answered",
-        route=request.route,
-        status=response["statusCode"],
-        function_request_id=getattr(context, "aws_request_id", ""),
-        api_request_id=request.api_request_id,
-    )
+    log_answer("Public reviews answered", request, response, context)
     return response

@@ -34,7 +34,7 @@ from sms_engagement_runtime.channel.adapters.clock import build_clock
 from sms_engagement_runtime.channel.adapters.event_bus import EventBridgeBus
 from sms_engagement_runtime.channel.domain.errors import EngagementError
 from sms_engagement_runtime.channel.domain.ports import Clock
-from sms_engagement_runtime.http_api import Response, write_log
+from sms_engagement_runtime.http_api import Response, log_answer, log_unavailable, write_log
 from sms_engagement_runtime.review_collector.adapters.dynamodb_requests import DynamoReviewRequests
 from sms_engagement_runtime.review_collector.adapters.dynamodb_reviews import DynamoReviews
 from sms_engagement_runtime.review_collector.adapters.link_keys import CachedLinkKeys
@@ -114,7 +114,7 @@ class Pages:
         except MalformedBodyError:
             return answer.refusal(400, answer.texts.unreadable)
         except EngagementError as error:
-            write_log("ERROR", "A service did not answer", reason=str(error), error=type(error).__name__)
+            log_unavailable(error)
             return answer.refusal(503, answer.texts.unavailable)
 
     def _submit(self, fields: Fields, answer: Responder) -> Response:
@@ -229,13 +229,5 @@ def handler(event: dict[str, Any], context: object) -> Response:
     started = perf_counter()
     request = Request(event)
     response = _pages.respond(request)
-    write_log(
-        "INFO",
-        "Review post answered",
-        route=request.route,
-        status=response["statusCode"],
-        duration_ms=round((perf_counter() - started) * 1000, 1),
-        function_request_id=getattr(context, "aws_request_id", ""),
-        api_request_id=request.api_request_id,
-    )
+    log_answer("Review post answered", request, response, context, started=started)
     return response

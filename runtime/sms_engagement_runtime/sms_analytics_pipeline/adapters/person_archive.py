@@ -28,6 +28,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.adapters.record_quarantine im
     PREFIX as QUARANTINE_PREFIX,
 )
 from sms_engagement_runtime.sms_analytics_pipeline.adapters.s3_compaction import S3CompactionStore
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.s3_deletion import delete_objects
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import (
     MILLISECONDS_PER_DAY,
     RAW_PREFIX,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 RESULTS_PREFIX: Final = "query-results/"
 
 _READERS: Final = 16
-_MOST_KEYS: Final = 1000
 _DATA: Final = re.compile(rb'"data":"([A-Za-z0-9+/=]+)"')
 
 type Line = dict[str, Any]
@@ -361,13 +361,7 @@ class PersonArchive:
 
 def delete_versions(client: S3Client, bucket: str, versions: Iterable[Version]) -> None:
     """Delete versions for good."""
-    wanted = list(versions)
-    for start in range(0, len(wanted), _MOST_KEYS):
-        objects: Any = [
-            {"Key": each.key, "VersionId": each.version_id} for each in wanted[start : start + _MOST_KEYS]
-        ]
-        with service_call("s3:DeleteObjects"):
-            client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+    delete_objects(client, bucket, [{"Key": each.key, "VersionId": each.version_id} for each in versions])
 
 
 def _unpacked(line: bytes) -> bytes:

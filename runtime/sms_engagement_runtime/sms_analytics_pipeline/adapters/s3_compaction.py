@@ -12,6 +12,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from sms_engagement_runtime.channel.adapters.aws_errors import error_code, service_call
+from sms_engagement_runtime.sms_analytics_pipeline.adapters.s3_deletion import delete_objects
 from sms_engagement_runtime.sms_analytics_pipeline.domain.archive import (
     RAW_PREFIX,
     day_of_partition,
@@ -30,7 +31,6 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.compaction import (
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_MOST_KEYS_TO_DELETE: Final = 1000
 _TAGGING_THREADS: Final = 16
 
 # Amazon S3 user guide, *Restoring an archived object*.
@@ -205,12 +205,7 @@ class S3CompactionStore:
             yield page
 
     def _delete(self, keys: list[str]) -> None:
-        for start in range(0, len(keys), _MOST_KEYS_TO_DELETE):
-            part = keys[start : start + _MOST_KEYS_TO_DELETE]
-            with service_call("s3:DeleteObjects"):
-                self._client.delete_objects(
-                    Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in part], "Quiet": True}
-                )
+        delete_objects(self._client, self._bucket, [{"Key": key} for key in keys])
 
 
 def _record_key(day: date) -> str:
