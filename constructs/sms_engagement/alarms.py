@@ -91,21 +91,13 @@ class Alarms(Construct):
     def add_functions(self, functions: Mapping[str, lambda_.IFunction]) -> None:
         """Alarm on more than 5 % failed invocations of a function, from the second failure on."""
         for name, function in functions.items():
-            rate = cloudwatch.MathExpression(
-                # A single failure among few calls is a retry, not an incident.
-                expression="IF(errors >= 2, 100 * errors / invocations, 0)",
-                using_metrics={
+            self._add_rate(
+                f"{name}Errors",
+                {
                     "errors": function.metric_errors(period=_PERIOD, statistic="Sum"),
                     "invocations": function.metric_invocations(period=_PERIOD, statistic="Sum"),
                 },
-                period=_PERIOD,
                 label="Errors, %",
-            )
-            self.add(
-                f"{name}Errors",
-                rate,
-                threshold=MAX_ERROR_PERCENT,
-                comparison=_ABOVE,
                 description=f"{name} fails for over {MAX_ERROR_PERCENT} % of its calls",
             )
 
@@ -166,20 +158,13 @@ class Alarms(Construct):
         who
             Who waits for the answers.
         """
-        rate = cloudwatch.MathExpression(
-            expression="IF(errors >= 2, 100 * errors / calls, 0)",
-            using_metrics={
+        self._add_rate(
+            "ApiErrors",
+            {
                 "errors": api.metric_server_error(period=_PERIOD, statistic="Sum"),
                 "calls": api.metric_count(period=_PERIOD, statistic="SampleCount"),
             },
-            period=_PERIOD,
             label="Server errors, %",
-        )
-        self.add(
-            "ApiErrors",
-            rate,
-            threshold=MAX_ERROR_PERCENT,
-            comparison=_ABOVE,
             description=f"over {MAX_ERROR_PERCENT} % of the calls of the API end in a server error",
         )
         self.add(
@@ -190,6 +175,20 @@ class Alarms(Construct):
             periods=2,
             description=f"{who} waits over {int(slowest.to_seconds())} seconds for one answer in twenty",
         )
+
+    def _add_rate(
+        self, name: str, metrics: Mapping[str, cloudwatch.IMetric], *, label: str, description: str
+    ) -> None:
+        """Alarm when the first metric is more than 5 % of the second one, and 2 at least."""
+        errors, calls = metrics
+        rate = cloudwatch.MathExpression(
+            # A single failure among few calls is a retry, not an incident.
+            expression=f"IF({errors} >= 2, 100 * {errors} / {calls}, 0)",
+            using_metrics=dict(metrics),
+            period=_PERIOD,
+            label=label,
+        )
+        self.add(name, rate, threshold=MAX_ERROR_PERCENT, comparison=_ABOVE, description=description)
 
 
 def throttled_requests(

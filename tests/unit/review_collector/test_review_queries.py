@@ -149,6 +149,7 @@ def made_up(*content: object) -> str:
         {"approved": [1e3, "r"]},
         {"approved": [10**20, "r"]},
         {"approved": [1, "r" * 300]},
+        {"approved": [1, "\ud800"]},
         {"approved": [1, 2]},
         {"approved": [1, "r", 3]},
         {"approved": "r"},

@@ -18,8 +18,8 @@ Hook
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
+from sms_local.emulator.patches._evaluated import Headers, evaluate_resource
 from sms_local.emulator.patches._pinned import PatchSettings, require
 
 
@@ -28,32 +28,21 @@ def apply(_: PatchSettings) -> None:
     from ministack.core import iam_actions
     from ministack.services import athena, kinesis
 
-    require(holds=hasattr(iam_actions, "extract_resource_arn"), what="iam_actions.extract_resource_arn")
     require(holds=hasattr(kinesis, "_shard_iterators"), what="kinesis._shard_iterators")
     require(holds=hasattr(athena, "_executions"), what="athena._executions")
-    original = iam_actions.extract_resource_arn
 
-    def extract_resource_arn(
-        service: str,
-        method: str,
-        path: str,
-        headers: Any,
-        body: bytes,
-        query: Any,
-        region: str,
-        account_id: str,
-    ) -> Any:
+    def resource_of(service: str, _: Headers, body: bytes, region: str, account_id: str) -> str | None:
         if service == "kinesis":
             iterator = kinesis._shard_iterators.get(_text(body, "ShardIterator"))
             if iterator is not None:
-                return iterator["stream_arn"]
+                return str(iterator["stream_arn"])
         if service == "athena":
             execution = athena._executions.get(_text(body, "QueryExecutionId"))
             if execution is not None:
                 return f"arn:aws:athena:{region}:{account_id}:workgroup/{execution['WorkGroup']}"
-        return original(service, method, path, headers, body, query, region, account_id)
+        return None
 
-    iam_actions.extract_resource_arn = extract_resource_arn
+    evaluate_resource(iam_actions, resource_of)
 
 
 def _text(body: bytes, name: str) -> str:

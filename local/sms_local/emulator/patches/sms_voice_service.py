@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sms_local.emulator.patches._carrier import TARGET_PREFIX
+from sms_local.emulator.patches._evaluated import Headers, evaluate_resource
 from sms_local.emulator.patches._pinned import PatchSettings, require
 
 type Answer = tuple[int, dict[str, str], bytes]
@@ -91,7 +92,7 @@ def apply(settings: PatchSettings) -> None:
         "service_key": SERVICE,
     }
     gateway.SERVICE_HANDLERS[SERVICE] = _handler(settings.carrier_url)
-    _evaluate_resources(iam_actions)
+    evaluate_resource(iam_actions, _resource_of)
     _let_connections_drop(gateway)
 
 
@@ -126,24 +127,10 @@ def _arn(kind: str, name: str, region: str, account_id: str) -> str:
     return f"arn:aws:sms-voice:{region}:{account_id}:{kind}/{name}"
 
 
-def _evaluate_resources(iam_actions: Any) -> None:
-    original = iam_actions.extract_resource_arn
-
-    def extract_resource_arn(
-        service: str,
-        method: str,
-        path: str,
-        headers: Any,
-        body: bytes,
-        query: Any,
-        region: str,
-        account_id: str,
-    ) -> Any:
-        if service == SERVICE:
-            return resource_arns(_operation(headers), body, region, account_id)[0]
-        return original(service, method, path, headers, body, query, region, account_id)
-
-    iam_actions.extract_resource_arn = extract_resource_arn
+def _resource_of(service: str, headers: Headers, body: bytes, region: str, account_id: str) -> str | None:
+    if service != SERVICE:
+        return None
+    return resource_arns(_operation(headers), body, region, account_id)[0]
 
 
 def _operation(headers: Mapping[str, str]) -> str:

@@ -247,6 +247,8 @@ def _place(place: Any) -> Position:
         raise ValueError("not an instant")
     if type(review_id) is not str or not 1 <= len(review_id) <= 200:
         raise ValueError("not an id")
+    # Half of a surrogate pair, which JSON can spell, is refused by DynamoDB, too; this raises a ValueError.
+    review_id.encode()
     return Position(timestamp, review_id)
 
 
