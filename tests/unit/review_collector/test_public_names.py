@@ -23,6 +23,9 @@ from sms_engagement_runtime.review_collector.domain.public_names import MAX_LENG
         ("", None),
         (None, None),
         ("12345", None),
+        ("John;", "John"),
+        ("M" + "a" * 40, "M" + "a" * 29),
+        ("王" * 40, "王."),
     ],
 )
 def test_a_first_name_and_an_initial_are_shown(name: str | None, shown: str | None) -> None:

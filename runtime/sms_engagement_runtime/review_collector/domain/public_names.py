@@ -26,10 +26,11 @@ def public_name(name: str | None) -> str | None:
     given = first_name(visible)
     if given is None:
         return None
-    given = given.strip(",;")[:MAX_LENGTH]
+    whole = given.strip(",;")
+    given = whole[:MAX_LENGTH]
     surname, comma, _ = visible.partition(",")
-    words = (surname if comma and given not in surname.split() else visible.replace(",", " ")).split()
-    others = [word for word in words if word != given and any(map(str.isalpha, word))]
+    words = (surname if comma and whole not in surname.split() else visible.replace(",", " ")).split()
+    others = [word for word in words if word.strip(",;") != whole and any(map(str.isalpha, word))]
     if others:
         initial = next(filter(str.isalpha, others[-1]))
         return f"{given} {initial.upper()}."
