@@ -18,7 +18,7 @@ from sms_local.carrier.cloud_faults import CloudFaults, EmulatorFaults
 from sms_local.carrier.control import ControlApi
 from sms_local.carrier.loopback import LoopbackOnly
 from sms_local.carrier.message_centre import EVENT_INTERVAL, MessageCentre
-from sms_local.carrier.operations.sending import TextSender
+from sms_local.carrier.operations.sending import RECIPIENT_TEXTS_PER_SECOND, TextSender
 from sms_local.carrier.publisher import Publisher, SnsPublisher
 from sms_local.carrier.script import Script
 from sms_local.carrier.service_api import ServiceApi
@@ -32,6 +32,7 @@ def create_app(
     account_id: str = "000000000000",
     parts_per_second: float = DEFAULT_PARTS_PER_SECOND,
     requests_per_second: float | None = None,
+    recipient_texts_per_second: float | None = RECIPIENT_TEXTS_PER_SECOND,
     event_interval: timedelta = EVENT_INTERVAL,
     offset_file: Path | None = None,
     timeline: Timeline | None = None,
@@ -50,6 +51,8 @@ def create_app(
         The default is what the AWS user guide gives for long codes.
     requests_per_second
         ``SendTextMessage`` requests a second of the account; none by default, see `TextSender`.
+    recipient_texts_per_second
+        Of one recipient, one as on AWS; none for tests that write to one phone as fast as they can.
     event_interval
         Time to the first delivery event of a text and between two of them.
     offset_file
@@ -68,7 +71,13 @@ def create_app(
         timeline=timeline, region=region, account_id=account_id, parts_per_second=parts_per_second
     )
     centre = MessageCentre(account, script, timeline, publisher, event_interval=event_interval)
-    sender = TextSender(account, script, centre, requests_per_second=requests_per_second)
+    sender = TextSender(
+        account,
+        script,
+        centre,
+        requests_per_second=requests_per_second,
+        recipient_texts_per_second=recipient_texts_per_second,
+    )
     service = ServiceApi(account, script, sender)
     faults = cloud_faults
     if faults is None and offset_file is not None:

@@ -181,7 +181,11 @@ def start_carrier(
             topics = sns.topics[name] = Topics()
             publisher = SnsPublisher(endpoint_url=f"{sns_url}/{name}", region="us-east-1")
             stack.callback(publisher.close)
-            options = {"event_interval": timedelta(milliseconds=5), "parts_per_second": 1000} | options
+            options = {
+                "event_interval": timedelta(milliseconds=5),
+                "parts_per_second": 1000,
+                "recipient_texts_per_second": None,
+            } | options
             switch.current = create_app(f"{sns_url}/{name}", publisher=publisher, **options)
             return RunningCarrier(url=url, topics=topics, sms=sms_client, http=http)
 

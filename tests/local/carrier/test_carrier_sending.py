@@ -1,11 +1,16 @@
 """SendTextMessage as a client of the service sees it: real boto3, real sockets."""
 
+import inspect
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
+
+from sms_local.carrier.app import create_app
+from sms_local.carrier.operations.sending import RECIPIENT_TEXTS_PER_SECOND
 
 US, CA, GB = "+14255550182", "+16135550123", "+447700900123"
 NUMBER, NUMBER_ID = "+12065550100", "phone-local0000000000000000000000000"
@@ -300,6 +305,32 @@ def test_requests_a_second_are_limited_where_that_is_asked_for(start_carrier):
     answer = refusal(carrier.sms.send_text_message, DestinationPhoneNumber=CA, MessageBody="two")
 
     assert answer["Code"] == "ThrottlingException"
+
+
+def test_a_second_text_to_one_recipient_within_a_second_is_throttled(start_carrier, timeline):
+    carrier = start_carrier(recipient_texts_per_second=1.0, timeline=timeline)
+
+    def send(phone: str, **more: Any) -> str:
+        try:
+            carrier.sms.send_text_message(DestinationPhoneNumber=phone, MessageBody="one", **more)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "sent"
+
+    assert [send(US), send(US), send(CA)] == ["sent", "ThrottlingException", "sent"]
+    # What only asks is no text.
+    assert [send(GB, DryRun=True), send(GB)] == ["sent", "sent"]
+    timeline.run(timedelta(seconds=0.9))
+    assert send(US) == "ThrottlingException"
+    timeline.run(timedelta(seconds=0.1))
+    assert send(US) == "sent"
+    assert len(carrier.messages(US)) == 2
+
+
+def test_one_text_a_second_is_the_rule_unless_it_is_taken_away():
+    assert RECIPIENT_TEXTS_PER_SECOND == 1.0
+    default = inspect.signature(create_app).parameters["recipient_texts_per_second"].default
+    assert default == RECIPIENT_TEXTS_PER_SECOND
 
 
 def test_unknown_operations_and_broken_bodies_are_refused(carrier):

@@ -1,13 +1,14 @@
 """Sending on the tables (moto) with a carrier that misbehaves: nobody gets a text twice, nobody is lost."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import cycle
+from itertools import cycle, pairwise
 
 import pytest
 
 from sms_engagement_runtime.channel.adapters.dynamodb_contacts import DynamoContacts
 from sms_engagement_runtime.channel.adapters.dynamodb_messages import DynamoLedger
+from sms_engagement_runtime.channel.adapters.pacing import SharedPacer
 from sms_engagement_runtime.channel.domain.consent import Evidence, Scope, Source, opt_out
 from sms_engagement_runtime.channel.domain.errors import (
     OutcomeUnknownError,
@@ -17,12 +18,13 @@ from sms_engagement_runtime.channel.domain.errors import (
 )
 from sms_engagement_runtime.channel.domain.gate import ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, Intent, MessageState
+from sms_engagement_runtime.channel.domain.pacing import Rate
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendPolicy, SendService
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from tests.support.dynamodb_tables import CONTACTS, MESSAGES, channel_tables
-from tests.support.fakes import Crash, FakeClock, FakePacer, FakePause, FakePlaces, FakeSender
+from tests.support.fakes import Crash, FakeClock, FakePacer, FakePause, FakePlaces, FakeRateQueue, FakeSender
 
 KEY = b"a key of sixteen bytes or more"
 THROTTLED = SendThrottledError("ThrottlingException")
@@ -172,6 +174,45 @@ def test_a_carrier_that_throttles_all_the_time_defers_and_the_next_run_sends(dyn
     assert (deferred.state, deferred.reason) == (OutcomeState.DEFERRED, Reason.THROTTLED)
     assert sent.state is OutcomeState.ACCEPTED
     assert len(channel.sender.sent) == 1
+
+
+@dataclass
+class OneASecond(FakeSender):
+    """Refuses a second text to a recipient within a second, as AWS does, and keeps when each one left."""
+
+    clock: FakeClock = field(kw_only=True)
+    left_at: list[datetime] = field(default_factory=list)
+
+    def send(self, message):
+        if self.left_at and self.clock.now() - self.left_at[-1] < timedelta(seconds=1):
+            self.calls += 1
+            raise THROTTLED
+        self.left_at.append(self.clock.now())
+        return super().send(message)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
+def test_three_texts_to_one_person_at_once_leave_a_second_apart_and_once_each(dynamodb, jitter):
+    channel = Channel(dynamodb)
+    channel.sender = OneASecond(clock=channel.clock)
+    channel.pacer = SharedPacer(
+        Rate(parts_per_second=100, requests_per_second=None),
+        queue=FakeRateQueue(),
+        clock=channel.clock,
+        sleep=lambda seconds: channel.clock.advance(seconds=seconds),
+        jitter=lambda: jitter,
+    )
+    channel.restarted()
+    intents = [replace(intent_for(0), occasion=occasion) for occasion in ("one", "two", "three")]
+
+    outcomes = [channel.send(intent) for intent in intents]
+
+    assert [outcome.state for outcome in outcomes] == [OutcomeState.ACCEPTED] * 3
+    assert [text.key for text in channel.sender.sent] == [intent.key for intent in intents]
+    apart = [later - sooner for sooner, later in pairwise(channel.sender.left_at)]
+    # Half a second to a second is waited after the first refusal, twice that after the next.
+    assert all(timedelta(seconds=1) <= each < timedelta(seconds=3.2) for each in apart)
+    assert channel.sender.calls <= 7
 
 
 def test_an_unknown_outcome_is_counted_and_never_sent_again(dynamodb):

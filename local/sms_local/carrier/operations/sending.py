@@ -17,6 +17,12 @@ from sms_local.carrier.script import Script
 
 _DRY_RUN_PARTS_PER_SECOND: Final = 5.0
 _SENDER_ID_PARTS_PER_SECOND: Final = 10.0
+RECIPIENT_TEXTS_PER_SECOND: Final = 1.0
+"""Of one recipient, whichever identity sends; not adjustable (AWS End User Messaging SMS user guide, quotas).
+
+That the request beyond it is refused as throttled is assumed: the guide names the quota and no answer.
+"""
+
 _DEFAULT_MESSAGE_TYPE: Final = "TRANSACTIONAL"
 
 type Originator = PhoneNumber | SenderId
@@ -30,6 +36,8 @@ class TextSender:
     requests_per_second
         The account's rate of ``SendTextMessage`` requests. None, the default, applies no such limit: its
         documented default is 1 a second and the first thing that every production account has raised.
+    recipient_texts_per_second
+        None for tests that write to one phone as fast as they can.
     """
 
     def __init__(
@@ -39,11 +47,13 @@ class TextSender:
         centre: MessageCentre,
         *,
         requests_per_second: float | None = None,
+        recipient_texts_per_second: float | None = RECIPIENT_TEXTS_PER_SECOND,
     ) -> None:
         self._account = account
         self._script = script
         self._centre = centre
         self._requests_per_second = requests_per_second
+        self._recipient_texts_per_second = recipient_texts_per_second
         self._limits = RateLimits()
 
     def reset_rates(self) -> None:
@@ -82,6 +92,7 @@ class TextSender:
         _check_price(request, destination, message.measured)
         self._check_rate(originator, message.measured.parts, dry_run=dry_run)
         if not dry_run:
+            self._check_recipient(destination)
             self._centre.submit(message)
         return {"MessageId": message.id}
 
@@ -170,6 +181,16 @@ class TextSender:
         if dry_run:
             rate, name = min(rate, _DRY_RUN_PARTS_PER_SECOND), f"{name} dry run"
         if not self._limits.take(name, parts, per_second=rate, now=now):
+            raise throttled()
+
+    def _check_recipient(self, destination: Destination) -> None:
+        # Last of all: what is refused for another reason is no text to this recipient.
+        rate = self._recipient_texts_per_second
+        if rate is None:
+            return
+        if not self._limits.take(
+            f"recipient {destination.e164}", 1, per_second=rate, now=self._account.now()
+        ):
             raise throttled()
 
 
