@@ -291,10 +291,11 @@ def kill_function(cloud: Cloud, name: str) -> bool:
     folder, killed = str(cloud.places.folder.resolve()), False
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            arguments = (process / "cmdline").read_text().split("\0")
+            # A worker is a fork, with the command line of its parent; its script stays open.
+            opened = [os.readlink(file) for file in (process / "fd").iterdir()]
         except OSError:
-            continue  # it has ended in between
-        if any(part.startswith(folder) and name in part for part in arguments):
+            continue  # it has ended in between, or is somebody else's
+        if any(path.startswith(folder) and name in path and path.endswith(".py") for path in opened):
             os.kill(int(process.name), signal.SIGKILL)
             killed = True
     return killed

@@ -94,6 +94,8 @@ def _become(request: Mapping[str, Any], streams: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(request["environment"])
     script = request["script"]
+    # Its command line is its parent's: the open script is what tells of which function a process is.
+    os.open(script, os.O_RDONLY)
     sys.argv = [script]
     sys.path.insert(0, str(Path(script).parent))
     status = 1
