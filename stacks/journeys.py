@@ -39,6 +39,7 @@ class JourneysStack(Stack):
             channel=channel,
             subscribers=subscribers_table,
             data_scope=data,
+            dashboard=environment.dashboard,
             removal_policy=environment.removal_policy,
         )
         self.welcome = Journey(

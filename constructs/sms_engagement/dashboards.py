@@ -103,6 +103,17 @@ class SystemDashboard(Construct):
             right=[machine.metric_time(period=_HOUR, statistic="Maximum", label="longest, ms")],
         )
 
+    def add_machine(self, title: str, machine: sfn.IStateMachine, alarms: Alarms) -> None:
+        """Add a row for a state machine that came later than the head: its executions, its alarms."""
+        self.end()
+        self.add_executions(title, machine)
+        self._row.append(
+            cloudwatch.AlarmStatusWidget(
+                title=f"Alarms: {title}", alarms=list(alarms.by_name.values()), width=HALF, height=6
+            )
+        )
+        self.end()
+
     def add_functions(self, functions: Mapping[str, lambda_.IFunction]) -> None:
         """Add errors and times of functions."""
         self.graph(

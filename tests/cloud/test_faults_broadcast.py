@@ -292,7 +292,7 @@ def kill_function(cloud: Cloud, name: str) -> bool:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             # A worker is a fork, with the command line of its parent; its script stays open.
-            opened = [os.readlink(file) for file in (process / "fd").iterdir()]
+            opened = [str(file.readlink()) for file in (process / "fd").iterdir()]
         except OSError:
             continue  # it has ended in between, or is somebody else's
         if any(path.startswith(folder) and name in path and path.endswith(".py") for path in opened):

@@ -10,8 +10,10 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from sms_engagement.alarms import Alarms
 from sms_engagement.channel.base import SmsChannelBase, check_range, grant_actions
 from sms_engagement.channel.broadcast import Broadcast, run_bucket
 from sms_engagement.checks import add_doubts, check_key
@@ -19,7 +21,7 @@ from sms_engagement.data import place_of_data
 from sms_engagement.durations import check_duration
 from sms_engagement.functions import FunctionOptions, RuntimeFunction, grant_key
 from sms_engagement.journeys.alarms import engine_alarms
-from sms_engagement.journeys.monitoring import engine_queries
+from sms_engagement.journeys.monitoring import engine_dashboard, engine_queries
 from sms_engagement.metrics import business_metric, count_messages
 from sms_engagement.queues import dead_letter_queue
 from sms_engagement.tables import TableKeys, check_table, on_demand_table
@@ -82,6 +84,8 @@ class JourneyEngine(Construct):
         their own time in it.
     data_scope
         Where enrolments and bucket are made; inside this construct when left out.
+    dashboard
+        Whether there is one in CloudWatch; $3 a month from the fourth on in an account.
     function_options, alarm_topic, removal_policy
         As for :class:`SmsChannel`, whose function options are the default.
 
@@ -100,8 +104,8 @@ class JourneyEngine(Construct):
         The functions, each with a role of its own.
     dead_letter_queue
         Answers that could not be taken in, and starts that did not arrive.
-    alarms, saved_queries
-        Alarms on functions, queue, table and runs. None for queries that are left out.
+    alarms, dashboard, saved_queries
+        Alarms on functions, queue, table and runs. None for what is left out.
     """
 
     def __init__(
@@ -119,6 +123,7 @@ class JourneyEngine(Construct):
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
         data_scope: Construct | None = None,
+        dashboard: bool = True,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         if max_concurrency is not None:
@@ -176,6 +181,13 @@ class JourneyEngine(Construct):
         self._build_phone_events()
         self.alarms = engine_alarms(self, alarm_topic or channel.alarm_topic)
         self.saved_queries = engine_queries(self) if self.function_options.saved_queries else None
+        self._board = engine_dashboard(self) if dashboard else None
+        self.dashboard = None if self._board is None else self._board.dashboard
+
+    def show(self, title: str, machine: sfn.IStateMachine, alarms: Alarms) -> None:
+        """Show the runs of a journey, and its alarms, on the dashboard, if there is one."""
+        if self._board is not None:
+            self._board.add_machine(title, machine, alarms)
 
     def metric_texts_sent(
         self, *, period: Duration | None = None, statistic: str | None = None
@@ -188,6 +200,24 @@ class JourneyEngine(Construct):
     ) -> cloudwatch.Metric:
         """Count answers that say no, and end the journey of their person."""
         return self._metric("JourneyNegative", period, statistic)
+
+    def metric_agreed(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count answers that say yes."""
+        return self._metric("JourneyPositive", period, statistic)
+
+    def metric_answered_otherwise(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count answers that say neither yes nor no; a human is told of them."""
+        return self._metric("JourneyNeutral", period, statistic)
+
+    def metric_left(
+        self, *, period: Duration | None = None, statistic: str | None = None
+    ) -> cloudwatch.Metric:
+        """Count people who opted out of texts, which ends their journeys."""
+        return self._metric("JourneyLeft", period, statistic)
 
     def metric_people_not_texted(
         self, *, period: Duration | None = None, statistic: str | None = None

@@ -1,5 +1,6 @@
 """Journey: one description as one state machine."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
@@ -64,7 +65,7 @@ class Journey(Construct):
         Segment for which it starts, for one person, whenever the bus tells ``SubscriberEntered``. For people
         who come one by one: each start takes a Distributed Map a moment, of which an account has 1,000 open
         at once (Step Functions, quotas). Many at once are one start for their segment.
-    data_scope, function_options, removal_policy
+    data_scope, dashboard, function_options, removal_policy
         Of the engine that is made; `function_options` also of the log group.
     alarm_topic
         As for :class:`SmsChannel`.
@@ -97,9 +98,10 @@ class Journey(Construct):
         function_options: FunctionOptions | None = None,
         alarm_topic: sns.ITopic | None = None,
         data_scope: Construct | None = None,
+        dashboard: bool | None = None,
         removal_policy: RemovalPolicy | None = None,
     ) -> None:
-        _check_engine(channel, engine, subscribers, data_scope, removal_policy)
+        _check_engine(channel, engine, subscribers, (data_scope, dashboard, removal_policy))
         if segment_trigger is not None and not segment_trigger:
             raise ValueError("segment_trigger must be the name of a segment; leave it out for no trigger")
         if len(_entered(segment_trigger or "")) > MAX_TEXT_LENGTH:
@@ -135,6 +137,7 @@ class Journey(Construct):
                 function_options=function_options,
                 alarm_topic=alarm_topic,
                 data_scope=None if data_scope is None else place_of_data(self, data_scope),
+                dashboard=dashboard is not False,
                 removal_policy=removal_policy or RemovalPolicy.RETAIN,
             )
         self.engine = engine
@@ -143,6 +146,7 @@ class Journey(Construct):
         self.schedule = None if schedule is None else self._build_schedule(schedule)
         self.trigger = None if segment_trigger is None else self._build_trigger(segment_trigger)
         self.alarms = journey_alarms(self, self.state_machine, alarm_topic or channel.alarm_topic)
+        engine.show(f"Runs of {definition.name}", self.state_machine, self.alarms)
 
     @property
     def state_machine_arn(self) -> str:
@@ -281,16 +285,16 @@ def _check_engine(
     channel: SmsChannelBase,
     engine: JourneyEngine | None,
     subscribers: dynamodb.ITable | None,
-    data_scope: Construct | None,
-    removal_policy: RemovalPolicy | None,
+    others_of_engine: Sequence[object],
 ) -> None:
     if engine is None:
         if subscribers is None:
             raise ValueError("a Journey needs the table of subscribers, or an engine that has it; give one")
         return
-    if any(given is not None for given in (subscribers, data_scope, removal_policy)):
+    if any(given is not None for given in (subscribers, *others_of_engine)):
         raise ValueError(
-            "subscribers, data_scope and removal_policy are the engine's; leave them out where it is given"
+            "subscribers, data_scope, dashboard and removal_policy are the engine's; leave them out where it "
+            "is given"
         )
     if engine.channel is not channel:
         raise ValueError("the engine is on another channel; give the journey an engine on its own")

@@ -365,6 +365,16 @@ def test_promotions_go_to_who_agreed(journeys, put, carrier, contact):
     assert texts(carrier, SILENT) == []
 
 
+def test_a_yes_to_a_promotion_is_counted_as_one(journeys, put, capsys):
+    put(YES, "ACTIVE")
+    journeys.step(journeys.start(promotional(), {}), 1)
+    capsys.readouterr()
+
+    journeys.write(YES, "YES")
+
+    assert ("JourneyPositive", {"service": "tests"}) in emitted(capsys)
+
+
 def test_each_run_of_a_promotion_texts_again_and_one_occasion_once(journeys, put, carrier):
     put(YES, "ACTIVE")
     for run, given in (("a", {}), ("b", {}), ("c", {"occasion": "o"}), ("d", {"occasion": "o"})):
