@@ -33,6 +33,7 @@ from tests.support.appointment_drive import (
     said,
     said_to,
     settle,
+    settle_until_said,
     status_of,
 )
 from tests.support.bus_schemas import hold_to_schema
@@ -535,11 +536,11 @@ def test_yes_to_one_of_two_appointments_is_asked_about_once_and_the_choice_confi
 ) -> None:
     cloud, phone = own_cloud, new_phone()
     first, second = (cloud.book(phone=phone, starts_at=cloud.now() + timedelta(days=days)) for days in (3, 5))
-    settle(cloud)
+    settle_until_said(cloud, phone, ["confirmation", "confirmation"])
 
     # A phone says which text it answers as a rule; here it was one that the channel does not know.
     inbound(cloud, from_=phone, body="YES", previous_message_id="of-another-channel")
-    settle(cloud)
+    settle_until_said(cloud, phone, ["confirmation", "confirmation", "which"])
     asked = said_to(cloud, phone)[-1]
     while_asked = (status_of(cloud, first), status_of(cloud, second))
     inbound(cloud, from_=phone, body="2")
