@@ -111,7 +111,7 @@ class Tally:
     Attributes
     ----------
     in_time
-        Figures at the end of the minutes that were asked for.
+        Figures at the end of the minutes that were asked for; empty where all was done before.
     """
 
     done: Counter[str] = field(default_factory=Counter)
@@ -214,7 +214,6 @@ class Soak:
                 self._note_time()
                 self._say(f"{self.cloud.now():%A %H:%M}: {self._seen:,} texts")
             self._react(pool)
-        self.tally.in_time.setdefault("texts", self._seen)
 
     def _live(self, pool: ThreadPoolExecutor) -> None:
         """Let people answer as texts come, until the first runs are over; waits by the clock are passed."""
@@ -486,13 +485,14 @@ def report(soak: Soak, lines: Sequence[Line], *, command: str) -> str:
     done = ", ".join(f"{count:,} {what}" for what, count in sorted(tally.done.items()))
     faults = ", ".join(f"{count:,} {kind}" for kind, count in tally.faults.items())
     in_time = ", ".join(f"{count:,} {what}" for what, count in tally.in_time.items())
+    within = [f"Within the minutes asked for: {in_time}."] if in_time else []
     return "\n".join(
         (
             f"`{command}`, {datetime.now(UTC):%Y-%m-%d}: {len(soak.persons):,} people, "
             f"{minutes} minutes of driving, {tally.closed_seconds / 60:.1f} until all had come to its end.",
             "",
             f"Done: {done}.",
-            f"Within the minutes asked for: {in_time}.",
+            *within,
             f"Faults that happened: {faults}.",
             "",
             table(lines),
