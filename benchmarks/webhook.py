@@ -40,13 +40,17 @@ _SAMPLES: Final = Path(__file__).resolve().parents[1] / "tests" / "events"
 _KEY: Final = "a key of the benchmark"
 _WARM_UP: Final = 50
 
-_ENVIRONMENT: Final = {
+CREDENTIALS: Final = {
     "AWS_ACCESS_KEY_ID": "benchmark",
     "AWS_SECRET_ACCESS_KEY": "benchmark",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+_ENVIRONMENT: Final = {
+    **CREDENTIALS,
     "CONVERSATIONS_TABLE": "conversations",
     "SIGNING_KEYS": json.dumps({"calendly": "calendly", "calcom": "calcom"}),
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:111122223333:stateMachine:follow-up",
@@ -73,7 +77,7 @@ class Cloud:
         self.calls[operation] = self.calls.get(operation, 0) + 1
         assert isinstance(request.body, bytes)
         answer = self._answer(operation, json.loads(request.body))
-        return _Response(request.url, json.dumps(answer).encode())
+        return Response(request.url, json.dumps(answer).encode())
 
     def _answer(self, operation: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         match operation:
@@ -90,7 +94,7 @@ class Cloud:
         raise ValueError(f"the webhook calls {operation}, which this benchmark does not know")
 
 
-class _Response(AWSResponse):
+class Response(AWSResponse):
     """An answer whose body is there already."""
 
     def __init__(self, url: str, body: bytes) -> None:
