@@ -18,6 +18,7 @@ from tests.support.cloud_drive import (
     replace_customers,
     replies_to,
     requests_to,
+    subscriber_of,
     wait_for_flag,
 )
 
@@ -292,3 +293,28 @@ def test_a_campaign_is_told_what_became_of_its_texts(quiet_cloud: Cloud) -> None
     assert row is not None
     eventually(lambda: (counts() or {}).get("delivered") == 2, what="the texts that were delivered")
     assert (row["failed"], row["optedOut"]) == (1, 1)
+
+
+def test_an_opt_out_that_another_system_tells_of_counts_until_a_start_of_their_own(
+    quiet_cloud: Cloud,
+) -> None:
+    phone = new_phone()
+    inbound(quiet_cloud, from_=phone, body="START")
+    report = {
+        "eventId": f"told-{phone[1:]}",
+        "eventType": "_SMS.OPTOUT",
+        "recordStatus": "OPTED_OUT",
+        "subscriberId": subscriber_of(quiet_cloud, phone),
+        "phoneNumber": phone,
+        "at": int(quiet_cloud.now().timestamp() * 1000),
+        "schemaVersion": 1,
+    }
+
+    for _ in range(2):
+        quiet_cloud.publish("OptOutReported", report)
+
+    eventually(lambda: consents_of(quiet_cloud, phone) == {"OPTED_OUT"}, what="the opt-out")
+    inbound(quiet_cloud, from_=phone, body="START")
+    quiet_cloud.publish("OptOutReported", report)
+    quiet_cloud.advance(timedelta(0))
+    assert consents_of(quiet_cloud, phone) == {"ACTIVE"}

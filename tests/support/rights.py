@@ -76,6 +76,9 @@ UNSEEN: Final[Mapping[str, Mapping[str, str]]] = {
         "s3:ListMultipartUploadParts": _ATHENA,
         "s3:PutObjectTagging": "S3 asks for it besides s3:PutObjectVersionTagging (PutObjectTagging)",
     },
+    "sms_analytics_pipeline.handlers.ingest": {
+        "events:PutEvents": "an opt-out that did not come by the channel's router"
+    },
     "sms_analytics_pipeline.handlers.response_handler": {
         "dynamodb:GetItem": "an answer whose transaction was cancelled",
         "sns:Publish": _ELSEWHERE,
@@ -84,6 +87,10 @@ UNSEEN: Final[Mapping[str, Mapping[str, str]]] = {
         "dynamodb:DeleteItem": "the channel is deleted",
         "sms-voice:DeleteKeyword": "the channel is deleted",
         "sms-voice:PutKeyword": "the number has keywords that differ",
+    },
+    "channel.handlers.reconcile": {
+        "sms-voice:DeleteOptedOutNumber": "who came back is on the list still",
+        "sns:Publish": "what a human has to decide about the list",
     },
     "journeys.handlers.audience": {
         "dynamodb:BatchGetItem": _ELSEWHERE,
