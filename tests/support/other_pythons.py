@@ -9,11 +9,17 @@ from pathlib import Path
 
 def find_python(version: str) -> Path | None:
     """Return an interpreter of a version, as ``3.12``; None where the machine has none that runs."""
-    home = Path.home()
+    home, found = Path.home(), shutil.which(f"python{version}")
+    # Where the search path has a shim of pyenv, the versions lie beside its folder, whatever the home is.
+    pyenvs = [home / ".pyenv", *([] if found is None else [Path(found).parents[1]])]
     candidates = [
         sys.executable,
-        shutil.which(f"python{version}"),
-        *sorted(home.glob(f".pyenv/versions/{version}.*/bin/python{version}")),
+        found,
+        *(
+            each
+            for pyenv in pyenvs
+            for each in sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))
+        ),
         *sorted(home.glob(f".local/share/uv/python/cpython-{version}.*/bin/python{version}")),
     ]
     for candidate in candidates:
