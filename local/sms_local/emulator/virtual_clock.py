@@ -29,7 +29,11 @@ EARLY_SECONDS: Final = 1e-6
 """What is due within a microsecond is due: sums of instants are not exact to the last bit."""
 
 TICK_SECONDS: Final = 0.2
-"""How late, at most, an alarm or a source is noticed while time goes on at real speed."""
+"""How late an alarm or a source is noticed while time goes on at real speed, where looking is quick."""
+
+_REST: Final = 9
+_LONGEST_REST_SECONDS: Final = 2.0
+"""After looking, nobody looks for nine times as long: it takes a tenth of the time, however much there is."""
 
 LONGEST_NAP_SECONDS: Final = 60.0
 """A sleeper looks at the clock at least so often; a laptop that was closed wakes up at another real time."""
@@ -326,10 +330,13 @@ class VirtualClock:
         """Start noticing what falls due while time goes on at real speed."""
 
         def tick() -> None:
+            took = 0.0
             while True:
-                time.sleep(TICK_SECONDS)
+                time.sleep(max(TICK_SECONDS, took * _REST))
+                begun = time.monotonic()
                 with self._firing, self.counted():
                     self._fire(self.now())
+                took = min(time.monotonic() - begun, _LONGEST_REST_SECONDS / _REST)
 
         threading.Thread(target=tick, daemon=True, name="virtual-clock").start()
 

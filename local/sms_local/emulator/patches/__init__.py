@@ -20,6 +20,7 @@ PATCHES = (
     "time_to_live_stream",
     "stream_batch_failures",
     "queue_batching_window",
+    "long_queues",
     "bucket_lifecycle",
     "kinesis_properties",
     "rights_by_id",

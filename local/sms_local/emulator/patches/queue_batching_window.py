@@ -16,6 +16,7 @@ Hook
 """
 
 import time
+from itertools import islice
 from typing import Any
 
 from sms_local.emulator.patches._pinned import PatchSettings, rewrite
@@ -55,6 +56,12 @@ def batch_is_ready(mapping: dict[str, Any], queue: dict[str, Any], now: float | 
     if not window:
         return True
     now = time.time() if now is None else now
-    visible = [message["visible_at"] for message in list(queue["messages"]) if message["visible_at"] <= now]
-    is_full = len(visible) >= int(mapping.get("BatchSize") or _DEFAULT_BATCH_SIZE)
-    return is_full or (bool(visible) and now - min(visible) >= window)
+    batch_size = int(mapping.get("BatchSize") or _DEFAULT_BATCH_SIZE)
+    # Of a long queue only as many are looked at as fill a batch.
+    visible = list(
+        islice(
+            (message["visible_at"] for message in list(queue["messages"]) if message["visible_at"] <= now),
+            batch_size,
+        )
+    )
+    return len(visible) >= batch_size or (bool(visible) and now - min(visible) >= window)

@@ -63,8 +63,18 @@ def apply(_: PatchSettings) -> None:
             "list(map(_as_answered, page))",
         ),
     )
-    rewrite(dynamodb, "_ttl_reaper", ("time.sleep(60)", f"time.sleep({SECONDS_BETWEEN_SWEEPS})"))
+    dynamodb._rows_to_sweep = _all_rows
+    rewrite(
+        dynamodb,
+        "_ttl_reaper",
+        ("time.sleep(60)", f"time.sleep({SECONDS_BETWEEN_SWEEPS})"),
+        ('list(table["items"].items())', "_rows_to_sweep(table)"),
+    )
     threading.Thread(target=dynamodb._ttl_reaper, daemon=True, name=SWEEP).start()
+
+
+def _all_rows(table: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return list(table["items"].items())
 
 
 def _tell_stream(table: Mapping[str, Any], item: Mapping[str, Any]) -> None:

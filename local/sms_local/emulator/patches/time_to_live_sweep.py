@@ -10,12 +10,12 @@ MiniStack 1.5.33
     Sweeps once a minute of the machine's clock.
 Hook
     A source of the clock knows the next minute in which a row expires, and sweeps then. By minutes, since the
-    rows of a broadcast expire one by one over the time that it took.
+    rows of a broadcast expire one by one over the time that it took. A sweep looks at the rows of minutes
+    that have come, not at all of a table.
 """
 
 import math
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -29,13 +29,21 @@ SECONDS_A_MINUTE: Final = 60.0
 
 type Row = Mapping[str, Any]
 type Table = Mapping[str, Any]
+type Key = tuple[str, str]
 
 
 def apply(settings: PatchSettings) -> None:
     """Let the clock start sweeps."""
     from ministack.services import dynamodb
 
-    for name in ("_ttl_settings", "_tables", "_extract_key_val", "_set_item", "_remove_item"):
+    for name in (
+        "_ttl_settings",
+        "_tables",
+        "_extract_key_val",
+        "_set_item",
+        "_remove_item",
+        "_rows_to_sweep",
+    ):
         require(holds=hasattr(dynamodb, name), what=f"dynamodb.{name}")
     # The threads that sweep for ever go on, by the virtual time too, since they look it up in the module.
     rewrite(
@@ -45,18 +53,19 @@ def apply(settings: PatchSettings) -> None:
     )
     expiries = Expiries(dynamodb._ttl_reaper)
     settings.clock.add_source(expiries)
+    dynamodb._rows_to_sweep = lambda table: expiries.rows(table, settings.clock.now())
     set_item, remove_item = dynamodb._set_item, dynamodb._remove_item
 
     def set_and_count(table: Table, partition_key: str, sort_key: str, row: Row) -> Any:
         with expiries.counting:
             former = set_item(table, partition_key, sort_key, row)
-            expiries.replace(table, former, row)
+            expiries.replace(table, (partition_key, sort_key), former, row)
         return former
 
     def remove_and_count(table: Table, partition_key: str, sort_key: str) -> Any:
         with expiries.counting:
             former = remove_item(table, partition_key, sort_key)
-            expiries.replace(table, former, None)
+            expiries.replace(table, (partition_key, sort_key), former, None)
         return former
 
     dynamodb._set_item, dynamodb._remove_item = set_and_count, remove_and_count
@@ -64,20 +73,27 @@ def apply(settings: PatchSettings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """How many rows of a table expire by the end of which minute."""
+    """Which rows of a table expire by the end of which minute."""
 
     rows: Any
     attribute: str
-    minutes: Counter[float] = field(default_factory=Counter)
+    minutes: dict[float, set[Key]] = field(default_factory=dict)
 
-    def add(self, row: Row | None, change: int) -> None:
+    def add(self, key: Key, row: Row | None) -> None:
+        minute = self._minute(row)
+        if minute is not None:
+            self.minutes.setdefault(minute, set()).add(key)
+
+    def remove(self, key: Key, row: Row | None) -> None:
+        minute = self._minute(row)
+        if minute is not None and (keys := self.minutes.get(minute)) is not None:
+            keys.discard(key)
+            if not keys:
+                del self.minutes[minute]
+
+    def _minute(self, row: Row | None) -> float | None:
         expiry = None if row is None else row.get(self.attribute, {}).get("N")
-        if expiry is None:
-            return
-        minute = _end_of_minute(float(expiry))
-        self.minutes[minute] += change
-        if not self.minutes[minute]:
-            del self.minutes[minute]
+        return None if expiry is None else _end_of_minute(float(expiry))
 
 
 class Expiries:
@@ -96,12 +112,24 @@ class Expiries:
         self.counting = threading.RLock()  # a row that goes may have one of another table written
         self._counted: dict[int, _Counted] = {}
 
-    def replace(self, table: Table, former: Row | None, row: Row | None) -> None:
+    def replace(self, table: Table, key: Key, former: Row | None, row: Row | None) -> None:
         """Count a row that was written instead of `former`, or removed."""
         counted = self._counted.get(id(table["items"]))
         if counted is not None and counted.rows is table["items"]:
-            counted.add(former, -1)
-            counted.add(row, 1)
+            counted.remove(key, former)
+            counted.add(key, row)
+
+    def rows(self, table: Table, now: float) -> list[tuple[str, dict[str, Row]]]:
+        """Return the rows of a table that expire by the end of this minute, in MiniStack's shape."""
+        self._minutes()  # counts tables that were not asked for yet
+        with self.counting:
+            counted = self._counted.get(id(table["items"]))
+            if counted is None:
+                return []
+            last = _end_of_minute(now)
+            keys = [key for minute, keys in counted.minutes.items() if minute <= last for key in keys]
+            found = ((part, sort, table["items"].get(part, {}).get(sort)) for part, sort in keys)
+            return [(part, {sort: row}) for part, sort, row in found if row is not None]
 
     def next_due(self, now: float) -> Due | None:
         """Return the end of the minute in which the next rows expire."""
@@ -147,11 +175,11 @@ class Expiries:
                 counted = former.get(id(table["items"]))
                 if counted is None or counted.rows is not table["items"] or counted.attribute != attribute:
                     counted = _Counted(table["items"], attribute)
-                    for part in table["items"].values():
-                        for row in part.values():
-                            counted.add(row, 1)
+                    for part, rows in table["items"].items():
+                        for sort, row in rows.items():
+                            counted.add((part, sort), row)
                 self._counted[id(table["items"])] = counted
-                found.append((name, dict(counted.minutes)))
+                found.append((name, {minute: len(keys) for minute, keys in counted.minutes.items()}))
             return found
 
 
