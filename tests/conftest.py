@@ -1,8 +1,11 @@
 """What every test relies on: no folder that shadows a library, and no way to reach a real AWS account."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,11 @@ os.environ.update(
 )
 for _name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
     os.environ.pop(_name, None)
+
+# Each synthesis leaves an assembly among the temporary files, and a run of all tests makes a thousand.
+_LEFT_BY_TOOLS = tempfile.mkdtemp(prefix="sms-tests-")
+os.environ["TMPDIR"] = _LEFT_BY_TOOLS
+atexit.register(shutil.rmtree, _LEFT_BY_TOOLS, ignore_errors=True)
 
 # The machine may be busy with other work: a slow example is no failure. And the examples are the same in each
 # run, without those of earlier ones: what fails, fails for everybody.

@@ -7,15 +7,18 @@ cloud.
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sms_local import aws
 from sms_local.phone.threads import Reply
 from sms_local.places import Places
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import DeleteMessageBatchRequestEntryTypeDef, MessageTypeDef
 
 _QUEUE_NAME = "sms-local-phone-page"
 _WAIT_SECONDS = 1
@@ -153,10 +156,18 @@ class Listener:
                 ).get("Messages", [])
                 for message in batch:
                     self.hear(message["Body"])
-                    self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+                if batch:
+                    self._delete(batch)
             except (BotoCoreError, ClientError) as error:
                 logger.warning("The queue of the phone page does not answer: %s", type(error).__name__)
                 self._stopping.wait(_RETRY_SECONDS)
+
+    def _delete(self, batch: "Sequence[MessageTypeDef]") -> None:
+        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+            for number, message in enumerate(batch)
+        ]
+        self._sqs.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)
 
     def _policy(self, queue_arn: str) -> str:
         statement = {
