@@ -542,6 +542,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (
             f"python benchmarks/soak.py --people {options.people} --minutes {options.minutes:g} "
             f"--seed {options.seed}",
+            *(
+                [f"--parts-per-second {options.parts_per_second}"]
+                if options.parts_per_second != PARTS_PER_SECOND
+                else []
+            ),
             *(["--without-faults"] if options.without_faults else []),
         )
     )
