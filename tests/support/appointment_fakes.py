@@ -64,6 +64,7 @@ from tests.support.fakes import (
     FakePlaces,
     FakeSender,
 )
+from tests.support.indexed import Indexed
 
 PHONE = "+12025550123"
 LANDLINE = "+12125550177"
@@ -149,7 +150,9 @@ class FakeConversations:
     TABLE: ClassVar = "conversations"
 
     def __init__(self, journal: list[tuple[str, object]] | None = None) -> None:
-        self.rows: dict[str, Conversation] = {}
+        self.rows: Indexed[str, Conversation] = Indexed(
+            lambda row: row.recipient and row.recipient.subscriber_id
+        )
         self.journal = [] if journal is None else journal
         self.before_save: Callable[[], None] | None = None
         self._lock = threading.RLock()
@@ -176,11 +179,8 @@ class FakeConversations:
         with self._lock:
             return [
                 row
-                for row in self.rows.values()
-                if row.recipient is not None
-                and row.recipient.subscriber_id == subscriber_id
-                and row.booking is not None
-                and row.booking.starts_at >= since
+                for row in self.rows.of(subscriber_id)
+                if row.booking is not None and row.booking.starts_at >= since
             ]
 
     def guard(self, conversation: Conversation) -> Guard:

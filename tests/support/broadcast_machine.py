@@ -170,9 +170,7 @@ class Machine:
                 yield answer.until
             if answer.manifest_key is not None:
                 (manifest,) = self.store.read_json([answer.manifest_key], prefix=run.prefix)
-                for item in manifest:
-                    self._send_part(Assignment.from_json(item))
-                    yield None
+                yield from self._send_parts(list(map(Assignment.from_json, manifest)))
         yield summarise(
             run,
             store=self.store,
@@ -271,6 +269,11 @@ class Machine:
                 return call(Lethal(next(self.crash_steps, None)))
             except Crash:
                 self.died += 1
+
+    def _send_parts(self, assignments: Sequence[Assignment]) -> Iterator[None]:
+        for assignment in assignments:
+            self._send_part(assignment)
+            yield None
 
     def _send_part(self, assignment: Assignment) -> None:
         plan = Lethal(next(self.crash_parts, None))

@@ -42,6 +42,7 @@ from sms_engagement_runtime.channel.domain.quiet_hours import Place
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from tests.support.bus_schemas import hold_to_schema
+from tests.support.indexed import Indexed
 
 START = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
 SUBSCRIBER_KEY = b"a subscriber key of the tests"
@@ -88,7 +89,9 @@ class FakeContacts:
         self.rows: dict[str, Contact] = {}
         self.records: list[ConsentRecord] = []
         self.handled: dict[str, datetime] = {}
-        self.prompts: dict[tuple[str, str, str, str, str], Prompt] = {}
+        self.prompts: Indexed[tuple[str, str, str, str, str], Prompt] = Indexed(
+            lambda prompt: prompt.subscriber_id
+        )
         self.before_save: Callable[[], None] | None = None
         self._lock = threading.RLock()
 
@@ -179,9 +182,8 @@ class FakeContacts:
         with self._lock:
             return [
                 prompt
-                for prompt in self.prompts.values()
-                if prompt.subscriber_id == subscriber_id
-                and is_open_on(prompt, origination)
+                for prompt in self.prompts.of(subscriber_id)
+                if is_open_on(prompt, origination)
                 and prompt.expires_at > now
                 and prompt.answered_by in (None, inbound_id)
             ]
@@ -200,7 +202,7 @@ class FakeLedger:
     """
 
     def __init__(self, contacts: FakeContacts, *, key: bytes = SUBSCRIBER_KEY) -> None:
-        self.rows: dict[str, LedgerRow] = {}
+        self.rows: Indexed[str, LedgerRow] = Indexed(lambda row: row.subscriber_id)
         self.deferred_until: dict[str, datetime | None] = {}
         self.claims = 0
         self.holds: Callable[[Guard], bool] = lambda guard: True
@@ -286,8 +288,7 @@ class FakeLedger:
             return rules.fold_result(row, folded)
 
     def recent(self, subscriber_id: str, limit: int) -> Sequence[LedgerRow]:
-        rows = [row for row in self.rows.values() if row.subscriber_id == subscriber_id]
-        return sorted(rows, key=lambda row: row.claimed_at, reverse=True)[:limit]
+        return sorted(self.rows.of(subscriber_id), key=lambda row: row.claimed_at, reverse=True)[:limit]
 
 
 @dataclass

@@ -14,6 +14,7 @@ from sms_engagement_runtime.review_collector.domain.moderation import Shown
 from sms_engagement_runtime.review_collector.domain.queries import Position, Slice
 from sms_engagement_runtime.review_collector.domain.requests import ReviewRequest
 from sms_engagement_runtime.review_collector.domain.reviews import Decision, Review, ReviewStatus
+from tests.support.indexed import Indexed
 
 LINK_KEY = b"a link key of the tests"
 LINK_KEYS = LinkKeys(1, {1: LINK_KEY})
@@ -79,27 +80,28 @@ class FakeCustomers:
 class FakeReviewRequests:
     """Requests by id. ``unseen`` are in the table, and not in its index yet."""
 
-    rows: dict[str, ReviewRequest] = field(default_factory=dict)
+    rows: Mapping[str, ReviewRequest] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     page_size: int = 2
 
+    def __post_init__(self) -> None:
+        given, self.rows = self.rows, Indexed[str, ReviewRequest](lambda row: row.user_id)
+        self.rows.update(given)
+
     def page(self, cursor: Cursor | None) -> Page[ReviewRequest]:
+        page = page_of(list(self.rows.values()), cursor, self.page_size)
         nameless = [
             replace(
                 row, name=None, first_name=None, locale=None, new_link_at=None, subscriber_id=None, text=None
             )
-            for row in self.rows.values()
+            for row in page.rows
         ]
-        return page_of(nameless, cursor, self.page_size)
+        return Page(rows=nameless, next=page.next)
 
     def of_customer(self, user_id: str) -> Sequence[ReviewRequest]:
         with self.lock:
-            return [
-                row
-                for row in self.rows.values()
-                if row.user_id == user_id and row.request_id not in self.unseen
-            ]
+            return [row for row in self.rows.of(user_id) if row.request_id not in self.unseen]
 
     def get(self, request_id: str) -> ReviewRequest | None:
         return self.rows.get(request_id)
