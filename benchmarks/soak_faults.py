@@ -45,7 +45,7 @@ class Faults:
     unavailable: float = 0.0005
     slow: float = 0.005
     throttle: float = 0.02
-    request_lost: float = 0.001
+    request_lost: float = 0.003
     answer_lost: float = 0.005
     duplicate: float = 0.05
     late: float = 0.05
