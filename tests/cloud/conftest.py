@@ -1,7 +1,6 @@
 """Tests of the whole product in the embedded cloud; the `cloud` fixture is of `sms_local.testing`."""
 
 import gc
-import os
 import warnings
 from pathlib import Path
 
@@ -34,9 +33,7 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture
 def _whole_cloud(request: pytest.FixtureRequest) -> None:
-    """Leave a test out unless it is asked for, all tests of the cloud ran before it, and none failed."""
-    if "LEAST_PRIVILEGE" not in os.environ:
-        pytest.skip("looks at what all tests of the cloud did, with LEAST_PRIVILEGE=1")
+    """Leave a test out unless all tests of the cloud ran before it, and none failed."""
     ran = {item.path for item in request.session.items}
     if left_out := [path.name for path in Path(__file__).parent.glob("test_*.py") if path not in ran]:
         pytest.skip(

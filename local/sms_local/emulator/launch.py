@@ -8,6 +8,7 @@ imports nothing but the standard library, MiniStack, and the patches beside it. 
 import argparse
 import asyncio
 import contextlib
+import ctypes
 import importlib.metadata
 import logging
 import os
@@ -41,6 +42,9 @@ endpoints) would reach the code under test and hide what its template forgot.
 
 OFFSET_FILE_VARIABLE = "CLOCK_OFFSET_FILE"
 STOP_GRACE_SECONDS = 3.0
+
+_SET_CHILD_SUBREAPER = 36
+"""``PR_SET_CHILD_SUBREAPER`` of ``linux/prctl.h``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -217,6 +221,7 @@ def _end_process() -> None:
     Workers are in this process's group. They get SIGTERM and a moment; what is left after that is killed with
     the group.
     """
+    _adopt_orphans()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
     deadline = time.monotonic() + STOP_GRACE_SECONDS
@@ -229,6 +234,16 @@ def _end_process() -> None:
         # Not sys.exit, which waits for threads as well.
         os._exit(0)
     os.killpg(0, signal.SIGKILL)
+
+
+def _adopt_orphans() -> None:
+    """Become the one that waits for workers when the process that forked them has ended before them.
+
+    Without it nobody here would know of a worker that ignores SIGTERM (prctl(2), PR_SET_CHILD_SUBREAPER).
+    Elsewhere than on Linux workers are children of this process (``forked_workers``).
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 if __name__ == "__main__":
