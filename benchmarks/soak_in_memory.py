@@ -30,9 +30,11 @@ if __package__ in {None, ""}:  # run as a script
     sys.path[:0] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("", "local", "runtime")]
 
 from benchmarks.soak_analytics import Analytics
-from benchmarks.soak_audit import Books, Line, Row, Totals, audit, table
+from benchmarks.soak_appointments import Appointments
+from benchmarks.soak_audit import OPT_OUTS, Books, Line, Row, Totals, audit, table
 from benchmarks.soak_channel import Channel, Text
 from benchmarks.soak_faults import NO_FAULTS, Faults, Functions, Luck
+from benchmarks.soak_journeys import Journeys
 from benchmarks.soak_people import Person, people
 from benchmarks.soak_reviews import LINK, Reviews
 from benchmarks.soak_time import Schedule
@@ -50,6 +52,15 @@ _CLOSING: Final = timedelta(days=4)
 _BROADCAST: Final = timedelta(hours=9, minutes=56)
 """When the broadcast of a day begins: at night in the east, four minutes before it in the middle."""
 
+_BOOKING_SECONDS: Final = 36 * 3600.0
+_STEP: Final = timedelta(hours=12)
+_CHANGES: Final = 0.06
+"""Of the appointments to come, what share is cancelled, and what share is moved, every half day."""
+
+_STOPS_IN_A_BROADCAST: Final = 0.5
+"""Of those who leave, how many do so while the next broadcast goes out."""
+
+_PROMOTIONS: Final = 4
 _PAUSED_FOR: Final = timedelta(minutes=10)
 _READING_SECONDS: Final = 600.0
 _PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reliability.md"
@@ -76,10 +87,13 @@ class Simulation:
         self.channel = Channel(self.world, persons, parts_per_second=PARTS_PER_SECOND)
         self.analytics = Analytics(self.channel, self.world)
         self.reviews = Reviews(self.channel, persons)
+        self.appointments = Appointments(self.channel)
+        self.journeys = Journeys(self.channel, self.analytics, persons)
         self.channel.carrier.on_delivered = self._read
         self._chance = Random(f"{seed} people")
         self._by_phone = {person.phone: person for person in persons}
         self._answered: set[str] = set()
+        self._broadcast_seconds = len(persons) / PARTS_PER_SECOND
 
     def run(self) -> list[Line]:
         """Let five days pass, and audit the books."""
@@ -101,6 +115,7 @@ class Simulation:
             rows=[self._row(row) for row in channel.ledger.rows.values()],
             heard=heard,
             stored=analytics.stored(),
+            appointments=list(self.appointments.known.values()),
             zones={person.phone: person.zone for person in self.persons},
             reviewed=self.reviews.reviewed,
             totals={
@@ -134,6 +149,17 @@ class Simulation:
 
     def _begin(self) -> None:
         schedule = self.world.schedule
+        schedule.at(CLOCK_START, partial(self.journeys.begin, "monday"))
+        for number in range(_PROMOTIONS):
+            # More of them in a day than anybody may get.
+            promote = partial(self.journeys.promote, f"sale-{number}", discount=20 + number)
+            schedule.at(CLOCK_START + timedelta(days=1, hours=number), promote)
+        for person in self.persons:
+            if person.books:
+                at = CLOCK_START + timedelta(seconds=self._chance.random() * _BOOKING_SECONDS)
+                schedule.at(at, partial(self._book, person))
+        for step in range(int(DAYS / _STEP)):
+            schedule.at(CLOCK_START + _STEP * (step + 1), self._change_minds)
         for day in range(DAYS.days + 1):
             at = CLOCK_START + _BROADCAST + timedelta(days=day)
             schedule.at(at, partial(self.reviews.play, f"daily-{day}"))
@@ -144,6 +170,14 @@ class Simulation:
             at = CLOCK_START + _BROADCAST + timedelta(days=day, seconds=40)
             schedule.at(at, self._pause)
             schedule.at(at + _PAUSED_FOR, self._resume)
+
+    def _book(self, person: Person) -> None:
+        starts_at = self.world.now + timedelta(days=2, minutes=self._chance.randrange(600))
+        self.appointments.book(person, starts_at)
+        self.tally.done["bookings"] += 1
+
+    def _change_minds(self) -> None:
+        self.tally.done["cancellations and moves"] += self.appointments.change_of_mind(_CHANGES)
 
     def _pause(self) -> None:
         self.channel.pause.paused = True
@@ -166,10 +200,16 @@ class Simulation:
             self.world.schedule.after(delay, partial(self._review, person, link[1], text))
         elif person.answer is not None and person.phone not in self._answered:
             self._answered.add(person.phone)
+            if person.answer in OPT_OUTS and self._chance.random() < _STOPS_IN_A_BROADCAST:
+                delay = self._until_next_broadcast() + self._chance.random() * self._broadcast_seconds
             self.world.schedule.after(delay, partial(self._text, person, person.answer, text.message_id))
             if person.answer in {"STOP", "UNSUBSCRIBE"} and person.comes_back:
                 back = delay + self._chance.random() * 36 * 3600
                 self.world.schedule.after(back, partial(self._text, person, "START", None))
+
+    def _until_next_broadcast(self) -> float:
+        since_first: timedelta = self.world.now - CLOCK_START - _BROADCAST
+        return -since_first.total_seconds() % timedelta(days=1).total_seconds()
 
     def _review(self, person: Person, token: str, text: Text) -> None:
         taken = self.reviews.submit(token, text.message.key, 1 + len(person.name) % 5)
@@ -195,6 +235,7 @@ def report(simulation: Simulation, lines: Sequence[Line], *, command: str) -> st
             "",
             f"Done: {done}.",
             f"Faults that happened: {faults}.",
+            "Left out: the files of the archive, and Athena; what is on the stream is summed up in their place.",
             "",
             table(lines),
         )

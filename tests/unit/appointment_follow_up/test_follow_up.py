@@ -207,6 +207,41 @@ def test_an_answer_at_night_keeps_the_follow_up_of_the_morning_away(system):
     assert Purpose.FOLLOW_UP not in system.purposes
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda system: system.cancel("A"),
+        lambda system: system.move("A", "B", starts_at=STARTS_AT + timedelta(days=1)),
+        lambda system: system.write("1"),
+    ],
+    ids=["cancelled", "moved", "answered"],
+)
+def test_a_text_that_waited_for_its_hour_is_closed_where_its_reason_is_gone(system, ends):
+    """The execution that waits is stopped, so nobody would come back to the row and say how it ended."""
+    system.clock.instant = local(2026, 11, 21, 23, 0)
+    system.book("A")
+    system.skip(hours=1)
+    assert system.ledger_row(Purpose.FOLLOW_UP).state is MessageState.DEFERRED
+
+    ends(system)
+    system.run_all()
+
+    row = system.ledger_row(Purpose.FOLLOW_UP)
+    assert (row.state, row.reason) == (MessageState.SUPPRESSED, Reason.NO_LONGER_TRUE)
+    assert MessageState.DEFERRED not in {one.state for one in system.ledger.rows.values()}
+
+
+def test_a_reminder_that_waited_for_its_hour_is_closed_with_its_appointment(system):
+    system.book("A", starts_at=local(2026, 11, 24, 6, 0))
+    system.run_until(local(2026, 11, 23, 6, 30))
+    assert system.ledger_row(REMINDER).state is MessageState.DEFERRED
+
+    system.cancel("A")
+    system.run_all()
+
+    assert system.ledger_row(REMINDER).state is MessageState.SUPPRESSED
+
+
 def test_the_reminder_of_an_early_appointment_waits_for_the_morning(system):
     """Due at 06:00 the day before, sent at 08:00; the machine comes back to the same reminder."""
     system.book("A", starts_at=local(2026, 11, 24, 6, 0))

@@ -422,6 +422,21 @@ def test_an_opt_out_is_recorded_at_once_while_nothing_may_be_sent_and_confirmed_
     assert channel.told == []
 
 
+def test_a_confirmation_that_waits_is_given_up_where_the_person_came_back_meanwhile(channel):
+    _pause(channel)
+    with pytest.raises(ReplyDeferredError):
+        channel.service().handle(_message("STOP", id="left"))
+    _go_on(channel)
+    channel.service().handle(_message("START", id="back", after=60))
+
+    result = channel.service().handle(_message("STOP", id="left"))
+
+    assert (result.action, result.reason) == (InboundAction.IGNORED, Reason.STALE_KEYWORD)
+    states = {row.occasion: (row.state, row.reason) for row in channel.ledger.rows.values()}
+    assert states["left"] == (MessageState.SUPPRESSED, Reason.NO_LONGER_TRUE)
+    assert len(channel.sender.bodies) == 1
+
+
 def test_a_short_pause_delays_a_reply_by_moments_and_a_long_one_by_minutes(channel):
     _pause(channel)
     waits = []

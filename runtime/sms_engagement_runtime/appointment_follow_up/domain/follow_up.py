@@ -138,6 +138,7 @@ class FollowUpService:
         """Tell the invitee of the appointment, and the bus."""
         conversation = self._read(appointment_id)
         booking, purpose = _booking(conversation), conversation.first_purpose()
+        self._drop_replaced(conversation)
         if self._tells_bus(conversation, purpose):
             self._publish(bus_events.BOOKED, conversation, booking.booked_at)
             if booking.replaces is not None:
@@ -166,10 +167,14 @@ class FollowUpService:
     def follow_up(self, appointment_id: str) -> Step:
         """Ask once more, unless the invitee answered or it is too late for an answer."""
         conversation = self._read(appointment_id)
+        # Once more: a step of the old time may have been at it when the first text was sent.
+        self._drop_replaced(conversation)
         expires_at = _booking(conversation).starts_at - self.policy.near_start
         outcome = None
         if self.clock.now() < expires_at:
             outcome = self._send(conversation, Purpose.FOLLOW_UP, expires_at=expires_at)
+        else:
+            self._drop(conversation, Purpose.FOLLOW_UP)
         if outcome is not None:
             if (again := self._again(conversation, outcome)) is not None:
                 return again
@@ -219,6 +224,8 @@ class FollowUpService:
         if purpose is Purpose.CANCELLED:
             if conversation.status is not Status.CANCELED:
                 return Step(next=Next.OVER)
+            self._drop_all(conversation)
+            self._drop_replaced(conversation)
             occurred_at = conversation.cancelled_at or conversation.updated_at
             by = conversation.cancelled_by
             if self._tells_bus(conversation, purpose):
@@ -236,6 +243,7 @@ class FollowUpService:
             caused_at = None
             expires_at = occurred_at + self.policy.no_show_useful_for
         if not self._was_told(conversation) or self.clock.now() >= expires_at:
+            self._drop(conversation, purpose)
             return Step(next=Next.OVER)
         outcome = self._send(conversation, purpose, expires_at=expires_at, caused_at=caused_at)
         if outcome is None:
@@ -259,13 +267,14 @@ class FollowUpService:
         lead: timedelta | None = None,
     ) -> SendOutcome | None:
         """Send a text while the row allows it; None where it does not, and nothing went out before."""
-        name = purpose if lead is None else f"{purpose}-{lead // timedelta(minutes=1)}"
+        name = _name(purpose, lead)
         outcome = None
         for _ in range(_MAX_ATTEMPTS):
             recipient, booking = conversation.recipient, _booking(conversation)
             if recipient is None:
                 return None
             if not conversation.may_send(purpose):
+                self._drop(conversation, purpose, lead)
                 row = self._row(conversation, name)
                 outcome = None if row is None else outcome_of(row, self.clock.now())
                 break
@@ -289,6 +298,42 @@ class FollowUpService:
             assert recipient is not None
             self._open_prompt(conversation, recipient, purpose, name, outcome)
         return outcome
+
+    def _drop_replaced(self, conversation: Conversation) -> None:
+        """Close what still waits to be told about the times before this one: their executions are stopped."""
+        for _ in range(MOST_MOVES):
+            booking = conversation.booking
+            if booking is None or booking.replaces is None:
+                return
+            before = self.conversations.get(appointment_id(booking.provider, booking.replaces))
+            if before is None or before.booking is None:
+                return
+            if before.is_over:
+                self._drop_all(before)
+            conversation = before
+
+    def _drop_all(self, conversation: Conversation) -> None:
+        """Close what waits of the texts that look ahead to an appointment which is over."""
+        for purpose in (Purpose.CONFIRMATION, Purpose.MOVED, Purpose.FOLLOW_UP):
+            self._drop(conversation, purpose)
+        for lead in self.policy.reminders:
+            self._drop(conversation, Purpose.REMINDER, lead)
+
+    def _drop(self, conversation: Conversation, purpose: Purpose, lead: timedelta | None = None) -> None:
+        """Close a text that waits for its hour, where it will not be offered again."""
+        recipient, name = conversation.recipient, _name(purpose, lead)
+        if recipient is None:
+            return
+        key = intent_key(CONSTRUCT, recipient.subscriber_id, name, conversation.appointment_id)
+        row = self.send_service.ledger.get(key)
+        if row is None or row.state is not MessageState.DEFERRED:
+            return
+        now = self.clock.now()
+        intent = self._intent(
+            conversation, recipient, _booking(conversation), purpose, name, expires_at=now, caused_at=now
+        )
+        if intent is not None:
+            self.send_service.drop(intent)
 
     def _still_true(self, as_read: Conversation, purpose: Purpose) -> bool | Guard:
         """Look at the row as it is now, and have the claim look at it again."""
@@ -474,6 +519,11 @@ class MissingConversationError(Exception):
 
 
 _TOO_LATE: Final = frozenset({Reason.EXPIRED, Reason.EXPIRES_IN_QUIET_HOURS, Reason.TIME_ZONE_UNKNOWN})
+
+
+def _name(purpose: Purpose, lead: timedelta | None) -> str:
+    """Return the ledger's purpose of a text: each reminder has its own."""
+    return purpose if lead is None else f"{purpose}-{lead // timedelta(minutes=1)}"
 
 
 def _caused_at(conversation: Conversation, booking: Booking) -> datetime:

@@ -479,7 +479,7 @@ class InboundService:
             # Between the first look and this one.
             return InboundResult(action=InboundAction.IGNORED, reason=Reason.ERASED)
         if not contact.is_opted_out:
-            return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
+            return self._overtaken(message, sender)
         is_own = _is_own_change(contact, message)
         # Before the confirmation, which may have to wait: no campaign and no conversation goes on meanwhile.
         if is_own:
@@ -634,7 +634,7 @@ class InboundService:
         """Take the number off the service's list first: we never show ACTIVE while the service refuses."""
         contact = self.contacts.get(sender.subscriber_id)
         if contact.is_opted_out and _left_later(contact, message):
-            return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
+            return self._overtaken(message, sender)
         if contact.is_opted_out and not by_service:
             try:
                 self.opt_out_list.delete(sender.number)
@@ -653,7 +653,7 @@ class InboundService:
         if contact.is_opted_out:
             # A STOP came in between, and may have put the number on the list before we took it off.
             self.opt_out_list.put(sender.number)
-            return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
+            return self._overtaken(message, sender)
         if by_service:
             return InboundResult(action=InboundAction.RESUBSCRIBED, reason=Reason.ANSWERED_BY_SERVICE)
         reply = self._reply(message, sender, self.replies.welcome_back, Answers.MESSAGE)
@@ -662,7 +662,7 @@ class InboundService:
     def _confirm(self, message: InboundMessage, sender: _Sender, *, by_service: bool) -> InboundResult:
         contact = self._change(message, sender, confirm)
         if not _is_own_change(contact, message):
-            return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
+            return self._overtaken(message, sender)
         if by_service:
             return InboundResult(action=InboundAction.CONFIRMED, reason=Reason.ANSWERED_BY_SERVICE)
         reply = self._reply(message, sender, self.replies.confirmed, Answers.MESSAGE)
@@ -712,20 +712,7 @@ class InboundService:
         ReplyDeferredError
             It has to wait.
         """
-        intent = Intent(
-            construct=CONSTRUCT,
-            purpose=REPLY_PURPOSE,
-            occasion=occasion or message.id,
-            scope=None,
-            message_class=MessageClass.REPLY,
-            consent_rule=ConsentRule.NONE,
-            answers=answers,
-            recipient=sender.number,
-            subscriber_id=sender.subscriber_id,
-            country=sender.country,
-            body=body,
-            expires_at=message.received_at + REPLY_USEFUL_FOR,
-        )
+        intent = _reply_intent(message, sender, body, answers, occasion=occasion)
         if self._is_late_at_night(message, sender, intent):
             raise self._deferred(message, Reason.QUIET_HOURS)
         outcome = self.send_service.send(intent)
@@ -738,6 +725,12 @@ class InboundService:
                 f"a day. It would have been: {body}\nInbound message: {message.id}",
             )
         return outcome
+
+    def _overtaken(self, message: InboundMessage, sender: _Sender) -> InboundResult:
+        """Do nothing about a word that a later one has overtaken, and give up the reply that waited."""
+        waiting = _reply_intent(message, sender, self.replies.opted_out, Answers.MESSAGE, occasion=None)
+        self.send_service.drop(waiting)
+        return InboundResult(action=InboundAction.IGNORED, reason=Reason.STALE_KEYWORD)
 
     def _is_late_at_night(self, message: InboundMessage, sender: _Sender, intent: Intent) -> bool:
         now = self.clock.now()
@@ -823,6 +816,25 @@ class InboundService:
                 f"{message.from_ or 'Nobody'} wrote {_quoted(message)}\nInbound message: {message.id}",
             )
         return InboundResult(action=InboundAction.IGNORED, keyword=keyword, reason=reason)
+
+
+def _reply_intent(
+    message: InboundMessage, sender: _Sender, body: str, answers: Answers, *, occasion: str | None
+) -> Intent:
+    return Intent(
+        construct=CONSTRUCT,
+        purpose=REPLY_PURPOSE,
+        occasion=occasion or message.id,
+        scope=None,
+        message_class=MessageClass.REPLY,
+        consent_rule=ConsentRule.NONE,
+        answers=answers,
+        recipient=sender.number,
+        subscriber_id=sender.subscriber_id,
+        country=sender.country,
+        body=body,
+        expires_at=message.received_at + REPLY_USEFUL_FOR,
+    )
 
 
 def _asking_rather_than(

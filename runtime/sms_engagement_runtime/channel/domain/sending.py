@@ -211,6 +211,20 @@ class SendService:
                 self._forget(intent)
             return outcome
 
+    def drop(self, intent: Intent) -> None:
+        """Close a text that has to wait, and that nobody will offer again: its reason is gone.
+
+        Nothing is changed where it does not wait. Without this its row would say DEFERRED for good.
+
+        Raises
+        ------
+        TransientError
+            The ledger does not answer. It may be repeated.
+        """
+        row = self.ledger.get(intent.key)
+        if row is not None and row.state is MessageState.DEFERRED:
+            self.ledger.suppress(intent, intent.key, Reason.NO_LONGER_TRUE, row.parts, self.clock.now())
+
     def _acquire_again(self, intent: Intent, parts: int, lane: Lane) -> Slot:
         """Wait for another slot for a text whose claim was given back."""
         try:
