@@ -235,7 +235,7 @@ def report(simulation: Simulation, lines: Sequence[Line], *, command: str) -> st
             "",
             f"Done: {done}.",
             f"Faults that happened: {faults}.",
-            "Left out: the files of the archive, and Athena; what is on the stream is summed up in their place.",
+            "Left out: the archive's files and Athena; what is on the stream is summed up in their place.",
             "",
             table(lines),
         )
