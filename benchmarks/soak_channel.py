@@ -5,6 +5,7 @@ Domain and application code is the product's; tables, carrier and lists are thos
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from benchmarks.virtual_time import VirtualLock
 from sms_engagement_runtime.channel.adapters.number_places import NumberPlaces
 from sms_engagement_runtime.channel.adapters.pacing import SharedPacer
 from sms_engagement_runtime.channel.adapters.phone_numbers import LibPhoneNumberParser
+from sms_engagement_runtime.channel.domain.budget import MILLICENTS_PER_PART, SpendLimits
 from sms_engagement_runtime.channel.domain.campaign_counts import tally_ended
 from sms_engagement_runtime.channel.domain.delivery import (
     CONTEXT_CAMPAIGN,
@@ -33,8 +35,9 @@ from sms_engagement_runtime.channel.domain.errors import (
 from sms_engagement_runtime.channel.domain.failed_texts import failed_for_good, tell_of_failure
 from sms_engagement_runtime.channel.domain.inbound import InboundMessage, InboundService, ReplyDeferredError
 from sms_engagement_runtime.channel.domain.ledger import Guard, LedgerRow
-from sms_engagement_runtime.channel.domain.pacing import Rate
+from sms_engagement_runtime.channel.domain.pacing import Lane, Rate, Slot
 from sms_engagement_runtime.channel.domain.ports import OutboundMessage
+from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import SendPolicy, SendService
 from sms_engagement_runtime.channel.domain.subscriber import subscriber_id
 from tests.support.fakes import (
@@ -51,6 +54,9 @@ from tests.support.fakes import (
 )
 
 OUR_NUMBER: Final = "+12025550199"
+_TEXTS_A_DAY: Final = 1.1
+"""Of the budget, for each person: less than the day of the broadcast asks for."""
+
 _PRICE_DOLLARS: Final = 0.00645
 _RECEIPT_SECONDS: Final = 4.0
 _LATE_RECEIPT_SECONDS: Final = 900.0
@@ -149,6 +155,49 @@ class Carrier(FakeSender):
             queue.put(event)
 
 
+class Budget(FakeBudget):
+    """A budget of a day, which counts what it held back."""
+
+    def __init__(self, texts_a_day: int) -> None:
+        super().__init__(SpendLimits(per_day=texts_a_day * MILLICENTS_PER_PART))
+        self.held_back = 0
+
+    def reserve(self, *arguments: Any, **options: Any) -> Reason | None:
+        """Reserve, or say which budget is spent."""
+        reason: Reason | None = super().reserve(*arguments, **options)
+        self.held_back += reason is not None
+        return reason
+
+
+class ProcessPacers:
+    """A pacer for each process of a function: one that ends its call takes the next, as those of Lambda do.
+
+    A thread of the clock stands for a process. All pacers share one queue.
+    """
+
+    def __init__(self, make: Callable[[], SharedPacer]) -> None:
+        self._make = make
+        self._own = threading.local()
+
+    def acquire(self, parts: int, lane: Lane) -> Slot:
+        """Wait for a slot."""
+        return self._mine().acquire(parts, lane)
+
+    def hold(self, slot: Slot) -> bool:
+        """Wait for the slot itself."""
+        return self._mine().hold(slot)
+
+    def back_off(self, attempt: int) -> None:
+        """Wait after the carrier throttled."""
+        self._mine().back_off(attempt)
+
+    def _mine(self) -> SharedPacer:
+        pacer: SharedPacer | None = getattr(self._own, "pacer", None)
+        if pacer is None:
+            pacer = self._own.pacer = self._make()
+        return pacer
+
+
 class Channel:
     """The channel: what it owns, and the functions that it runs.
 
@@ -170,7 +219,7 @@ class Channel:
         failures = {person.phone: person.failure for person in persons if person.failure is not None}
         self.carrier = Carrier(world, self.opt_out_list, failures)
         self.pause = FakePause()
-        self.budget = FakeBudget()
+        self.budget = Budget(max(1, round(len(persons) * _TEXTS_A_DAY)))
         self.counts = FakeCampaignCounts()
         self.attention = FakeAttention()
         self.bus = Bus(world)
@@ -197,18 +246,22 @@ class Channel:
             ledger=self.wrap(self.ledger),
             sender=self.wrap(self.carrier, fails=False),
             pause=self.wrap(self.pause, fails=False),
-            pacer=SharedPacer(
-                self._rate,
-                queue=self.wrap(self._rate_queue),
-                clock=schedule,
-                sleep=schedule.sleep,
-                jitter=self.world.luck.chance.random,
-                lock=lambda: VirtualLock(schedule),
-            ),
+            pacer=ProcessPacers(self._pacer),
             places=self.places,
             budget=self.wrap(self.budget, fails=False),
             clock=schedule,
             policy=self.policy,
+        )
+
+    def _pacer(self) -> SharedPacer:
+        schedule = self.world.schedule
+        return SharedPacer(
+            self._rate,
+            queue=self.wrap(self._rate_queue),
+            clock=schedule,
+            sleep=schedule.sleep,
+            jitter=self.world.luck.chance.random,
+            lock=lambda: VirtualLock(schedule),
         )
 
     def subscriber(self, phone: str) -> str:

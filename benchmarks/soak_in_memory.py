@@ -45,7 +45,7 @@ CLOCK_START: Final = datetime(2027, 2, 1, 17, tzinfo=UTC)
 """A Monday with no change of clocks and no holiday within two weeks."""
 
 DAYS: Final = timedelta(days=5)
-PARTS_PER_SECOND: Final = 25
+PARTS_PER_SECOND: Final = 60
 _CLOSING: Final = timedelta(days=4)
 """After the last thing that happened: longer than any event may still come (72 hours)."""
 
@@ -73,6 +73,7 @@ class Tally:
 
     done: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    processor_seconds: float = 0.0
 
 
 class Simulation:
@@ -97,13 +98,24 @@ class Simulation:
 
     def run(self) -> list[Line]:
         """Let five days pass, and audit the books."""
-        begun = time.perf_counter()
+        begun, begun_at_work = time.perf_counter(), time.process_time()
         self._begin()
         self.world.schedule.at(CLOCK_START + DAYS, self._switch_faults_off)
         self.world.schedule.play()
         lines = audit(self.books())
         self.tally.seconds = time.perf_counter() - begun
+        self.tally.processor_seconds = time.process_time() - begun_at_work
         return lines
+
+    def held_back(self) -> Counter[str]:
+        """Tell how often the budget held a text back, and which rules stopped runs."""
+        stopped = [
+            f"runs stopped by {summary['stoppedBy']}"
+            for engine in (self.reviews, self.journeys)
+            for summary in engine.summaries.values()
+            if summary["stoppedBy"]
+        ]
+        return Counter(stopped) + Counter({"texts that a budget held back": self.channel.budget.held_back})
 
     def books(self) -> Books:
         """Read what every side says."""
@@ -226,12 +238,14 @@ def report(simulation: Simulation, lines: Sequence[Line], *, command: str) -> st
     """Return the balance sheet in Markdown."""
     tally, world = simulation.tally, simulation.world
     texts = len(simulation.channel.carrier.texts)
-    done = ", ".join(f"{count:,} {what}" for what, count in sorted(tally.done.items()))
+    held = simulation.held_back()
+    done = ", ".join(f"{count:,} {what}" for what, count in sorted((tally.done + held).items()))
     faults = ", ".join(f"{count:,} {kind}" for kind, count in sorted(world.luck.done.items()))
     return "\n".join(
         (
             f"`{command}`, {datetime.now(UTC):%Y-%m-%d}: {len(simulation.persons):,} people, "
-            f"{texts:,} texts, {(world.now - CLOCK_START).days} virtual days in {tally.seconds:.0f} seconds.",
+            f"{texts:,} texts, {(world.now - CLOCK_START).days} virtual days in {tally.seconds:.0f} seconds, "
+            f"{tally.processor_seconds:.0f} of them at work in its one process.",
             "",
             f"Done: {done}.",
             f"Faults that happened: {faults}.",

@@ -29,7 +29,7 @@ PART_SECONDS: Final = 235.0
 _PEOPLE_A_PART: Final = 100
 _PARTS_AT_ONCE: Final = 4
 _INSTANTS_A_PERSON: Final = 15
-_PEOPLE_A_SECOND: Final = 25
+_PEOPLE_A_SECOND: Final = 60
 
 
 class _ExecutionFailedError(Exception):

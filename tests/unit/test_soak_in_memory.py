@@ -19,7 +19,7 @@ from sms_engagement_runtime.sms_analytics_pipeline.domain.responses import Kept,
 from tests.support.analytics_fakes import FakeRegister
 from tests.support.appointment_fakes import FakeWorkflow
 
-PEOPLE = 120
+PEOPLE = 100
 KINDS = tuple(field.name for field in fields(Faults))
 
 
@@ -52,7 +52,7 @@ def test_the_same_seed_is_the_same_run():
 
 
 def test_every_fault_happens():
-    simulation, findings = simulate(7, number=400)
+    simulation, findings = simulate(7, number=300)
 
     assert findings == {}
     assert [kind for kind in KINDS if simulation.world.luck.done[kind] == 0] == []
@@ -115,7 +115,7 @@ def test_a_router_that_forgets_a_word_is_found(monkeypatch):
 def test_a_text_that_waits_for_nothing_is_found(monkeypatch):
     monkeypatch.setattr(SendService, "drop", lambda service, intent: None)
 
-    assert "every intent is in one final state" in broken(number=300)
+    assert "every intent is in one final state" in broken(number=200)
 
 
 def test_a_cap_that_does_not_count_is_found(monkeypatch):
@@ -128,7 +128,7 @@ def test_a_text_about_an_appointment_that_is_over_is_found(monkeypatch):
     monkeypatch.setattr(Conversation, "may_send", lambda row, purpose: True)
     monkeypatch.setattr(FakeWorkflow, "stop", lambda workflow, appointment_id: None)
 
-    assert "none about what is cancelled, moved, answered or over" in broken(number=300)
+    assert "none about what is cancelled, moved, answered or over" in broken(number=200)
 
 
 def test_an_event_that_is_counted_twice_is_found(monkeypatch):
