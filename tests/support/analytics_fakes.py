@@ -127,6 +127,9 @@ class FakeStream:
     def __init__(self, clock: FakeClock, faults: Faults | None = None) -> None:
         self.records: list[tuple[int, StreamRecord]] = []
         self.before_put: Callable[[], None] = lambda: None
+        # When each was put, by event and subscriber, of as many records as have been looked through so far.
+        self._puts: dict[tuple[str, ...], list[int]] = {}
+        self._found = 0
         self._clock = clock
         self._faults = faults or Faults()
 
@@ -144,11 +147,14 @@ class FakeStream:
 
     def find(self, sought: Sequence[Sought]) -> frozenset[str]:
         with self._faults.call():
+            for at, record in self.records[self._found :]:
+                self._puts.setdefault(record[:2], []).append(at)
+            self._found = len(self.records)
             return frozenset(
                 one.event_id
                 for one in sought
-                for at, record in self.records
-                if record[:2] == one[:2] and one.since <= at <= one.until
+                for at in self._puts.get(one[:2], ())
+                if one.since <= at <= one.until
             )
 
 
