@@ -13,6 +13,7 @@ from sms_engagement_runtime.channel.domain.errors import (
     TransientError,
 )
 from sms_engagement_runtime.channel.domain.ledger import MessageState
+from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.journeys.domain.conditions import ReplyKind, SubscriberState
 from sms_engagement_runtime.journeys.domain.description import Send, Wait
 from sms_engagement_runtime.journeys.domain.stock import promotional, welcome_series
@@ -172,6 +173,29 @@ def test_an_answer_while_the_text_waits_for_its_hour_changes_which_one_it_is(wel
     welcomed.turn(2)
 
     assert welcomed.texts == [WELCOME, PROMOTION]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one.set_consent(ConsentState.ACTIVE),
+        lambda one: one.set_consent(ConsentState.OPTED_OUT),
+        lambda one: one.answer(ReplyKind.NEGATIVE, ended="DECLINED"),
+    ],
+    ids=["another text", "opted out", "declined"],
+)
+def test_a_text_that_waited_for_its_hour_and_is_not_the_one_any_more_is_closed(welcomed, change):
+    welcomed.clock.advance(hours=10)
+    waits = welcomed.turn(2)
+    states = {row.purpose: row.state for row in welcomed.ledger.rows.values()}
+    assert states["welcome/reminder"] is MessageState.DEFERRED
+
+    change(welcomed)
+    welcomed.clock.instant = waits.until
+    welcomed.turn(2)
+
+    row = next(row for row in welcomed.ledger.rows.values() if row.purpose == "welcome/reminder")
+    assert (row.state, row.reason) == (MessageState.SUPPRESSED, Reason.NO_LONGER_TRUE)
 
 
 def test_a_yes_after_the_reminder_does_not_bring_the_promotion_too(welcomed):

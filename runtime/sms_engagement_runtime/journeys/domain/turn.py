@@ -258,6 +258,8 @@ class _Turn:
             return self._outcome(service.send(intent, dry_run=True))
         current = self.enrolment
         if (current.attempt, current.attempt_decided) != (send.name, verdict.decided):
+            if current.attempt != send.name:
+                self._drop_attempt()
             current = self.sender.enrolments.save(
                 self._kept(
                     replace(current, attempt=send.name, attempt_decided=verdict.decided, updated_at=self._now)
@@ -419,10 +421,22 @@ class _Turn:
     ) -> PersonOutcome:
         """End the person's turn without a text, and where it ends for good, their way."""
         if not self.run.is_dry:
+            self._drop_attempt()
             decided = None if verdict is None else verdict.decided
             ended = str(reason) if ends else None
             self._save(lambda row: row.settle(self.step.number, now=self._now, decided=decided, ended=ended))
         return told or self._suppressed(reason)
+
+    def _drop_attempt(self) -> None:
+        """Close the text that waited for its hour: it is another one now, or none."""
+        name = self.enrolment.attempt
+        row = None if name is None else self._row(name)
+        if row is None or row.state is not MessageState.DEFERRED:
+            return
+        parsed = screen(self.person, self.sender.parser, self.sender.subscriber_key())
+        if isinstance(parsed, ParsedNumber):
+            send = next(one for one in self.step.journey.sends if one.name == name)
+            self.sender.send_service.drop(self._intent(send, parsed, self._contact()))
 
     def _save(self, change: Callable[[Enrolment], Enrolment]) -> None:
         """Write the row, over what a reply wrote into it meanwhile."""
