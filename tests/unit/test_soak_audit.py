@@ -6,7 +6,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from benchmarks.soak_audit import Appointment, Books, Heard, Person, Row, Sent, Stored, Totals, audit, table
+from benchmarks.soak_audit import (
+    Appointment,
+    Books,
+    Heard,
+    Person,
+    Row,
+    Sent,
+    Stored,
+    Totals,
+    audit,
+    cap_is_kept,
+    table,
+)
 
 NOON = datetime(2027, 2, 1, 17, tzinfo=UTC)
 PHONE = "+12125550101"
@@ -250,3 +262,17 @@ def test_the_sheet_shows_the_first_findings_and_how_many_more_there_are() -> Non
     assert "| dead-letter queues are empty, no execution failed | 8 | 7 | 1 messages wait in queue0;" in text
     assert "and 2 more |" in text
     assert PHONE not in text
+
+
+def test_one_text_too_many_by_a_moment_is_told_and_by_a_minute_is_found():
+    def line(seconds: float):
+        spread = (0, 1, 2, 24 * 3600 - seconds)
+        sent = [
+            replace(TEXT, message_id=f"m{n}", is_promotional=True, sent_at=at(seconds=second))
+            for n, second in enumerate(spread)
+        ]
+        return cap_is_kept(Books(now=at(days=9), sent=sent))
+
+    assert (line(0).findings, line(0).note) == ((), "")
+    assert (line(2).findings, line(2).note) == ((), "1 got one too early by 2.0 s at most")
+    assert line(60).findings == ("a phone got more than that",)
