@@ -589,6 +589,27 @@ def test_cut_off_anywhere_nobody_gets_a_second_text_and_nobody_is_lost(system, i
         assert request_key() in system.requests.rows
 
 
+@pytest.mark.parametrize("by", ["broadcast", "event"])
+def test_a_reminder_that_waited_for_its_hour_is_closed_once_the_review_is_there(system, by):
+    def remind():
+        if by == "event":
+            return system.asker().remind_by_id("u1", "registration")
+        return system.ask_due(run_id="thursday", follow_up=True)
+
+    system.ask_due()
+    # Ten in the evening, three days later.
+    system.clock.advance(days=3, hours=10)
+    assert remind().state == "DEFERRED"
+    system.answer()
+    system.clock.advance(hours=12)
+
+    outcome = remind()
+
+    assert (outcome.state, outcome.reason) == ("SUPPRESSED", "ANSWERED")
+    (row,) = (row for row in system.ledger.rows.values() if row.purpose == "review-reminder")
+    assert (row.state, row.reason) == (MessageState.SUPPRESSED, "NO_LONGER_TRUE")
+
+
 @pytest.mark.parametrize("instant", cut_off_at_every_instant(days_after_asking, remind_john))
 def test_a_reminder_that_is_cut_off_anywhere_comes_once(system, instant):
     days_after_asking(system)

@@ -242,6 +242,8 @@ class ReviewAsker:
             case Remind(due):
                 return _Turn(self, person).remind(due)
             case Nothing(reason, until):
+                if reason is AskReason.ANSWERED and request is not None:
+                    _Turn(self, person).drop_reminders([request])
                 return _waiting(user_id, reason, until)
 
     def record(self, user_id: str, occasion: str, *, occurred_at: datetime | None) -> PersonOutcome:
@@ -360,6 +362,8 @@ class _Turn:
             case Settle(request):
                 return self._reminded_already(rows) or self._settle(request, rows, follow_up=follow_up)
             case Nothing(reason, until):
+                if reason is AskReason.ANSWERED and not self.is_dry:
+                    self.drop_reminders(rows)
                 already = self._reminded_already(rows) or self._asked_already(rows)
                 return already or _waiting(self.person.user_id, reason, until)
 
@@ -461,6 +465,17 @@ class _Turn:
             # writes it.
             requests.mark_reminded(request.request_id, self._now)
         return outcome
+
+    def drop_reminders(self, requests: Sequence[ReviewRequest]) -> None:
+        """Close reminders that waited for their hour while their requests were answered."""
+        service = self.asker.send_service
+        for request in requests:
+            if request.answered_at is None:
+                continue
+            key = intent_key(CONSTRUCT, self.person.subscriber_id, REMINDER, request.occasion)
+            row = service.ledger.get(key)
+            if row is not None and row.state is MessageState.DEFERRED:
+                service.drop(self._intent(request, REMINDER, self.asker.reminder_texts, expires_at=None))
 
     def send_link(self, request: ReviewRequest, *, requested_at: datetime) -> PersonOutcome:
         """Send a new link for a request."""
