@@ -23,7 +23,8 @@ class FrequencyCap:
     """How many promotional texts one person may be sent within a period.
 
     Those of all systems on the channel count together, and the next one waits until enough of them have left
-    the period. Transactional texts and replies neither count nor wait.
+    the period. Transactional texts and replies neither count nor wait. Each counts half a minute longer than
+    the period, since a text reaches the carrier a moment after it is counted.
 
     Attributes
     ----------

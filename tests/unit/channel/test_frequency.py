@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
+from sms_engagement_runtime.channel.domain.pacing import LEAVES_WITHIN
 
 NOW = datetime(2026, 11, 21, 17, tzinfo=UTC)
 INSTANTS = st.integers(0, 3 * 24 * 60).map(lambda minutes: NOW + timedelta(minutes=minutes))
@@ -46,18 +47,19 @@ def test_malformed_settings_are_refused(settings, message):
         FrequencyCap.from_settings(settings)
 
 
-@given(CAPS, st.lists(INSTANTS, max_size=40))
+@given(CAPS, st.lists(st.tuples(INSTANTS, st.integers(0, 30)), max_size=40))
 def test_no_period_ever_holds_more_texts_than_the_cap(cap, attempts):
     recent: dict[str, datetime] = {}
-    sent: list[datetime] = []
+    left: list[datetime] = []
 
-    for number, now in enumerate(sorted(attempts)):
+    for number, (now, seconds_on_its_way) in enumerate(sorted(attempts)):
         if cap.blocked_until(recent, f"text {number}", now) is None:
             recent = cap.remember(recent, f"text {number}", now)
-            sent.append(now)
+            left.append(now + timedelta(seconds=seconds_on_its_way))
 
-    # Of any texts + 1 in a row, the last came a whole period after the first, or later.
-    windows = zip(sent, sent[cap.texts :], strict=False)
+    # Of any texts + 1 in a row, the last left a whole period after the first, or later.
+    left.sort()
+    windows = zip(left, left[cap.texts :], strict=False)
     assert all(last - first >= cap.period for first, last in windows)
     assert len(recent) <= cap.texts
 
@@ -77,7 +79,7 @@ def test_what_left_the_period_is_forgotten_and_decides_nothing(cap, recent, now)
     kept = cap.remember(recent, "own", now)
 
     assert kept.pop("own") == now
-    assert all(at > now - cap.period for at in kept.values())
+    assert all(at > now - cap.period - LEAVES_WITHIN for at in kept.values())
     others = {key: at for key, at in recent.items() if key != "own"}
     assert cap.blocked_until(kept, "own", now) == cap.blocked_until(others, "own", now)
 
@@ -90,7 +92,10 @@ def test_a_second_attempt_at_the_same_text_counts_once():
 
     assert cap.blocked_until(first, "own", NOW + timedelta(hours=1)) is None
     assert again == {"own": NOW + timedelta(hours=1)}
-    assert cap.blocked_until(again, "other", NOW + timedelta(hours=2)) == NOW + timedelta(hours=25)
+    assert (
+        cap.blocked_until(again, "other", NOW + timedelta(hours=2))
+        == NOW + timedelta(hours=25) + LEAVES_WITHIN
+    )
 
 
 def test_the_wait_ends_later_the_more_there_are():
@@ -102,5 +107,5 @@ def test_the_wait_ends_later_the_more_there_are():
         for count in (2, 3, 4)
     ]
 
-    assert waits == [NOW + timedelta(hours=10 + n) for n in (0, 1, 2)]
+    assert waits == [NOW + timedelta(hours=10 + n) + LEAVES_WITHIN for n in (0, 1, 2)]
     assert all(earlier < later for earlier, later in pairwise(waits))

@@ -26,6 +26,7 @@ from sms_engagement_runtime.channel.domain.gate import (
     objections,
 )
 from sms_engagement_runtime.channel.domain.ledger import intent_key
+from sms_engagement_runtime.channel.domain.pacing import LEAVES_WITHIN
 from sms_engagement_runtime.channel.domain.quiet_hours import Place, QuietHoursPolicy
 from sms_engagement_runtime.channel.domain.reasons import Reason
 
@@ -97,7 +98,10 @@ OBJECTIONS = [
         {"hours": EARLY, "contact": _contact({}, _recent(1, 2, 3)), "expires_at": NOW + timedelta(days=1)},
         Defer(Reason.QUIET_HOURS, EIGHT_IN_HONOLULU),
     ),
-    ({"contact": _contact({}, _recent(1, 2, 3))}, Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=21))),
+    (
+        {"contact": _contact({}, _recent(1, 2, 3))},
+        Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=21) + LEAVES_WITHIN),
+    ),
     ({"country": "FR"}, Suppress(Reason.COUNTRY_NOT_ALLOWED)),
     ({"over_budget": Reason.CAMPAIGN_BUDGET}, Defer(Reason.CAMPAIGN_BUDGET)),
     ({"measured": measure("a" * 161)}, Suppress(Reason.TOO_MANY_PARTS)),
@@ -252,12 +256,16 @@ def test_nobody_is_texted_whose_hour_nobody_knows(hours):
     [
         ({}, Send()),
         (_recent(1, 2), Send()),
-        (_recent(1, 2, 24), Send()),
-        (_recent(1, 2, 23.5), Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=0.5))),
-        (_recent(0, 1, 2), Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=22))),
-        (_recent(1, 2, 3, 4, 5), Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=21))),
+        (_recent(1, 2, 24), Defer(Reason.FREQUENCY_CAP, NOW + LEAVES_WITHIN)),
+        (_recent(1, 2, 24.01), Send()),
+        (_recent(1, 2, 23.5), Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=0.5) + LEAVES_WITHIN)),
+        (_recent(0, 1, 2), Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=22) + LEAVES_WITHIN)),
+        (_recent(1, 2, 3, 4, 5), Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=21) + LEAVES_WITHIN)),
         (_recent(1, 2) | {KEY: NOW}, Send()),
-        (_recent(1, 2, 3) | {KEY: NOW}, Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=21))),
+        (
+            _recent(1, 2, 3) | {KEY: NOW},
+            Defer(Reason.FREQUENCY_CAP, NOW + timedelta(hours=21) + LEAVES_WITHIN),
+        ),
     ],
 )
 def test_a_text_waits_until_enough_others_have_left_the_period(recent, decision):
@@ -432,7 +440,7 @@ def test_nothing_promotional_is_sent_at_night_above_the_cap_or_the_budget(given_
     others = [
         at
         for key, at in given_facts.contact.recent_texts.items()
-        if key != KEY and at > NOW - given_facts.frequency_cap.period
+        if key != KEY and at > NOW - given_facts.frequency_cap.period - LEAVES_WITHIN
     ]
 
     may_go = (

@@ -29,7 +29,7 @@ from sms_engagement_runtime.channel.domain.errors import (
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
 from sms_engagement_runtime.channel.domain.gate import Answers, ConsentRule, MessageClass
 from sms_engagement_runtime.channel.domain.ledger import DeliveryEvent, Guard, Intent, MessageState
-from sms_engagement_runtime.channel.domain.pacing import Lane, NoSlotError, Slot
+from sms_engagement_runtime.channel.domain.pacing import LEAVES_WITHIN, Lane, NoSlotError, Slot
 from sms_engagement_runtime.channel.domain.phone_number import PhoneNumber
 from sms_engagement_runtime.channel.domain.reasons import Reason
 from sms_engagement_runtime.channel.domain.sending import OutcomeState, SendOutcome, SendPolicy, SendService
@@ -638,7 +638,7 @@ def test_the_fourth_text_of_a_day_waits_until_the_first_is_a_day_old(channel):
     outcome = channel.service().send(INTENT)
 
     assert (outcome.state, outcome.reason) == (OutcomeState.DEFERRED, Reason.FREQUENCY_CAP)
-    assert outcome.until == START + timedelta(hours=24)
+    assert outcome.until == START + timedelta(hours=24) + LEAVES_WITHIN
     assert channel.sender.calls == 3
     channel.clock.instant = outcome.until
     assert channel.service().send(INTENT).state is OutcomeState.ACCEPTED
@@ -1187,7 +1187,7 @@ def test_a_dry_run_tells_who_has_had_enough_for_today(channel):
     outcome = channel.service().send(INTENT, dry_run=True)
 
     assert (outcome.state, outcome.reason, outcome.until) == (
-        OutcomeState.WOULD_SEND, Reason.FREQUENCY_CAP, START + timedelta(hours=24),
+        OutcomeState.WOULD_SEND, Reason.FREQUENCY_CAP, START + timedelta(hours=24) + LEAVES_WITHIN,
     )  # fmt: skip
 
 

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sms_engagement_runtime.channel.domain.pacing import LEAVES_WITHIN
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrequencyCap:
     """At most so many promotional texts to one person within a period that moves along with the time.
+
+    What the law counts is what the person gets, and a text leaves a moment after its claim: one that left
+    late and one that leaves at once may be closer than their claims. So each counts ``LEAVES_WITHIN`` longer.
 
     Attributes
     ----------
@@ -57,20 +62,22 @@ class FrequencyCap:
     def blocked_until(self, recent: Mapping[str, datetime], key: str, now: datetime) -> datetime | None:
         """Say when the person may be sent the text with this key; None where that is now.
 
-        A text counts from the instant of its claim until a period later, that instant excluded. An earlier
-        attempt at the same text does not count against it.
+        A text counts from its claim until a period after the last instant at which it can have left, that
+        instant excluded. An earlier attempt at the same text does not count against it.
 
         Parameters
         ----------
         recent
             Claim times of promotional texts by ledger key, in any order, older ones than the period included.
         """
-        since = now - self.period
-        counted = sorted(at for other, at in recent.items() if at > since and other != key)
+        counted = sorted(at for other, at in self._counting(recent, now).items() if other != key)
         excess = len(counted) - self.texts
-        return None if excess < 0 else counted[excess] + self.period
+        return None if excess < 0 else counted[excess] + LEAVES_WITHIN + self.period
 
     def remember(self, recent: Mapping[str, datetime], key: str, now: datetime) -> dict[str, datetime]:
-        """Return `recent` with the text with this key claimed now, and without those that left the period."""
-        since = now - self.period
-        return {**{other: at for other, at in recent.items() if at > since}, key: now}
+        """Return `recent` with the text with this key claimed now, and without those that count no longer."""
+        return {**self._counting(recent, now), key: now}
+
+    def _counting(self, recent: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
+        since = now - self.period - LEAVES_WITHIN
+        return {key: at for key, at in recent.items() if at > since}

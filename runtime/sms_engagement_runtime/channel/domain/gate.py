@@ -10,6 +10,7 @@ from sms_engagement_runtime.channel.domain.budget import next_day
 from sms_engagement_runtime.channel.domain.consent import ConsentState, Contact, Scope, sent_mark
 from sms_engagement_runtime.channel.domain.encoding import Measured, exceeds_cap
 from sms_engagement_runtime.channel.domain.frequency import FrequencyCap
+from sms_engagement_runtime.channel.domain.pacing import LEAVES_WITHIN
 from sms_engagement_runtime.channel.domain.quiet_hours import RecipientHours
 from sms_engagement_runtime.channel.domain.reasons import Reason
 
@@ -149,12 +150,6 @@ A later one waits for the person's hours. Source: 47 CFR 64.1200(a)(12), which p
 confirmation that is sent within five minutes.
 """
 
-LEAVES_WITHIN: Final = timedelta(seconds=30)
-"""How long before quiet hours the last promotional text passes.
-
-It still waits for its slot and for the service, and is not to arrive at night for that.
-"""
-
 
 def decide(facts: GateFacts) -> Decision:
     """Decide on one text. The first check that objects gives the reason: the order is part of the contract.
@@ -212,6 +207,7 @@ def _consent_objection(facts: GateFacts) -> Reason | None:
 def _quiet_hours_objection(facts: GateFacts) -> Objection | None:
     if facts.hours is None:
         return Suppress(Reason.TIME_ZONE_UNKNOWN)
+    # What leaves a moment before quiet hours is not to arrive in them.
     leaves_by = facts.now + LEAVES_WITHIN
     is_open = facts.hours.is_open(facts.now)
     if is_open and facts.hours.is_open(leaves_by):

@@ -34,6 +34,9 @@ So a transactional text waits for two blocks at worst: the queue ends within one
 block is put behind it.
 """
 
+LEAVES_WITHIN: Final = timedelta(seconds=30)
+"""How long after gate and claim a text may still leave: it waits for its slot and for the service."""
+
 LONGEST_WAIT: Final = timedelta(seconds=30)
 """How long anybody stands in the queue. A function that waits longer would end in the middle of its work."""
 

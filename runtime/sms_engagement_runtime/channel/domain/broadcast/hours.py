@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from sms_engagement_runtime.channel.domain.gate import LEAVES_WITHIN
+from sms_engagement_runtime.channel.domain.pacing import LEAVES_WITHIN
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 """Later than everything."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from sms_engagement_runtime.channel.domain.broadcast.hours import NEVER, HoursOfGroup, last_text_at
 from sms_engagement_runtime.channel.domain.broadcast.run import Part
-from sms_engagement_runtime.channel.domain.gate import LEAVES_WITHIN
+from sms_engagement_runtime.channel.domain.pacing import LEAVES_WITHIN
 
 FIRST_WAVE: Final = timedelta(minutes=1)
 LONGEST_WAVE: Final = timedelta(minutes=15)
