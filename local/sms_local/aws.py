@@ -1,9 +1,11 @@
 """AWS clients of the embedded cloud, for the tools around it; Lambda code makes its own."""
 
+import os
 from threading import Lock
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from sms_local.places import REGION
@@ -11,7 +13,15 @@ from sms_local.places import REGION
 #: The emulator takes these as the account's root user; everything else must be allowed by a policy.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
-#: A proxy of the machine must not get requests for loopback, and a laptop's own AWS profile has no say here.
+#: Setting of botocore → configuration file's name, variable, default, conversion: a laptop's own AWS profile,
+#: which may not even exist, has no say here.
+_NO_PROFILE = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+
+#: A proxy of the machine must not get requests for loopback.
 _CONFIG = Config(
     connect_timeout=2,
     read_timeout=30,
@@ -24,6 +34,7 @@ _CONFIG = Config(
 def session() -> boto3.Session:
     """Return a session of the account's root user."""
     return boto3.Session(
+        botocore_session=botocore.session.Session(session_vars=_NO_PROFILE),
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         region_name=REGION,

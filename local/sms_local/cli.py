@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import signal
 import sys
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import FrameType
 
-from sms_local import lifecycle, reset
+from sms_local import deploy, lifecycle, reset
 from sms_local.failures import LocalCloudError
 from sms_local.faults import FAULTS, switch_faults
 from sms_local.places import DEFAULT_PORT_BASE, Places, recorded_places
@@ -75,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
             help="rate of the simulated number, for runs of many people: functions then run six at a time "
             "(default: the local stage's, 10)",
         )
+        starting.add_argument(
+            "--empty",
+            action="store_true",
+            help="deploy nothing: for an app, or a stage, of your own (see `sms-local environment`)",
+        )
         starting.add_argument("--no-iam", action="store_true", help="let every role do everything")
         starting.add_argument(
             "--without",
@@ -87,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         ("down", _down, "end it; nothing is left running"),
         ("status", _status, "exit with 0 only when everything answers"),
         ("outputs", _outputs, "print addresses, names and ARNs as JSON"),
+        ("environment", _environment, "print what a shell exports so that CDK and AWS CLI know it only"),
         ("reset", _reset, "empty all data, load the demo people, keep the stacks"),
     ):
         add(name, command, summary).add_argument(
@@ -132,6 +139,7 @@ def _start(options: argparse.Namespace, places: Places) -> bool:
         say=say,
         clock_start=options.clock_start,
         parts_per_second=options.parts_per_second,
+        is_empty=options.empty,
     )
     if started:
         say(f"Ready: open {places.front_door}/")
@@ -159,6 +167,22 @@ def _status(options: argparse.Namespace) -> int:
 def _outputs(options: argparse.Namespace) -> int:
     outputs = lifecycle.outputs_of(_chosen(options) or Places())
     print(json.dumps(outputs, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _environment(options: argparse.Namespace) -> int:
+    try:
+        places = _chosen(options) or Places()
+        if problem := lifecycle.explain_status(places):
+            raise LocalCloudError(problem)
+    except LocalCloudError:
+        # `eval "$(sms-local environment)" && cdk deploy …` must not go on to somebody's real account.
+        print("false")
+        raise
+    for name in deploy.ELSEWHERE:
+        print(f"unset {name}")
+    for name, value in deploy.account_environment(places).items():
+        print(f"export {name}={shlex.quote(value)}")
     return 0
 
 

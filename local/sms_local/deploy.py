@@ -23,6 +23,15 @@ NODE_VARIABLE = "SMS_LOCAL_NODE"
 #: them.
 _INHERITED = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "TERM", "SSL_CERT_FILE")
 
+ELSEWHERE = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)
+"""Variables of a shell that would lead past the emulator, to an account of somebody's."""
+
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _FAILED_RESOURCE = re.compile(r"\b(?:CREATE|UPDATE)_FAILED\b")
 #: How the CLI, its toolkit and Python begin the line that says what went wrong.
@@ -73,8 +82,19 @@ def environment(toolchain: Toolchain, places: Places) -> dict[str, str]:
     )
     return {
         **inherited,
-        **aws.CREDENTIALS,
+        **account_environment(places),
         "PATH": path,
+        "CDK_HOME": str(places.work_folder / "cdk-home"),
+        "CDK_DISABLE_VERSION_CHECK": "1",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+    }
+
+
+def account_environment(places: Places) -> dict[str, str]:
+    """Return the variables by which CDK CLI, AWS CLI and SDKs know the emulator's account, and no other."""
+    return {
+        **aws.CREDENTIALS,
         "AWS_ENDPOINT_URL": places.aws_endpoint,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
@@ -83,10 +103,6 @@ def environment(toolchain: Toolchain, places: Places) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "CDK_DEFAULT_ACCOUNT": ACCOUNT,
         "CDK_DEFAULT_REGION": REGION,
-        "CDK_HOME": str(places.work_folder / "cdk-home"),
-        "CDK_DISABLE_VERSION_CHECK": "1",
-        "CDK_DISABLE_CLI_TELEMETRY": "true",
-        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     }
 
 

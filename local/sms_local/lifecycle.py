@@ -2,8 +2,9 @@
 
 Stages of a start, each said in one sentence with the seconds since the beginning: emulator and carrier
 simulator answer; templates are synthesized and the emulator's account is bootstrapped (side by side); the
-stacks are deployed; people are loaded; the phone page and, through it, the review form answer. Whatever
-fails, everything that was started is ended.
+stacks are deployed; people are loaded; the phone page and, through it, the review form answer. An empty one
+has no stacks and no people: it is for an app of one's own. Whatever fails, everything that was started is
+ended.
 """
 
 import contextlib
@@ -50,6 +51,7 @@ def bring_up(
     say: Say,
     clock_start: datetime | None = None,
     parts_per_second: int | None = None,
+    is_empty: bool = False,
 ) -> bool:
     """Start an embedded cloud and return when all of it answers.
 
@@ -68,6 +70,8 @@ def bring_up(
         awake and nobody's quiet hours are near.
     parts_per_second
         Of the simulated number, for runs of many people; the stage's own when left out.
+    is_empty
+        Deploy nothing: the account is bootstrapped, and the stage ``local`` is left out.
 
     Returns
     -------
@@ -96,7 +100,9 @@ def bring_up(
         record = CloudRecord(mark=secrets.token_hex(16), iam=iam, clock_start=start)
         starting = _Start(places=places, record=record)
         try:
-            _carry_out(starting, toolchain, without, say, parts_per_second=parts_per_second)
+            _carry_out(
+                starting, toolchain, without, say, parts_per_second=parts_per_second, is_empty=is_empty
+            )
         except BaseException:
             starting.end()
             raise
@@ -272,6 +278,7 @@ def _carry_out(
     say: Say,
     *,
     parts_per_second: int | None,
+    is_empty: bool,
 ) -> None:
     places = starting.places
     prepare(say)
@@ -307,18 +314,19 @@ def _carry_out(
     say(f"Emulator and carrier simulator answer ({enforced}); it is {begun} there")
 
     cdk = deploy.environment(toolchain, places)
-    starting.run(
-        {
-            "cdk bootstrap": deploy.bootstrap_command(toolchain),
-            "cdk synth": deploy.synth_command(toolchain, places, parts_per_second=parts_per_second),
-        },
-        cdk,
-    )
-    say("The CDK app is synthesized and the account is bootstrapped")
-    starting.run({"cdk deploy": deploy.deploy_command(toolchain, places)}, cdk)
+    bootstrap = {"cdk bootstrap": deploy.bootstrap_command(toolchain)}
+    if is_empty:
+        starting.run(bootstrap, cdk)
+        say("The account is bootstrapped; nothing is deployed")
+    else:
+        synth = deploy.synth_command(toolchain, places, parts_per_second=parts_per_second)
+        starting.run({**bootstrap, "cdk synth": synth}, cdk)
+        say("The CDK app is synthesized and the account is bootstrapped")
+        starting.run({"cdk deploy": deploy.deploy_command(toolchain, places)}, cdk)
     composed = outputs.compose(outputs.describe_stacks(places), places)
     places.outputs.write_text(json.dumps(composed, indent=2, ensure_ascii=False) + "\n")
-    say(f"Deployed {' and '.join(composed['stacks'])}")
+    if composed["stacks"]:
+        say(f"Deployed {' and '.join(composed['stacks'])}")
 
     customers = composed["tables"].get("customers")
     clients = aws.Clients(places.aws_endpoint)
@@ -333,11 +341,12 @@ def _carry_out(
         _tool_environment(),
     )
     starting.await_answer("phone page", _health(places)["phone page"])
-    if "review_form" in composed["urls"]:
+    has_form = "review_form" in composed["urls"]
+    if has_form:
         starting.await_answer("review form", composed["urls"]["review_form"])
     starting.record = replace(starting.record, is_ready=True)
     write_record(places, starting.record)
-    say("The phones and the review form answer")
+    say("The phones and the review form answer" if has_form else "The phones answer")
 
 
 def prepare(say: Say) -> None:
@@ -402,7 +411,7 @@ def _last_line(log: Path) -> str:
 
 
 def outputs_of(places: Places) -> dict[str, Any]:
-    """Return the outputs of a cloud that is up.
+    """Return the outputs of a cloud that is up; of one that was started empty, of what is deployed by now.
 
     Raises
     ------
@@ -412,4 +421,5 @@ def outputs_of(places: Places) -> dict[str, Any]:
     problem = explain_status(places)
     if problem is not None:
         raise LocalCloudError(problem)
-    return outputs.read_outputs(places)
+    noted = outputs.read_outputs(places)
+    return noted if noted["stacks"] else outputs.compose(outputs.describe_stacks(places), places)

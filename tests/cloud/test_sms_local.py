@@ -61,6 +61,19 @@ def assert_nothing_left(places: Places) -> None:
     assert not places.record.exists()
 
 
+def test_where_nothing_is_up_a_shell_goes_on_to_no_other_account(places: Places) -> None:
+    answer = sms_local("environment", "--port-base", str(places.port_base))
+
+    assert_one_sentence(answer)
+    evaluated = subprocess.run(
+        ["bash", "-c", 'eval "$1" && echo went on', "bash", answer.stdout],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert evaluated.stdout == ""
+
+
 @pytest.mark.parametrize("offset", [0, 1, 2])
 def test_a_port_in_use_is_named_and_nothing_is_started(places: Places, offset: int) -> None:
     with socket.socket() as taken:

@@ -103,7 +103,7 @@ def test_only_compacted_files_of_a_size_go_to_cheaper_classes(template: Template
     moving = [rule for rule in rules(template).values() if "Transitions" in rule]
 
     assert [rule["Prefix"] for rule in moving] == ["compacted/"]
-    assert moving[0]["ObjectSizeGreaterThan"] == 128 * 1024 - 1
+    assert moving[0]["ObjectSizeGreaterThan"] == str(128 * 1024 - 1)
     assert [(move["StorageClass"], move["TransitionInDays"]) for move in moving[0]["Transitions"]] == [
         ("INTELLIGENT_TIERING", 30),
         ("GLACIER_IR", 90),

@@ -240,6 +240,7 @@ class EventArchive(Construct):
 
     def _build_bucket(self, lifecycle: ArchiveLifecycle, removal_policy: RemovalPolicy) -> s3.Bucket:
         key = self._key
+        rules = _lifecycle_rules(lifecycle)
         bucket = s3.Bucket(
             self._data,
             "Bucket",
@@ -248,10 +249,19 @@ class EventArchive(Construct):
             encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
             encryption_key=key,
             enforce_ssl=True,
-            lifecycle_rules=_lifecycle_rules(lifecycle),
+            lifecycle_rules=rules,
             removal_policy=removal_policy,
             versioned=True,
         )
+        resource = bucket.node.default_child
+        assert isinstance(resource, s3.CfnBucket)
+        for index, rule in enumerate(rules):
+            if rule.object_size_greater_than is not None:
+                # CloudFormation has it as text. The CDK writes a number, of which its own validation warns.
+                resource.add_property_override(
+                    f"LifecycleConfiguration.Rules.{index}.ObjectSizeGreaterThan",
+                    f"{rule.object_size_greater_than:.0f}",
+                )
         acknowledge(
             bucket, "S1", "functions of this pipeline write it, and CloudTrail shows who else reads it"
         )
@@ -324,7 +334,7 @@ class EventArchive(Construct):
                 ),
             ),
         )
-        table.add_dependency(self.database)
+        table.node.add_dependency(self.database)
         return table
 
     def _build_workgroup(
@@ -373,9 +383,9 @@ class EventArchive(Construct):
             query_string=sql,
             work_group=self.workgroup_name,
         )
-        saved.add_dependency(self.workgroup)
-        saved.add_dependency(self.raw_table)
-        saved.add_dependency(self.compacted_table)
+        saved.node.add_dependency(self.workgroup)
+        saved.node.add_dependency(self.raw_table)
+        saved.node.add_dependency(self.compacted_table)
         return saved
 
     def _build_compaction(self, options: FunctionOptions, hour: int) -> None:

@@ -149,3 +149,70 @@ def test_a_saved_query_over_logs_without_a_text_does_not_deploy(patched):
 def test_without_the_patches_a_saved_query_over_logs_does_not_deploy(unpatched):
     with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::Logs::QueryDefinition\]"):
         unpatched.deploy(saved_log_query("fields @message"))
+
+
+def budget(limit=100, *thresholds, topic="arn:aws:sns:us-east-1:000000000000:alarms"):
+    monthly = {
+        "BudgetLimit": {"Amount": limit, "Unit": "USD"},
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+    }
+    notifications = [
+        {
+            "Notification": {
+                "NotificationType": "ACTUAL",
+                "ComparisonOperator": "GREATER_THAN",
+                "Threshold": threshold,
+            },
+            "Subscribers": [{"SubscriptionType": "SNS", "Address": topic}],
+        }
+        for threshold in thresholds
+    ]
+    properties = {"Budget": monthly, "NotificationsWithSubscribers": notifications}
+    return {
+        "Resources": {"Monthly": {"Type": "AWS::Budgets::Budget", "Properties": properties}},
+        "Outputs": {"Name": {"Value": {"Ref": "Monthly"}}},
+    }
+
+
+def test_a_budget_of_a_template_can_be_read_and_goes_with_it(patched):
+    budgets, account = patched.client("budgets"), {"AccountId": "000000000000"}
+    stack = patched.deploy(budget(100, 80, 100))
+    name = patched.outputs(stack)["Name"]
+
+    def thresholds(name):
+        found = budgets.describe_notifications_for_budget(BudgetName=name, **account)["Notifications"]
+        return [notification["Threshold"] for notification in found]
+
+    def limit(name):
+        return budgets.describe_budget(BudgetName=name, **account)["Budget"]["BudgetLimit"]
+
+    assert (limit(name), thresholds(name)) == ({"Amount": "100", "Unit": "USD"}, [80.0, 100.0])
+
+    # Another limit changes it in place; other notifications make another budget.
+    same = patched.outputs(patched.deploy(budget(250, 80, 100), stack=stack["StackName"]))["Name"]
+    assert (same, limit(name)["Amount"], thresholds(name)) == (name, "250", [80.0, 100.0])
+    other = patched.outputs(patched.deploy(budget(250, 90), stack=stack["StackName"]))["Name"]
+    assert other != name
+    assert (limit(other)["Amount"], thresholds(other)) == ("250", [90.0])
+    with pytest.raises(ClientError, match="NotFoundException"):
+        limit(name)
+
+    cloudformation = patched.client("cloudformation")
+    cloudformation.delete_stack(StackName=stack["StackName"])
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack["StackName"], WaiterConfig={"Delay": 1}
+    )
+    assert not budgets.describe_budgets(**account)["Budgets"]
+
+
+def test_a_budget_that_the_api_would_refuse_fails_the_deployment(patched):
+    stack = patched.deploy(budget(100, -1))
+
+    assert stack["StackStatus"].endswith(("FAILED", "ROLLBACK_COMPLETE"))
+    assert "Threshold must be a number between 0" in patched.reasons(stack["StackName"])
+
+
+def test_without_the_patches_a_budget_does_not_deploy(unpatched):
+    with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::Budgets::Budget\]"):
+        unpatched.deploy(budget())

@@ -35,6 +35,7 @@ PATCHES = (
     "athena_queries",
     "athena_named_queries",
     "log_query_definitions",
+    "budgets",
     "map_children_stop",
     "map_result_writer",
     "secret_reference",
