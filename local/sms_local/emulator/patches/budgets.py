@@ -4,8 +4,8 @@ Reason
     A stage with ``monthlyBudgetUsd`` has one, and a template with a type that is not known does not deploy:
     an operator's ``cdk deploy 'prod/*'`` could be tried nowhere.
 AWS
-    ``Ref`` gives the name. A change of the limit is made in place, one of name, kind, unit of time or
-    notifications replaces the budget; without a name CloudFormation makes one.
+    ``Ref`` gives the name. Another name or other notifications replace the budget, all else is changed in
+    place; without a name CloudFormation makes one.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budget.html
 MiniStack 1.5.33
     Has budgets in its API, and not as a resource. Nothing is ever spent there, so none notifies.
@@ -21,7 +21,6 @@ from sms_local.emulator.patches._cloudformation import Properties
 from sms_local.emulator.patches._pinned import PatchSettings, require
 
 RESOURCE_TYPE: Final = "AWS::Budgets::Budget"
-_REPLACING: Final = ("BudgetName", "BudgetType", "TimeUnit")
 _LONGEST_NAME: Final = 100
 
 
@@ -66,9 +65,8 @@ def _update(
 
     before, after = _required(old), _required(new)
     notifications = "NotificationsWithSubscribers"
-    if old.get(notifications) != new.get(notifications) or any(
-        before.get(name) != after.get(name) for name in _REPLACING
-    ):
+    is_renamed = before.get("BudgetName") != after.get("BudgetName")
+    if is_renamed or old.get(notifications) != new.get(notifications):
         replacement = _create(logical_id or physical_id, new, stack_name)
         _delete(physical_id, old)
         return replacement
