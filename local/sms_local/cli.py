@@ -179,7 +179,7 @@ def _environment(options: argparse.Namespace) -> int:
         # `eval "$(sms-local environment)" && cdk deploy …` must not go on to somebody's real account.
         print("false")
         raise
-    for name in deploy.ELSEWHERE:
+    for name in deploy.to_unset():
         print(f"unset {name}")
     for name, value in deploy.account_environment(places).items():
         print(f"export {name}={shlex.quote(value)}")

@@ -23,14 +23,15 @@ NODE_VARIABLE = "SMS_LOCAL_NODE"
 #: them.
 _INHERITED = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "TERM", "SSL_CERT_FILE")
 
-ELSEWHERE = (
+#: Variables of a shell that would lead past the emulator, to an account of somebody's.
+_ELSEWHERE = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_SESSION_TOKEN",
     "AWS_ROLE_ARN",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 )
-"""Variables of a shell that would lead past the emulator, to an account of somebody's."""
+_ELSEWHERE_FOR_ONE_SERVICE = "AWS_ENDPOINT_URL_"
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _FAILED_RESOURCE = re.compile(r"\b(?:CREATE|UPDATE)_FAILED\b")
@@ -89,6 +90,12 @@ def environment(toolchain: Toolchain, places: Places) -> dict[str, str]:
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     }
+
+
+def to_unset() -> list[str]:
+    """Return the variables that must go, so that `account_environment` says all."""
+    for_one_service = (name for name in os.environ if name.startswith(_ELSEWHERE_FOR_ONE_SERVICE))
+    return [*_ELSEWHERE, *sorted(for_one_service)]
 
 
 def account_environment(places: Places) -> dict[str, str]:

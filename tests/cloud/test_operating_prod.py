@@ -58,7 +58,12 @@ class Operator:
         finished = subprocess.run(
             ["bash", "-c", f'{known} && exec "$@"', "bash", *self.toolchain.command(*arguments)],
             # What leads to somebody's real account must not get in the way.
-            env={"PATH": path, "HOME": str(self.folder), "AWS_PROFILE": "of-the-company"},
+            env={
+                "PATH": path,
+                "HOME": str(self.folder),
+                "AWS_PROFILE": "of-the-company",
+                "AWS_ENDPOINT_URL_CLOUDFORMATION": "http://127.0.0.1:9",
+            },
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
