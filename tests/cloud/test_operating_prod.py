@@ -40,14 +40,9 @@ class Operator:
     places: Places
     toolchain: deploy.Toolchain
 
-    @property
-    def configuration(self) -> dict[str, Any]:
-        """`cdk.json`; it has to be put back after a change."""
-        return dict(json.loads((self.folder / "cdk.json").read_text()))
-
     def configure(self, **prod: Any) -> None:
-        """Edit fields of `prod`."""
-        edited = self.configuration
+        """Edit fields of `prod` in `cdk.json`."""
+        edited = json.loads((self.folder / "cdk.json").read_text())
         edited["context"]["environments"]["prod"] |= prod
         (self.folder / "cdk.json").write_text(json.dumps(edited))
 
@@ -75,14 +70,14 @@ class Operator:
         assert finished.returncode == 0, finished.stdout[-3000:]
         return finished.stdout
 
-    def diff(self) -> str:
-        return self.cdk("diff", "prod/*", "--context", "stage=prod")
+    def diff(self, assembly: str) -> str:
+        """Synthesize what is configured into a folder of this name, and tell how it differs."""
+        return self.cdk("diff", "prod/*", "--context", "stage=prod", "--output", assembly)
 
-    def deploy(self) -> str:
-        outputs = ("--outputs-file", "outputs.json")
-        return self.cdk(
-            "deploy", "prod/*", "--context", "stage=prod", "--require-approval", "never", *outputs
-        )
+    def deploy(self, assembly: str) -> None:
+        """Deploy what was synthesized."""
+        unattended = ("--require-approval", "never", "--outputs-file", "outputs.json")
+        self.cdk("deploy", "prod/*", "--app", assembly, *unattended)
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +121,8 @@ class Production:
 
 @pytest.fixture(scope="module")
 def prod(operator: Operator) -> Iterator[Production]:
-    difference = operator.diff()
-    operator.deploy()
+    difference = operator.diff("first")
+    operator.deploy("first")
     running = Cloud(operator.places)
     yield Production(operator, running, difference)
     running.close()
@@ -185,7 +180,7 @@ def test_a_text_of_prod_goes_out_once_and_support_can_say_why(prod: Production) 
 
 
 def test_an_edit_is_shown_is_deployed_and_is_taken_back(prod: Production) -> None:
-    operator, before = prod.operator, prod.operator.configuration
+    operator = prod.operator
     tables = set(client(prod.cloud, "dynamodb").list_tables()["TableNames"])
 
     def limits() -> set[str]:
@@ -197,16 +192,13 @@ def test_an_edit_is_shown_is_deployed_and_is_taken_back(prod: Production) -> Non
             if "BUDGET" in (variables := function.get("Environment", {}).get("Variables", {}))
         }
 
-    assert "Number of stacks with differences: 0" in operator.diff()
+    assert "Number of stacks with differences: 0" in operator.cdk("diff", "prod/*", "--app", "first")
     (limit,) = limits()
-    try:
-        operator.configure(budget={"perDayUsd": "200", "perCampaignUsd": "50"})
-        difference = operator.diff()
-        operator.deploy()
-        (raised,) = limits()
-    finally:
-        (operator.folder / "cdk.json").write_text(json.dumps(before))
-    operator.deploy()
+    operator.configure(budget={"perDayUsd": "200", "perCampaignUsd": "50"})
+    difference = operator.diff("edited")
+    operator.deploy("edited")
+    (raised,) = limits()
+    operator.deploy("first")
 
     changed = [line for line in difference.splitlines() if line.startswith(("[+]", "[-]", "[~]"))]
     assert changed

@@ -54,6 +54,11 @@ _people = count(1000)
 _LINK = re.compile(r"/r/([A-Za-z0-9_-]{40})(?![A-Za-z0-9_-])")
 
 
+#: Part of the names of the channel's own queue of texts from phones, and of its dead letters'. The pipeline
+#: has one, too, which gathers for a second.
+_INBOUND_QUEUE = "ChannelInbound"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
     """A row of the customers table; `phone` as it stands there."""
@@ -208,12 +213,12 @@ def consents_of(cloud: Cloud, phone: str) -> set[str]:
 
 
 def inbound(cloud: Cloud, **fields: Any) -> str:
-    """Send a text from a phone, wait until nothing is left to be done about it, and return its id.
+    """Send a text from a phone, wait until the channel has nothing left to do about it, and return its id.
 
     What was delivered twice is drained, too. For `fields` see `handled_inbound`.
     """
     inbound_id = handled_inbound(cloud, **fields)
-    wait_until_empty(cloud, "Inbound")
+    wait_until_empty(cloud, _INBOUND_QUEUE)
     return inbound_id
 
 
