@@ -100,7 +100,7 @@ from sms_engagement_runtime import settings
 
 services, environment = [], {{}}
 create_client, load = botocore.session.Session.create_client, settings.load
-by_name = {{"opt_out_mode": "self", "default_country": "US", "digest_time_zone": "America/New_York"}}
+by_name = {{"opt_out_mode": "self", "default_country": "US"}}
 by_type = {{str: "benchmark", int: "1", bool: "true"}}
 
 def create_and_note(self, service_name, *arguments, **options):
@@ -114,7 +114,8 @@ def fill_and_load(cls):
         if has_default or field.name.upper() in os.environ:
             continue
         kind = hints[field.name]
-        value = by_name.get(field.name) or by_type.get(get_origin(kind) or kind, "{{}}")
+        zone = "America/New_York" if field.name.endswith("time_zone") else None
+        value = zone or by_name.get(field.name) or by_type.get(get_origin(kind) or kind, "{{}}")
         os.environ[field.name.upper()] = environment[field.name.upper()] = value
     return load(cls)
 

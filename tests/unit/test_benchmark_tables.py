@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.cold_start import Case, Result
+from benchmarks.cold_start import Case, Result, handler_case, handler_modules
 from benchmarks.cold_start import page as cold_starts
 from benchmarks.consumer_table import comparisons, page
 
@@ -60,3 +60,10 @@ def test_a_cold_start_that_is_too_slow_stands_out():
         "| channel, router | 125 | 100 | 1.25 | 1.25 | 1.20 | 2 s3 |",
         "| channel, router | 126 | 100 | **1.26** | 1.25 | 1.20 | 2 s3 |",
     ]
+
+
+@pytest.mark.parametrize("module", handler_modules())
+def test_the_start_of_every_function_can_be_measured(module):
+    case = handler_case(module)
+
+    assert case.product == f"import {module}\n"
