@@ -286,18 +286,23 @@ def _run_python(source: str, environment: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Medians of a comparison: milliseconds of CPU time of both sides, and the three ratios."""
+    """Medians of a comparison.
+
+    Attributes
+    ----------
+    product, baseline
+        CPU time in milliseconds.
+    ratio, wall, whole
+        Of the two processes of a round, which run one after the other, so that a slow minute of the machine
+        is in both: of CPU time, of wall time, and from outside.
+    """
 
     case: Case
     product: float
     baseline: float
+    ratio: float
     wall: float
     whole: float
-
-    @property
-    def ratio(self) -> float:
-        """Of CPU time."""
-        return self.product / self.baseline
 
     @property
     def is_reached(self) -> bool:
@@ -316,8 +321,9 @@ def result_of(case: Case, product: Sequence[Spent], baseline: Sequence[Spent]) -
         case,
         median(one.cpu for one in product) * 1000,
         median(one.cpu for one in baseline) * 1000,
-        median(one.wall for one in product) / median(one.wall for one in baseline),
-        median(one.whole for one in product) / median(one.whole for one in baseline),
+        median(one.cpu / other.cpu for one, other in zip(product, baseline, strict=True)),
+        median(one.wall / other.wall for one, other in zip(product, baseline, strict=True)),
+        median(one.whole / other.whole for one, other in zip(product, baseline, strict=True)),
     )
 
 
