@@ -12,6 +12,7 @@ from typing import Final
 
 from sms_engagement_runtime.channel.domain.broadcast.hours import HoursOfGroup, last_text_at
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import (
+    PASSING,
     REMAINING,
     PersonOutcome,
     RunReason,
@@ -39,10 +40,6 @@ _READING_LASTS: Final = timedelta(seconds=15)
 _ATTEMPTS: Final = 3
 # Seconds before another attempt at reading the people of a part; each has the client's own behind it.
 _FIND_PAUSES: Final = (1.0, 3.0)
-# Likely to go better in a moment. Whom the text reached all the same, the ledger knows then.
-_TRIED_AGAIN: Final[frozenset[str | None]] = frozenset(
-    {RunReason.SERVICE_UNAVAILABLE, Reason.THROTTLED, Reason.CONTACT_CHANGED}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +192,7 @@ class PartAsker[Person]:
                     lock=self.lock(),
                 )
                 outcomes.update(zip(pending, pool.map(attempt, pending), strict=True))
-                pending = [one for one in pending if outcomes[one].reason in _TRIED_AGAIN]
+                pending = [one for one in pending if outcomes[one].reason in PASSING]
                 if not pending or reader.has_failed:
                     break
         return list(outcomes.values()), next(iter(stops), None)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from sms_engagement_runtime.channel.domain.outcome_state import OutcomeState
+from sms_engagement_runtime.channel.domain.reasons import Reason
 
 REMAINING: Final = "REMAINING"
 """State of a person whom this run did not get to. Nothing was sent, and the next run does it.
@@ -40,6 +41,15 @@ class RunReason(StrEnum):
     """Too few texts were delivered; the run stopped itself."""
     RUN_EXPIRED = "RUN_EXPIRED"
     """The run ended before this person could be texted in their allowed hours."""
+
+
+PASSING: Final[frozenset[str | None]] = frozenset(
+    {RunReason.SERVICE_UNAVAILABLE, Reason.THROTTLED, Reason.CONTACT_CHANGED}
+)
+"""Reasons that pass by themselves: likely to go better in a moment, or after a longer wait.
+
+Whom a text reached all the same, the ledger knows then.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

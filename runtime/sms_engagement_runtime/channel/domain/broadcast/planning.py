@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from sms_engagement_runtime.channel.domain.broadcast.hours import HoursOfGroup, always_open
 from sms_engagement_runtime.channel.domain.broadcast.outcomes import (
+    PASSING,
     REMAINING,
     PersonOutcome,
     RunReason,
@@ -66,11 +67,6 @@ _FREE_TURNS: Final = 300
 """Turns that may follow one another as they come; those after them are spread over the time that is left."""
 
 _SHORTEST_WAIT: Final = timedelta(seconds=1)
-
-_OUTAGES: Final[frozenset[str | None]] = frozenset(
-    {RunReason.SERVICE_UNAVAILABLE, Reason.THROTTLED, Reason.CONTACT_CHANGED}
-)
-"""Reasons that pass by themselves: each further attempt waits longer."""
 
 _MAY_HAVE_TEXTED: Final[frozenset[str | None]] = frozenset(
     {RunReason.SERVICE_UNAVAILABLE, RunReason.UNEXPECTED_ERROR}
@@ -420,7 +416,7 @@ class _Harvest:
 
     def _take_back(self, part: Part, report: PartReport, outcome: PersonOutcome) -> None:
         failures = part.failures + 1 if outcome.reason == RunReason.UNEXPECTED_ERROR else 0
-        outages = part.outages + 1 if outcome.reason in _OUTAGES else 0
+        outages = part.outages + 1 if outcome.reason in PASSING else 0
         if failures >= MAX_FAILURES or (
             outcome.reason == RunReason.SERVICE_UNAVAILABLE and outages >= self._most_outages
         ):
